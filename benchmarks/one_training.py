@@ -1,0 +1,108 @@
+"""Where the wall time of one training goes: `python benchmarks/one_training.py [--any-setting-of-a-training VALUE …]`.
+
+Runs `src/train.py`'s steps in a process of their own, in a fresh folder with a fresh tracking database, and prints
+each step's time and share; of the time within the epochs, what tracking took is printed too. Imports are timed with
+the step that first needs them, apart from those of torch and MLflow.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SRC = Path(__file__).parents[1] / "src"
+sys.path.insert(0, str(SRC))
+
+REPEATS = 3
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the training a few times and prints the steps of the median run."""
+    runs = []
+    for _ in range(REPEATS):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, str(Path(__file__).resolve()), "--measure", *arguments]
+            environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+            started = time.perf_counter()
+            printed = subprocess.run(
+                command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True
+            )
+            whole = time.perf_counter() - started
+            lines = [line.rsplit(" ", 1) for line in printed.stdout.splitlines() if line.startswith("  ")]
+            runs.append((whole, {name.strip(): float(seconds) for name, seconds in lines}))
+    whole, steps = sorted(runs, key=lambda run: run[0])[len(runs) // 2]
+    print(f"median of {REPEATS} runs: {whole:.2f} s from the command to its end")
+    accounted = [name for name in steps if not name.startswith("of which")]
+    steps["Python itself, and its end"] = whole - sum(steps[name] for name in accounted)
+    for name, seconds in steps.items():
+        print(f"{name:>45} {seconds:8.3f} s {seconds / whole:6.1%}")
+    tracked = steps["of which tracking"] / (steps["training"] + steps["validation"])
+    print(f"tracking took {tracked:.1%} of the time of the epochs")
+
+
+def measure(arguments: list[str]) -> None:
+    """One training, step by step; prints each step's seconds."""
+    clock = _Clock()
+    with clock.step("imports: settings"):
+        from lrstudy.command_line import parse
+        from lrstudy.settings import TrainSettings
+
+        settings = parse(TrainSettings, arguments)
+    with clock.step("imports: torch"):
+        from lrstudy import experiment, progress, runtime
+        from lrstudy.result import watch
+    with clock.step("imports: MLflow"):
+        from lrstudy import tracking
+    with clock.step("device and threads"):
+        machine = runtime.prepare(settings.device, settings.threads, settings.model)
+    with clock.step("data"):
+        images = experiment.load_data(settings)
+    with clock.step("network and optimizer"):
+        training = experiment.build(settings, images, machine)
+    opened = tracking.open_run(training)
+    with clock.step("tracking: opening the run, in a new database"):
+        run = opened.__enter__()
+    run.writer.add = clock.timed("of which tracking", run.writer.add)
+    run.client.log_batch = clock.timed("of which tracking", run.client.log_batch)
+    started = time.perf_counter()
+    result = watch(training, run.log_epochs(progress.shown(training.epochs(), settings.epochs)))
+    loop = time.perf_counter() - started
+    clock.seconds["training"] = sum(epoch.train_seconds for epoch in result.history)
+    clock.seconds["validation"] = sum(epoch.val_seconds for epoch in result.history)
+    clock.seconds["progress, best weights, test score"] = loop - clock.seconds["training"] - clock.seconds["validation"]
+    with clock.step("artifacts: verdict, tables, pictures, model"):
+        tracking.log_result(run, training, result)
+    with clock.step("tracking: the rest of the metrics, closing"):
+        opened.__exit__(None, None, None)
+    for name, seconds in clock.seconds.items():
+        print(f"  {name} {seconds}")
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+    def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            with self.step(name):
+                return function(*arguments, **named)
+
+        return wrapped
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--measure"]:
+        measure(sys.argv[2:])
+    else:
+        main(sys.argv[1:])

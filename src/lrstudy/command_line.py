@@ -1,0 +1,120 @@
+"""The command line of a settings class, and how an entry point ends when the user made a mistake."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from lrstudy.errors import LearningRateStudyError, SettingsError
+from lrstudy.settings import either, suggest, typed
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+BAD_INPUT = 2
+INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
+
+
+def parse(settings: type[Settings], arguments: list[str]) -> Settings:
+    """The settings that `arguments`, such as `["--lr", "0.1"]`, describe.
+
+    Raises:
+        SettingsError: an argument is unknown, has no value, or has one that its field refuses.
+    """
+    values = _values(settings, arguments)
+    try:
+        return settings.model_validate(values)
+    except ValidationError as error:
+        # A value that fits none of a field's types is a problem for each of them: one sentence a field.
+        sentences = {problem["loc"][:1]: _sentence(settings, values, dict(problem)) for problem in error.errors()}
+    raise SettingsError("\n".join(sentences.values()))
+
+
+def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
+    """Runs an entry point; a user's mistake ends it in one sentence and exit code 2, never a stack trace."""
+    try:
+        entry_point(sys.argv[1:])
+    except LearningRateStudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        _tell_mlflow(str(error))
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
+
+
+def _tell_mlflow(sentence: str) -> None:
+    """Ends the run that `mlflow run` opened for this process, if it did, with `sentence` as its description."""
+    if run_id := os.environ.get("MLFLOW_RUN_ID"):
+        from lrstudy import tracking
+
+        tracking.mark_failed(run_id, sentence)
+
+
+def _values(settings: type[BaseModel], arguments: list[str]) -> dict[str, str]:
+    try:
+        known, unknown = _parser(settings).parse_known_args(list(_joined(arguments)))
+    except argparse.ArgumentError as error:
+        raise SettingsError(f"{error.argument_name}: {error.message}; it needs a value after it.") from None
+    if unknown:
+        name = unknown[0].removeprefix("--").partition("=")[0].replace("-", "_")
+        near = suggest(name, list(settings.model_fields))
+        raise SettingsError(f"{unknown[0]}: no parameter is called {name}; {near}")
+    return vars(known)
+
+
+def _parser(settings: type[BaseModel]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=settings.__doc__, allow_abbrev=False, exit_on_error=False)
+    for name, field in settings.model_fields.items():
+        # MLflow's spelling of a parameter has underscores, a command line's has dashes: both are understood.
+        parser.add_argument(
+            *dict.fromkeys((f"--{name.replace('_', '-')}", f"--{name}")),
+            dest=name,
+            metavar="VALUE",
+            default=argparse.SUPPRESS,
+            help=f"{field.description} (default: {typed(field.default)})".replace("%", "%%"),
+        )
+    return parser
+
+
+def _joined(arguments: list[str]) -> Iterator[str]:
+    """`--lr -1e-3` as `--lr=-1e-3`: argparse would take a value that starts with a dash for an option."""
+    rest = iter(arguments)
+    for argument in rest:
+        alone = not argument.startswith("--") or "=" in argument or argument == "--help"
+        value = None if alone else next(rest, None)
+        yield argument if value is None else f"{argument}={value}"
+
+
+def _sentence(settings: type[BaseModel], values: dict[str, str], problem: dict[str, Any]) -> str:
+    """What is wrong, with the value as typed, and what would be right; settings that clash name themselves."""
+    if not problem["loc"]:
+        return str(problem["ctx"]["error"])
+    name = str(problem["loc"][0])
+    if problem["type"] == "value_error":
+        return f"{name}={values[name]}: {problem['ctx']['error']}"
+    return f"{name}={values[name]}: it must be {_accepted(settings.model_json_schema()['properties'][name])}."
+
+
+def _accepted(schema: dict[str, Any]) -> str:
+    """The values that a field's JSON schema accepts, in words."""
+    if "anyOf" in schema:
+        return either([_accepted(choice) for choice in schema["anyOf"]])
+    if "const" in schema or "enum" in schema:
+        return either(schema.get("enum", [schema.get("const")]))
+    if schema["type"] == "array":
+        return f"one or more of these, separated by commas: {_accepted(schema['items'])}"
+    noun = {"integer": "a whole number", "number": "a finite number", "string": "text"}[schema["type"]]
+    bounds = [f"{word} {schema[bound]}" for bound, word in _BOUNDS.items() if bound in schema]
+    return f"{noun} {' and '.join(bounds)}".strip()
+
+
+_BOUNDS = {
+    "exclusiveMinimum": "greater than",
+    "minimum": "at least",
+    "maximum": "at most",
+    "exclusiveMaximum": "less than",
+}

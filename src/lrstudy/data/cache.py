@@ -1,0 +1,139 @@
+"""Scaled images on disk: found again by what they were made from, built once, never believed when half made.
+
+`images/<what is scaled, and how>/<state of the files>/` holds `pixels` (uint8, row after row), `sums.npy` and
+`entry.json`. It is built under another name and renamed when it is whole, while a lock keeps other builders waiting.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from lrstudy.data.records import BadImage
+from lrstudy.errors import DataError
+
+PIXELS, SUMS, ENTRY = "pixels", "sums.npy", "entry.json"
+HASHED_ROWS = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """Scaled images: `images` uint8 `(n, side, side, channels)`, memory-mapped; each one's `channel_sums`, `sums`.
+
+    `bad` are the rows that hold no image, with the reasons; `digest` is of the pixels of all others.
+    """
+
+    images: np.ndarray
+    sums: np.ndarray
+    bad: dict[int, BadImage]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a builder tells of the pixels it has written: their shape, the images' sums, and the rows without one."""
+
+    shape: tuple[int, int, int, int]
+    sums: np.ndarray
+    bad: dict[int, BadImage]
+
+
+def key(parts: Iterable[object]) -> str:
+    """32 hex digits that name `parts`."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{part}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:32]
+
+
+def array_digest(array: np.ndarray) -> str:
+    """32 hex digits of an array's shape and content."""
+    return hashlib.sha256(repr((array.shape, array.dtype.str)).encode() + array.tobytes()).hexdigest()[:32]
+
+
+def scaled(root: Path, what: str, state: str, build: Callable[[Path], Built]) -> Scaled:
+    """The scaled images of `what` in the state `state`, from the cache in `root`, or else built into it.
+
+    Args:
+        root: the cache's folder.
+        what: a `key` of what is scaled and how: of older states of the same nothing is kept.
+        state: a `key` of all that the pixels depend on.
+        build: writes the pixels to the file it is given.
+
+    Raises:
+        DataError: the cache cannot be written.
+    """
+    shelf = root / what
+    try:
+        return _read(shelf / state)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there, or damaged: built again
+    try:
+        shelf.mkdir(parents=True, exist_ok=True)
+        with FileLock(shelf / "lock"):
+            return _read_or_build(shelf, state, build)
+    except OSError as error:
+        raise DataError(
+            f"the cache of scaled images in {root} cannot be written ({error.strerror or error}); "
+            f"free some space there, or name another folder in the environment variable XDG_CACHE_HOME."
+        ) from error
+
+
+def _read_or_build(shelf: Path, state: str, build: Callable[[Path], Built]) -> Scaled:
+    try:
+        return _read(shelf / state)  # built by another process while this one waited
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    for outdated in (path for path in shelf.iterdir() if path.is_dir()):
+        # Older states, and what a killed process left. Processes that have such a file open keep it until they end.
+        shutil.rmtree(outdated, ignore_errors=True)
+    unfinished = shelf / f"unfinished-{os.getpid()}"
+    unfinished.mkdir()
+    try:
+        _write(unfinished, build(unfinished / PIXELS))
+        unfinished.rename(shelf / state)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return _read(shelf / state)
+
+
+def _write(folder: Path, built: Built) -> None:
+    np.save(folder / SUMS, built.sums)
+    entry = {
+        "shape": built.shape,
+        "bad": {str(row): asdict(image) for row, image in built.bad.items()},
+        "digest": _digest(np.memmap(folder / PIXELS, np.uint8, "r", shape=built.shape), built.bad),
+    }
+    (folder / ENTRY).write_text(json.dumps(entry), encoding="utf-8")
+    for name in (PIXELS, SUMS, ENTRY):
+        with (folder / name).open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _read(folder: Path) -> Scaled:
+    entry = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
+    shape = tuple(entry["shape"])
+    if (folder / PIXELS).stat().st_size != np.prod(shape, dtype=np.int64):
+        raise ValueError(f"{folder / PIXELS} is damaged")
+    images = np.memmap(folder / PIXELS, np.uint8, "r", shape=shape)
+    bad = {int(row): BadImage(**image) for row, image in entry["bad"].items()}
+    return Scaled(images, np.load(folder / SUMS), bad, str(entry["digest"]))
+
+
+def _digest(images: np.ndarray, bad: dict[int, BadImage]) -> str:
+    from lrstudy.data.pixels import gather
+
+    good = np.setdiff1d(np.arange(len(images)), list(bad))
+    digest = hashlib.sha256(repr(images.shape[1:]).encode())
+    for start in range(0, len(good), HASHED_ROWS):
+        digest.update(gather(images, good[start : start + HASHED_ROWS]).tobytes())
+    return digest.hexdigest()[:32]

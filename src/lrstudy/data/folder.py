@@ -1,0 +1,173 @@
+"""A folder of class folders: which files are images, of which class, and which are passed over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from lrstudy.data.records import printable
+from lrstudy.errors import DataError
+
+SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
+
+JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
+# The first bytes of formats that a file without an image's name may well be in.
+MAGIC = (
+    b"\xff\xd8\xff",  # JPEG
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF87a",
+    b"GIF89a",
+    b"II*\x00",  # TIFF
+    b"MM\x00*",
+    b"\x00\x00\x00\x0cjP  ",  # JPEG 2000
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """A file that should be an image: its path within the folder, and what tells whether it has changed."""
+
+    path: str
+    label: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a data folder, in the order of their paths.
+
+    `parts` has for each file the part it belongs to, or `""` where the folder has no parts of its own.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    files: list[ImageFile]
+    parts: list[str]
+    passed_over: tuple[str, ...]
+
+
+def list_folder(folder: Path) -> Listing:
+    """The images of `folder`, by class.
+
+    Raises:
+        DataError: it is no folder of two or more class folders with images in each.
+    """
+    if not folder.exists():
+        raise DataError(f"data={folder}: there is no such folder.")
+    if not folder.is_dir():
+        raise DataError(f"data={folder}: this is a file; it must be a folder with one folder for each class.")
+    top = _subfolders(folder)
+    own_parts = _parts(folder, top)
+    passed_over = [entry.name for entry in _entries(folder) if not entry.is_dir() or _is_hidden(entry.name)]
+    where = [(part, class_folder) for part, path in own_parts or [("", folder)] for class_folder in _subfolders(path)]
+    classes = _classes(folder, where)
+    files: list[ImageFile] = []
+    parts: list[str] = []
+    for part, class_folder in where:
+        found = list(_images(folder, class_folder, classes.index(class_folder.name), passed_over))
+        if not found:
+            raise DataError(f"data={folder}: the class folder {printable(str(class_folder))} holds no images.")
+        files += found
+        parts += [part] * len(found)
+    shown = tuple(printable(name) for name in classes)
+    return Listing(folder, shown, files, parts, tuple(printable(name) for name in passed_over))
+
+
+def _parts(folder: Path, top: list[Path]) -> list[tuple[str, Path]]:
+    """The parts that the folder itself is split into: none, unless all its folders bear the names of parts."""
+    parts = [(SPLIT_NAMES.get(path.name.lower(), ""), path) for path in top]
+    names = [name for name, _ in parts]
+    if "train" not in names or "" in names or not any(_subfolders(path) for name, path in parts if name == "train"):
+        return []
+    for name in names:
+        if names.count(name) > 1:
+            twice = " and ".join(printable(path.name) for other, path in parts if other == name)
+            raise DataError(f"data={folder}: {twice} are both its {name} part; one of them must go.")
+    return sorted(parts, key=lambda part: list(SPLIT_NAMES.values()).index(part[0]))
+
+
+def _classes(folder: Path, where: list[tuple[str, Path]]) -> list[str]:
+    first = where[0][0] if where else ""
+    classes = sorted(path.name for part, path in where if part == first)
+    if not classes:
+        raise DataError(f"data={folder}: it holds no folders; it must have one for each class, with its images.")
+    if len(classes) == 1:
+        raise DataError(f"data={folder}: it holds one class, {printable(classes[0])}; there must be two or more.")
+    for part, path in where:
+        if path.name not in classes:
+            raise DataError(f"data={folder}: {printable(path.name)} is a class of its {part} part, but not of train.")
+    return classes
+
+
+def _images(folder: Path, class_folder: Path, label: int, passed_over: list[str]) -> Iterator[ImageFile]:
+    for entry in sorted(_walk(class_folder, frozenset()), key=lambda entry: entry.path):
+        path = os.path.relpath(entry.path, folder)
+        if not _should_be_image(entry):
+            passed_over.append(path)
+            continue
+        try:
+            found = entry.stat()
+        except OSError:  # a link to nothing: reported with the broken images
+            found = entry.stat(follow_symlinks=False)
+        yield ImageFile(path, label, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _walk(folder: Path | str, above: frozenset[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
+    """Every file below `folder`, links followed, but never back into a folder that the way led through."""
+    found = Path(folder).stat()
+    here = (found.st_dev, found.st_ino)
+    if here in above:
+        return
+    for entry in _entries(folder):
+        if entry.is_dir() and not _is_hidden(entry.name):
+            yield from _walk(entry.path, above | {here})
+        else:
+            yield entry
+
+
+def _should_be_image(entry: os.DirEntry[str]) -> bool:
+    if _is_hidden(entry.name) or entry.is_dir():
+        return False
+    return Path(entry.name).suffix.lower() in image_extensions() or _begins_like_image(entry)
+
+
+@cache
+def image_extensions() -> set[str]:
+    """The endings, such as `.png`, of files that should be images."""
+    from PIL import Image
+
+    from lrstudy.data.letterbox import FORMATS, UNSUPPORTED
+
+    return {ending for ending, kind in Image.registered_extensions().items() if kind in FORMATS} | UNSUPPORTED
+
+
+def _begins_like_image(entry: os.DirEntry[str]) -> bool:
+    try:
+        if not entry.is_file():
+            return False
+        with open(entry.path, "rb") as file:  # noqa: PTH123
+            begin = file.read(16)
+    except OSError:
+        return False
+    return begin.startswith(MAGIC) or begin[8:12] == b"WEBP" or begin[4:12] in (b"ftypavif", b"ftypavis")
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(Path(entry.path) for entry in _entries(folder) if entry.is_dir() and not _is_hidden(entry.name))
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in JUNK
+
+
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except PermissionError:
+        raise DataError(f"data: permission to read the folder {printable(str(folder))} is denied.") from None

@@ -1,0 +1,175 @@
+"""One image of any kind, as a camera, a scanner or a designer makes it, as a square of 8-bit pixels."""
+
+from __future__ import annotations
+
+import stat
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+# Part of what a cached image is known by: to be raised whenever the pixels that an image gives change.
+LETTERBOX_VERSION = 1
+
+# Around a letterboxed image, and behind transparency. Middle grey: drawings in black and in white on transparency both
+# stay visible, and normalised it lies near zero, where it says least.
+PADDING = (128, 128, 128)
+
+# Pillow's decoders of pixels. Left out: EPS (runs Ghostscript on the file), WMF and EMF (drawing instructions), MPEG,
+# BUFR, GRIB and HDF5 (Pillow knows them but cannot decode them), and formats that any file may be taken for.
+FORMATS = (
+    *("AVIF", "BLP", "BMP", "CUR", "DCX", "DDS", "DIB", "FITS", "FLI", "FTEX", "GBR", "GIF", "ICNS", "ICO", "IM"),
+    *("JPEG", "JPEG2000", "MPO", "MSP", "PCD", "PCX", "PIXAR", "PNG", "PPM", "PSD", "QOI", "SGI", "SUN", "TGA"),
+    *("TIFF", "WEBP", "XBM", "XPM"),
+)
+# Images, by their endings, that are not in these formats: reported like broken ones, for they would be missed.
+UNSUPPORTED = {
+    *(".svg", ".eps", ".ps", ".wmf", ".emf", ".ai", ".heic", ".heif", ".jxl", ".exr", ".hdr", ".djvu", ".xcf"),
+    *(".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".dng"),
+}
+# What is left of a JPEG that its decoder reduces, in units of the size it is scaled to.
+DRAFT_RATIO = 2
+# Pillow's reduction before resampling: from 3 on its result is close to that of resampling alone, says its manual.
+REDUCING_GAP = 3.0
+
+
+class BrokenImageError(Exception):
+    """A file that should be an image cannot be used; the text says why, in words."""
+
+
+def read_square(path: str, side: int, fit: str) -> np.ndarray:
+    """The image in the file `path`, uint8 `(side, side, 3)`.
+
+    The first frame of an animation, upright, over middle grey where it is transparent; its aspect ratio is kept.
+
+    Args:
+        path: any file.
+        side: in pixels.
+        fit: `pad` scales the whole image into the square, `crop` its middle over all of it.
+
+    Raises:
+        BrokenImageError: it cannot be used, for whatever reason.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Odd metadata does not make a picture worse, and a large photograph is not yet a decompression bomb.
+            warnings.simplefilter("ignore")
+            with _open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+                return square(_upright(_loaded(image, side, fit)), side, fit)
+    except BrokenImageError:
+        raise
+    except Exception as error:
+        raise BrokenImageError(_reason(error)) from error
+
+
+def square(image: Image.Image, side: int, fit: str) -> np.ndarray:
+    """An upright image of any mode, scaled to uint8 `(side, side, 3)`."""
+    return np.asarray(_FITS[fit](to_rgb(image), side))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An image of any mode in 8-bit RGB, transparency over middle grey.
+
+    16-bit values are divided by 257. What is wider has no range of its own: floats within 0 to 1 are taken for
+    shares, whole numbers within 16 bits for 16-bit values, and both within 0 to 255 as they are; of other ranges the
+    lowest value becomes black and the highest white.
+    """
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+    if image.mode == "LAB":
+        return _from_lab(image)
+    if image.has_transparency_data:
+        coloured = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", coloured.size, (*PADDING, 255)), coloured).convert("RGB")
+    return image.convert("RGB")
+
+
+def _open_regular(path: str) -> BinaryIO:
+    """A file for reading; not a pipe or a device, whose reading could wait for ever."""
+    ending = Path(path).suffix.lower()
+    if ending in UNSUPPORTED:
+        raise BrokenImageError(f"{ending} images are not supported; PNG or JPEG would be")
+    found = Path(path).stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise BrokenImageError("it is not a regular file")
+    if found.st_size == 0:
+        raise BrokenImageError("the file is empty")
+    return Path(path).open("rb")
+
+
+def _loaded(image: Image.Image, side: int, fit: str) -> Image.Image:
+    if image.width * image.height > 2 * (Image.MAX_IMAGE_PIXELS or 0):
+        raise Image.DecompressionBombError
+    scale = side / (max(image.size) if fit == "pad" else min(image.size))
+    wanted = [max(1, round(DRAFT_RATIO * scale * length)) for length in image.size]
+    image.draft(None, (wanted[0], wanted[1]))
+    image.load()
+    return image
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # Damaged metadata fails in many ways; the picture is as good as it was.
+        return image
+
+
+def _pad(image: Image.Image, side: int) -> Image.Image:
+    scale = side / max(image.size)
+    width, height = (max(1, round(scale * length)) for length in image.size)
+    scaled = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
+    padded = Image.new("RGB", (side, side), PADDING)
+    padded.paste(scaled, ((side - width) // 2, (side - height) // 2))
+    return padded
+
+
+def _crop(image: Image.Image, side: int) -> Image.Image:
+    left, top = ((length - min(image.size)) / 2 for length in image.size)
+    middle = (left, top, left + min(image.size), top + min(image.size))
+    return image.resize((side, side), Image.Resampling.LANCZOS, box=middle, reducing_gap=REDUCING_GAP)
+
+
+_FITS = {"pad": _pad, "crop": _crop}
+
+
+def _to_8_bit(values: np.ndarray) -> np.ndarray:
+    if values.dtype.itemsize == 2 and values.dtype.kind == "u":
+        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    whole = values.dtype.kind in "iu"
+    if low >= 0 and high <= 1 and not whole:
+        low, high = 0.0, 1.0
+    elif low >= 0 and high <= 255:
+        low, high = 0.0, 255.0
+    elif low >= 0 and high <= 65535 and whole:
+        low, high = 0.0, 65535.0
+    scaled = (values.astype(np.float32) - low) * (255 / ((high - low) or 1.0))
+    within = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0).clip(0, 255)
+    return np.rint(within).astype(np.uint8)
+
+
+def _from_lab(image: Image.Image) -> Image.Image:
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    converted = ImageCms.applyTransform(image, ImageCms.buildTransform(lab, srgb, "LAB", "RGB"))
+    assert converted is not None  # noqa: S101  (only where it converts in place)
+    return converted
+
+
+def _reason(error: Exception) -> str:
+    for kind, words in _REASONS.items():
+        if isinstance(error, kind):
+            return words
+    message = str(error).strip().splitlines()
+    return f"damaged: {message[0]}" if message else f"damaged ({type(error).__name__})"
+
+
+_REASONS: dict[Any, str] = {
+    UnidentifiedImageError: "not an image that Pillow can read",
+    Image.DecompressionBombError: f"a decompression bomb: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels",
+    PermissionError: "permission to read it is denied",
+    FileNotFoundError: "there is no such file, or it is a link to none",
+    MemoryError: "it needs more memory than there is",
+}

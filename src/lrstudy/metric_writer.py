@@ -1,0 +1,79 @@
+"""Sends metrics to the tracking server from a thread of its own, so that no epoch waits for the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+# Often enough for curves that grow while one watches; seldom enough that many epochs share one call.
+SECONDS_BETWEEN_CALLS = 0.8
+# https://mlflow.org/docs/latest/api_reference/rest-api.html#log-batch
+MOST_METRICS_A_CALL = 1000
+
+
+class MetricWriter:
+    """Collects metrics and sends them in batches; on leaving its context all are sent.
+
+    MLflow's own asynchronous logging loses metrics where several processes write to one server, silently.
+
+    Raises, on leaving the context:
+        Exception: whatever MLflow raised when a call failed; later metrics were not sent.
+    """
+
+    def __init__(self, client: MlflowClient, run_id: str) -> None:
+        self._client = client
+        self._run_id = run_id
+        self._waiting: SimpleQueue[Metric] = SimpleQueue()
+        self._closing = Event()
+        self._failure: Exception | None = None
+        self._thread = Thread(target=self._work, name="metric-writer", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._thread.join()
+        if self._failure and error is None:
+            raise self._failure
+
+    def add(self, metrics: Mapping[str, float], step: int) -> None:
+        """Takes the values that `metrics` have at `step`, and returns at once."""
+        from mlflow.entities import Metric
+
+        now = time.time_ns() // 1_000_000
+        for name, value in metrics.items():
+            self._waiting.put(Metric(name, value, now, step))
+
+    def _work(self) -> None:
+        closing = False
+        while not closing and not self._failure:
+            closing = self._closing.wait(SECONDS_BETWEEN_CALLS)
+            try:
+                for batch in self._batches():
+                    self._client.log_batch(self._run_id, metrics=batch)
+            except Exception as error:
+                self._failure = error
+
+    def _batches(self) -> Iterator[list[Metric]]:
+        batch: list[Metric] = []
+        try:
+            while True:
+                batch.append(self._waiting.get_nowait())
+                if len(batch) == MOST_METRICS_A_CALL:
+                    yield batch
+                    batch = []
+        except Empty:
+            if batch:
+                yield batch

@@ -1,0 +1,145 @@
+"""The networks: two of our own, and torchvision's classifiers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from lrstudy.errors import SettingsError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CNN_FIRST_CHANNELS = 16
+CNN_MOST_CHANNELS = 128
+CNN_LAST_SIDE = 4  # convolutions halve the side until it is no larger
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What goes into a network and what comes out: images `(N, channels, side, side)`, logits `(N, classes)`."""
+
+    channels: int
+    side: int
+    classes: int
+
+
+def build_model(name: str, shape: Shape, hidden: tuple[int, ...]) -> nn.Module:
+    """The network called `name`, its weights drawn from torch's global generator.
+
+    Args:
+        name: one of `OWN_MODELS` or of `torchvision_classifiers()`.
+        shape: of its input and output.
+        hidden: neurons of the dense layers of our own networks, input side first.
+
+    Raises:
+        SettingsError: the network cannot take images so small.
+    """
+    if name in OWN_MODELS:
+        return OWN_MODELS[name](shape, hidden)
+    if not _takes(name, shape):
+        size = f"{shape.side}×{shape.side}"
+        raise SettingsError(f"model={name}: it takes no images of {size} pixels; {_sides_taken(name, shape)}.")
+    return _torchvision_model(name, shape)
+
+
+def torchvision_classifiers() -> list[str]:
+    """The names of torchvision's image classifiers."""
+    from torchvision import models
+
+    names: list[str] = models.list_models(module=models)
+    return names
+
+
+def normalises_batches(network: nn.Module) -> bool:
+    """Whether `network` normalises over the batch, and so cannot learn from a batch of one."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    return any(isinstance(layer, _BatchNorm) for layer in network.modules())
+
+
+def dense_layers(inputs: int, hidden: tuple[int, ...], classes: int) -> list[nn.Module]:
+    """Linear layers of `hidden` neurons with ReLU between them, then one of `classes`: `(N, inputs)` to logits."""
+    from torch import nn
+
+    layers: list[nn.Module] = []
+    for before, after in pairwise((inputs, *hidden)):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return [*layers, nn.Linear(hidden[-1], classes)]
+
+
+def _mlp(shape: Shape, hidden: tuple[int, ...]) -> nn.Module:
+    from torch import nn
+
+    return nn.Sequential(nn.Flatten(), *dense_layers(shape.channels * shape.side**2, hidden, shape.classes))
+
+
+def _cnn(shape: Shape, hidden: tuple[int, ...]) -> nn.Module:
+    from torch import nn
+
+    layers: list[nn.Module] = []
+    before, after, side = shape.channels, CNN_FIRST_CHANNELS, shape.side
+    while not layers or side > CNN_LAST_SIDE:
+        layers += [nn.Conv2d(before, after, kernel_size=3, padding=1), nn.ReLU()]
+        if side > 1:
+            layers.append(nn.MaxPool2d(2))
+            side //= 2
+        before, after = after, min(2 * after, CNN_MOST_CHANNELS)
+    return nn.Sequential(*layers, nn.Flatten(), *dense_layers(before * side**2, hidden, shape.classes))
+
+
+OWN_MODELS: dict[str, Callable[[Shape, tuple[int, ...]], nn.Module]] = {"mlp": _mlp, "cnn": _cnn}
+
+
+# What some families must be told besides the number of classes. The auxiliary classifiers of GoogLeNet and Inception
+# would each add a loss; without `init_weights` the two warn that its default will change.
+_TOLD: dict[str, Callable[[Shape], dict[str, Any]]] = {
+    "googlenet": lambda _: {"aux_logits": False, "init_weights": True},
+    "inception": lambda _: {"aux_logits": False, "init_weights": True},
+    "vit_": lambda shape: {"image_size": shape.side},
+    "maxvit": lambda shape: {"input_size": (shape.side, shape.side)},
+}
+_COMMON_SIDES = (32, 64, 96, 128, 192, 224, 256, 320, 448)
+
+
+def _torchvision_model(name: str, shape: Shape) -> nn.Module:
+    from torchvision import models
+
+    told = {
+        key: value for family, tell in _TOLD.items() if name.startswith(family) for key, value in tell(shape).items()
+    }
+    network: nn.Module = models.get_model(name, weights=None, num_classes=shape.classes, **told)
+    _fit_first_layer(network, shape.channels)
+    return network
+
+
+def _fit_first_layer(network: nn.Module, channels: int) -> None:
+    """Replaces the first convolution by one that takes `channels` channels, if it takes another number."""
+    from torch import nn
+
+    name, first = next((name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d))
+    if first.in_channels == channels:
+        return
+    arguments = {key: getattr(first, key) for key in ("kernel_size", "stride", "padding", "dilation")}
+    parent, _, attribute = name.rpartition(".")
+    fitted = nn.Conv2d(channels, first.out_channels, bias=first.bias is not None, **arguments)
+    setattr(network.get_submodule(parent), attribute, fitted)
+
+
+def _takes(name: str, shape: Shape) -> bool:
+    """Whether torchvision's network takes images of this shape: tried without computing or storing a number."""
+    import torch
+
+    with torch.device("meta"), torch.no_grad():
+        try:
+            _torchvision_model(name, shape).eval()(torch.zeros(2, shape.channels, shape.side, shape.side))
+        except (RuntimeError, ValueError, AssertionError):
+            return False
+    return True
+
+
+def _sides_taken(name: str, shape: Shape) -> str:
+    sides = [str(side) for side in _COMMON_SIDES if _takes(name, replace(shape, side=side))]
+    return f"image_size={' or '.join(sides[:3])} would do"

@@ -1,0 +1,65 @@
+"""The optimizers, a row of the table each: torch's own, with torch's own defaults.
+
+Left out: LBFGS (calls the loss many times a step), Rprop (made for full batches), Muon (takes matrices alone) and
+SparseAdam (takes sparse gradients alone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """One of torch's optimizers: its class in `torch.optim`, and whether that class has a momentum to set."""
+
+    torch_name: str
+    momentum: bool = False
+
+
+OPTIMIZERS = {
+    "sgd": OptimizerSpec("SGD", momentum=True),
+    "rmsprop": OptimizerSpec("RMSprop", momentum=True),
+    "adagrad": OptimizerSpec("Adagrad"),
+    "adam": OptimizerSpec("Adam"),
+    "adamw": OptimizerSpec("AdamW"),
+    "nadam": OptimizerSpec("NAdam"),
+    "radam": OptimizerSpec("RAdam"),
+    "adamax": OptimizerSpec("Adamax"),
+    "adadelta": OptimizerSpec("Adadelta"),
+    "adafactor": OptimizerSpec("Adafactor"),
+    "asgd": OptimizerSpec("ASGD"),
+}
+
+
+def build_optimizer(
+    name: str,
+    weights: Iterable[torch.nn.Parameter],
+    lr: float,
+    momentum: float = 0.0,
+    weight_decay: float | None = None,
+) -> torch.optim.Optimizer:
+    """The optimizer called `name`, with torch's default for all that is not given.
+
+    Args:
+        name: a name of the table.
+        weights: what it optimizes.
+        lr: learning rate.
+        momentum: 0 for an optimizer that has none.
+        weight_decay: None is torch's own default, which is not 0 for AdamW.
+    """
+    import torch
+
+    spec = OPTIMIZERS[name]
+    given: dict[str, float] = {"lr": lr}
+    if spec.momentum:
+        given["momentum"] = momentum
+    if weight_decay is not None:
+        given["weight_decay"] = weight_decay
+    optimizer: torch.optim.Optimizer = getattr(torch.optim, spec.torch_name)(weights, **given)
+    return optimizer

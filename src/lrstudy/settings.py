@@ -1,0 +1,117 @@
+"""Every parameter of a training, declared once: name, type, default, bounds, meaning.
+
+The command line, the parameters on the tracking server and the check of `MLproject` derive from these fields.
+"""
+
+import re
+from difflib import get_close_matches
+from math import log10
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from lrstudy.models import OWN_MODELS, torchvision_classifiers
+from lrstudy.optimizers import OPTIMIZERS
+
+Auto = Literal["auto"]
+
+
+def suggest(value: str, known: list[str]) -> str:
+    """The clause that tells what would be right instead of `value`: near names, or all of them."""
+    near = get_close_matches(value.lower(), known, n=4, cutoff=0.6)
+    return f"did you mean {either(near)}?" if near else f"it must be {either(known)}."
+
+
+def either(words: list[str]) -> str:
+    """`a, b or c`."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _split_commas(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _known_optimizer(name: str) -> str:
+    if name not in OPTIMIZERS:
+        raise ValueError(f"no optimizer has this name; {suggest(name, list(OPTIMIZERS))}")
+    return name
+
+
+def _known_model(name: str) -> str:
+    # Importing torchvision takes seconds: not for the project's own networks.
+    if name not in OWN_MODELS and name not in (known := [*OWN_MODELS, *torchvision_classifiers()]):
+        raise ValueError(f"no network has this name; {suggest(name, known)}")
+    return name
+
+
+def _named_device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise ValueError("it must be auto, cpu, cuda, cuda:N or mps.")
+    return name
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it must not be empty.")
+    return text
+
+
+Neurons = Annotated[int, Field(ge=1, le=65536)]
+NotBlank = Annotated[str, AfterValidator(_not_blank)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class TrainSettings(BaseModel):
+    """The settings of one training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: NotBlank = Field("digits", description="digits, mnist, fashion-mnist, cifar10, or a folder of class folders")
+    data_root: NotBlank = Field("auto", description="where torchvision's data sets lie; auto: the user's cache folder")
+    image_size: int = Field(0, ge=0, le=1024, description="side in pixels; 0: the source's own (a folder: 64)")
+    fit: Literal["pad", "crop"] = Field("pad", description="pad letterboxes, crop fills; both keep the aspect ratio")
+    bad_images: Literal["error", "skip"] = Field("error", description="broken images: stop, or train without them")
+    split_seed: int = Field(0, ge=0, lt=2**32, description="which images are for training, validation and test")
+    model: Annotated[str, AfterValidator(_known_model)] = Field(
+        "mlp", description="mlp, cnn, or the name of one of torchvision's classifiers"
+    )
+    hidden: Annotated[tuple[Neurons, ...], BeforeValidator(_split_commas)] = Field(
+        (256, 128, 64),
+        min_length=1,
+        description="neurons of the dense layers of mlp and cnn, input side first",
+    )
+    optimizer: Annotated[str, AfterValidator(_known_optimizer)] = Field("adam", description=", ".join(OPTIMIZERS))
+    lr: Finite = Field(0.001, gt=0, description="learning rate")
+    momentum: Finite = Field(0.0, ge=0, lt=1, description="momentum of sgd and rmsprop")
+    weight_decay: Auto | Annotated[Finite, Field(ge=0)] = Field("auto", description="auto: torch's default")
+    epochs: int = Field(50, ge=1, description="passes over the training part")
+    batch_size: int = Field(256, ge=1, description="images a step")
+    seed: int = Field(0, ge=0, lt=2**32, description="initial weights and order of batches")
+    device: Annotated[str, AfterValidator(_named_device)] = Field("auto", description="cpu, cuda, cuda:N or mps")
+    threads: Auto | Annotated[int, Field(ge=1, le=1024)] = Field(
+        "auto", description="CPU threads; auto: 1 for mlp and cnn, every core for torchvision's networks"
+    )
+
+    @model_validator(mode="after")
+    def _momentum_has_a_taker(self) -> Self:
+        if self.momentum and not OPTIMIZERS[self.optimizer].momentum:
+            takers = either([name for name, spec in OPTIMIZERS.items() if spec.momentum])
+            raise ValueError(
+                f"momentum={typed(self.momentum)}: {self.optimizer} has none to set; make it 0, or optimizer={takers}."
+            )
+        return self
+
+
+def parameters(settings: BaseModel) -> dict[str, str]:
+    """What MLflow shows of `settings`, spelled as a user would type it, and log10_lr for its parallel coordinates."""
+    shown = {name: typed(value) for name, value in settings}
+    if "lr" in shown:
+        shown["log10_lr"] = f"{log10(float(shown['lr'])):.6g}"
+    return shown
+
+
+def typed(value: object) -> str:
+    """`value` as it is typed on a command line: `(256, 128)` is `256,128`, `0.0` is `0`."""
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,193 @@
+"""The only module that writes to the tracking server: a training's run, from its opening to its end.
+
+The server, the experiment and the run's source are MLflow's own defaults, or what its environment variables say. Under
+`mlflow run` MLflow has opened the run and logged the parameters, as typed; then only what is missing is logged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mlflow
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.types import Schema, TensorSpec
+
+from lrstudy import provenance
+from lrstudy.errors import LearningRateStudyError, TrackingError
+from lrstudy.metric_writer import MetricWriter
+from lrstudy.settings import TrainSettings, parameters, typed
+
+if TYPE_CHECKING:
+    from lrstudy.data import ImageData
+    from lrstudy.experiment import Experiment
+    from lrstudy.result import Result
+    from lrstudy.training import Epoch
+
+DESCRIPTION = "mlflow.note.content"
+# MLflow's default lets a call to a dead server wait for minutes.
+OPENING_RETRIES = "3"
+CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """A run on the server that is being written to."""
+
+    client: MlflowClient
+    run_id: str
+    writer: MetricWriter
+
+    def log_epochs(self, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
+        """Passes `epochs` on and logs each at the step that is its number, without waiting for the server."""
+        for epoch in epochs:
+            self.writer.add({name: getattr(epoch, name) for name in CURVES}, epoch.epoch)
+            yield epoch
+
+
+@contextmanager
+def open_run(experiment: Experiment) -> Iterator[TrackedRun]:
+    """A run for a training, opened with all that is known before it begins; it ends as the `with` block ends.
+
+    Raises:
+        TrackingError: the server cannot be reached, or refuses what is written.
+    """
+    with _tracking_errors():
+        run = _start(run_name(experiment.settings))
+    client, run_id = MlflowClient(), run.info.run_id
+    status = "FAILED"
+    try:
+        with _tracking_errors():
+            _log_beginning(client, run_id, experiment)
+            with MetricWriter(client, run_id) as writer:
+                yield TrackedRun(client, run_id, writer)
+        status = "FINISHED"
+    except LearningRateStudyError as error:
+        client.set_tag(run_id, DESCRIPTION, str(error))
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        mlflow.end_run(status)
+
+
+def log_result(run: TrackedRun, experiment: Experiment, result: Result) -> None:
+    """Logs the end of a training: its verdict, its final metrics, the trained network, the tables and the pictures."""
+    run.writer.add(result.metrics, result.history[-1].epoch)
+    tags = {"lrstudy.verdict": result.verdict.word, DESCRIPTION: describe(result)}
+    run.client.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    # Its imports take a second: for after the training.
+    from lrstudy import artifacts
+    from lrstudy.logged_model import log_network
+
+    with tempfile.TemporaryDirectory() as folder:
+        artifacts.write(experiment, result, Path(folder))
+        run.client.log_artifacts(run.run_id, folder)
+    if experiment.data.bad_images:
+        bad = experiment.data.bad_images
+        table = {"path": [image.path for image in bad], "reason": [image.reason for image in bad]}
+        run.client.log_table(run.run_id, table, "bad_images.json")
+    log_network(experiment)
+
+
+def mark_failed(run_id: str, sentence: str) -> None:
+    """Ends a run that came to nothing, with `sentence` as its description. Says nothing where it cannot be reached."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", OPENING_RETRIES)
+    try:
+        client = MlflowClient()
+        client.set_tag(run_id, DESCRIPTION, sentence)
+        client.set_terminated(run_id, "FAILED")
+    except MlflowException:
+        return
+
+
+def run_name(settings: TrainSettings) -> str:
+    """What a person reads in a list of runs: `adam lr=0.001`."""
+    return f"{settings.optimizer} lr={typed(settings.lr)}"
+
+
+def describe(result: Result) -> str:
+    """The run's description, in Markdown: the verdict, the reason, and the scores with the epoch they are of."""
+    return (
+        f"**{result.verdict.word}**: {result.verdict.reason}.\n\n"
+        f"Best validation loss {result.best.val_loss:.4g} at epoch {result.best.epoch}, with an accuracy of "
+        f"{result.best.val_accuracy:.1%}; on the held-out test part {result.test_accuracy:.1%}."
+    )
+
+
+def _start(name: str) -> mlflow.ActiveRun:
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", OPENING_RETRIES)
+    opened_by_mlflow = "MLFLOW_RUN_ID" in os.environ
+    run = mlflow.start_run(run_name=None if opened_by_mlflow else name)
+    # Names that MLflow makes up look like `painted-crow-311`; a name that a user gave to `mlflow run` stays.
+    if opened_by_mlflow and re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or ""):
+        MlflowClient().update_run(run.info.run_id, name=name)
+    return run
+
+
+def _log_beginning(client: MlflowClient, run_id: str, experiment: Experiment) -> None:
+    there = client.get_run(run_id).data.params
+    params = parameters(experiment.settings) | _optimizer_parameters(experiment)
+    client.log_batch(
+        run_id,
+        params=[Param(key, value) for key, value in params.items() if key not in there],
+        tags=[RunTag(key, value) for key, value in _tags(experiment).items()],
+    )
+    parts = ("train", "validation", "test")
+    mlflow.log_inputs([_dataset(experiment.data, part) for part in parts], list(parts), [None] * len(parts))
+
+
+def _dataset(data: ImageData, part: str) -> MetaDataset:
+    rows = getattr(data, part)
+    digest = hashlib.sha256(f"{data.digest} {part}".encode()).hexdigest()[:32]
+    schema = Schema([TensorSpec(np.dtype(np.uint8), (len(rows), *data.images.shape[1:]))])
+    return _Dataset(CodeDatasetSource({"source": data.source}), f"{data.name} {part}", digest, schema)
+
+
+def _optimizer_parameters(experiment: Experiment) -> dict[str, str]:
+    """Every default of torch's that the optimizer works with, as `optimizer.betas`; those set have their own names."""
+    defaults = experiment.optimizer.defaults.items()
+    return {f"optimizer.{name}": typed(value) for name, value in defaults if name not in ("lr", "momentum")}
+
+
+def _tags(experiment: Experiment) -> dict[str, str]:
+    tags = {
+        "lrstudy.kind": "train",
+        "lrstudy.key": experiment.key,
+        "lrstudy.data_digest": experiment.data.digest,
+        "lrstudy.device": str(experiment.runtime.device),
+        "lrstudy.threads": str(experiment.runtime.threads),
+        "lrstudy.hardware": provenance.hardware(experiment.runtime),
+        "lrstudy.versions": ", ".join(f"{name} {version}" for name, version in provenance.versions().items()),
+    }
+    changed = provenance.uncommitted_changes()
+    return tags if changed is None else tags | {"lrstudy.git_uncommitted_changes": str(changed).lower()}
+
+
+class _Dataset(MetaDataset):
+    """MLflow's description of a data set without its content; it declares `profile` and forgets to define it."""
+
+    profile = None
+
+
+@contextmanager
+def _tracking_errors() -> Iterator[None]:
+    """Turns what MLflow raises into one sentence that names the server."""
+    try:
+        yield
+    except MlflowException as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TrackingError(f"the tracking server {mlflow.get_tracking_uri()} cannot be used: {reason}") from error

@@ -1,0 +1,113 @@
+"""The command line: what it understands, and the one sentence that it refuses the rest with."""
+
+import contextlib
+from pathlib import Path
+
+import mlflow
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import Command
+from lrstudy.command_line import parse
+from lrstudy.errors import SettingsError
+from lrstudy.settings import TrainSettings
+
+REFUSED = {
+    "--lr 0": ["lr=0:", "greater than 0"],
+    "--lr -1": ["lr=-1:", "greater than 0"],
+    "--lr -1e-3": ["lr=-1e-3:", "greater than 0"],
+    "--lr nan": ["lr=nan:", "finite number"],
+    "--lr inf": ["lr=inf:", "finite number"],
+    "--lr abc": ["lr=abc:", "number"],
+    "--lr": ["--lr", "needs a value"],
+    "--epochs 0": ["epochs=0:", "at least 1"],
+    "--epochs 1.5": ["epochs=1.5:", "whole number"],
+    "--batch_size 0": ["batch_size=0:", "at least 1"],
+    "--hidden 256,,64": ["hidden=256,,64:", "separated by commas"],
+    "--hidden 0": ["hidden=0:", "at least 1"],
+    "--hidden=": ["hidden=:", "one or more"],
+    "--optimizer adm": ["optimizer=adm:", "did you mean adam"],
+    "--optimizer xyz": ["optimizer=xyz:", "sgd, rmsprop, adagrad, adam"],
+    "--model resnet19": ["model=resnet19:", "did you mean resnet18"],
+    "--image_size 5000": ["image_size=5000:", "at most 1024"],
+    "--device gpu": ["device=gpu:", "auto, cpu, cuda"],
+    "--fit stretch": ["fit=stretch:", "pad or crop"],
+    "--threads 0": ["threads=0:", "auto or a whole number", "at least 1"],
+    "--weight_decay -1": ["weight_decay=-1:", "auto or a finite number", "at least 0"],
+    "--momentum 0.9": ["momentum=0.9:", "adam has none", "optimizer=sgd or rmsprop"],
+    "--momentum 1 --optimizer sgd": ["momentum=1:", "less than 1"],
+    "--seed -1": ["seed=-1:", "at least 0"],
+    "--data=": ["data=:", "must not be empty"],
+    "--x 1": ["--x=1:", "no parameter is called x"],
+    "--learning-rate 1": ["no parameter is called learning_rate", "lr"],
+    "stray": ["stray:", "no parameter"],
+}
+
+
+@pytest.mark.parametrize(("typed", "parts"), REFUSED.items())
+def test_a_bad_setting_is_refused_in_one_sentence_with_its_value_and_what_is_right(
+    typed: str, parts: list[str]
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        parse(TrainSettings, typed.split())
+    sentence = str(refused.value)
+    assert all(part in sentence for part in parts), sentence
+    assert "\n" not in sentence
+    assert sentence[-1] in ".?"
+
+
+def test_two_bad_settings_are_both_named() -> None:
+    with pytest.raises(SettingsError, match=r"lr=0: .*\nepochs=0: "):
+        parse(TrainSettings, ["--lr", "0", "--epochs", "0"])
+
+
+def test_numbers_are_understood_however_they_are_typed() -> None:
+    spellings = ["0.001", "1e-3", ".001", "1E-3", "0.1e-2"]
+    assert {parse(TrainSettings, ["--lr", text]).lr for text in spellings} == {0.001}
+
+
+def test_an_option_is_understood_with_dashes_underscores_and_an_equals_sign() -> None:
+    spellings = [["--batch-size", "8"], ["--batch_size", "8"], ["--batch-size=8"], ["--batch_size=8"]]
+    assert {parse(TrainSettings, arguments).batch_size for arguments in spellings} == {8}
+
+
+def test_an_option_is_not_guessed_from_its_beginning() -> None:
+    with pytest.raises(SettingsError, match="no parameter is called epoch"):
+        parse(TrainSettings, ["--epoch", "3"])
+
+
+@given(st.lists(st.integers(1, 65536), min_size=1, max_size=8))
+def test_hidden_takes_any_list_of_layer_sizes(sizes: list[int]) -> None:
+    assert parse(TrainSettings, ["--hidden", ", ".join(map(str, sizes))]).hidden == tuple(sizes)
+
+
+@given(st.sampled_from(list(TrainSettings.model_fields)), st.text(max_size=20))
+def test_any_text_for_any_parameter_is_taken_or_refused_in_words(name: str, text: str) -> None:
+    with contextlib.suppress(SettingsError):
+        assert isinstance(parse(TrainSettings, [f"--{name}", text]), TrainSettings)
+
+
+def test_a_refused_command_exits_with_2_and_no_stack_trace(train: Command) -> None:
+    ended = train("--lr", "abc")
+    assert ended.returncode == 2
+    assert ended.stderr == "error: lr=abc: it must be a finite number greater than 0.\n"
+    assert ended.stdout == ""
+
+
+def test_a_device_that_is_not_there_is_refused_before_any_work(train: Command, tmp_path: Path) -> None:
+    ended = train("--device", "cuda:99", "--data", "no such folder")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: device=cuda:99: torch finds no such device here; it finds ")
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_the_run_that_mlflow_opened_ends_as_failed_with_the_sentence_in_its_description(train: Command) -> None:
+    with mlflow.start_run() as run:
+        pass
+    mlflow.MlflowClient().set_terminated(run.info.run_id, "RUNNING")
+    train("--optimizer", "adm", MLFLOW_RUN_ID=run.info.run_id)
+    ended = mlflow.get_run(run.info.run_id)
+    assert ended.info.status == "FAILED"
+    assert "did you mean adam" in ended.data.tags["mlflow.note.content"]

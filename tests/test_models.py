@@ -1,0 +1,72 @@
+"""The networks: one suite over our own and a selection of torchvision's, one of every family."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from lrstudy.errors import SettingsError
+from lrstudy.models import OWN_MODELS, Shape, build_model, normalises_batches, torchvision_classifiers
+
+HIDDEN = (256, 128, 64)
+FAMILIES = ["resnet18", "squeezenet1_1", "shufflenet_v2_x0_5", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf"]
+
+
+@pytest.mark.parametrize("name", OWN_MODELS)
+@pytest.mark.parametrize("side", [1, 2, 3, 5, 8, 28, 33, 64])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_our_networks_take_images_of_any_side(name: str, side: int, channels: int) -> None:
+    network = build_model(name, Shape(channels, side, classes=7), (6, 5))
+    assert network(torch.zeros(2, channels, side, side)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", OWN_MODELS)
+@pytest.mark.parametrize("shape", [Shape(1, 8, 10), Shape(3, 64, 10), Shape(3, 32, 100)])
+def test_the_loss_before_training_is_near_that_of_guessing(name: str, shape: Shape) -> None:
+    torch.manual_seed(0)
+    network = build_model(name, shape, HIDDEN)
+    inputs = torch.randn(500, shape.channels, shape.side, shape.side)
+    loss = cross_entropy(network(inputs), torch.arange(500) % shape.classes)
+    assert loss.item() == pytest.approx(math.log(shape.classes), rel=0.02)
+
+
+@pytest.mark.parametrize("name", OWN_MODELS)
+def test_hidden_sets_the_neurons_of_the_dense_layers(name: str) -> None:
+    network = build_model(name, Shape(1, 8, 10), (32, 16, 24))
+    dense = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    assert [layer.out_features for layer in dense] == [32, 16, 24, 10]
+
+
+def test_the_default_mlp_on_digits_has_the_weights_of_its_layers_and_no_more() -> None:
+    network = build_model("mlp", Shape(1, 8, 10), HIDDEN)
+    expected = (64 * 256 + 256) + (256 * 128 + 128) + (128 * 64 + 64) + (64 * 10 + 10)
+    assert sum(weight.numel() for weight in network.parameters()) == expected
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_of_torchvisions_is_fitted_to_channels_and_classes(name: str, channels: int) -> None:
+    network = build_model(name, Shape(channels, 64, classes=7), HIDDEN)
+    assert network(torch.zeros(2, channels, 64, 64)).shape == (2, 7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", torchvision_classifiers())
+def test_every_classifier_of_torchvisions_takes_images_of_its_size(name: str) -> None:
+    side = {"vit_h_14": 224, "maxvit_t": 224}.get(name, 128)
+    with torch.device("meta"):
+        network = build_model(name, Shape(1, side, classes=7), HIDDEN)
+        assert network.eval()(torch.zeros(2, 1, side, side)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "vgg11"])
+def test_a_network_that_images_are_too_small_for_says_which_sizes_would_do(name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"model={name}: it takes no images of 8×8 pixels; image_size=\d+"):
+        build_model(name, Shape(1, 8, 10), HIDDEN)
+
+
+def test_networks_that_normalise_over_the_batch_are_known() -> None:
+    assert normalises_batches(build_model("resnet18", Shape(3, 64, 2), HIDDEN))
+    assert not normalises_batches(build_model("cnn", Shape(3, 64, 2), HIDDEN))

@@ -1,0 +1,54 @@
+"""The table of optimizers: one suite, run over every row."""
+
+import pytest
+import torch
+
+from lrstudy.optimizers import OPTIMIZERS, build_optimizer
+
+
+def weights() -> list[torch.nn.Parameter]:
+    return [torch.nn.Parameter(torch.linspace(-1, 1, 12).reshape(3, 4)), torch.nn.Parameter(torch.ones(3))]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_has_torchs_own_defaults(name: str) -> None:
+    ours = build_optimizer(name, weights(), lr=0.01)
+    torchs = getattr(torch.optim, OPTIMIZERS[name].torch_name)(weights(), lr=0.01)
+    assert ours.defaults == torchs.defaults
+    assert type(ours) is type(torchs)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_goes_down_a_slope(name: str) -> None:
+    parameters = weights()
+    optimizer = build_optimizer(name, parameters, lr=0.01)
+    losses = []
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = sum((parameter**2).sum() for parameter in parameters)
+        assert isinstance(loss, torch.Tensor)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_momentum_and_weight_decay_reach_the_optimizers_that_have_them(name: str) -> None:
+    momentum = 0.5 if OPTIMIZERS[name].momentum else 0.0
+    defaults = build_optimizer(name, weights(), lr=0.01, momentum=momentum, weight_decay=0.25).defaults
+    assert defaults["weight_decay"] == 0.25
+    assert defaults.get("momentum", 0.0) == momentum
+
+
+def test_adamw_keeps_the_weight_decay_that_makes_it_adamw() -> None:
+    assert build_optimizer("adamw", weights(), lr=0.01).defaults["weight_decay"] == 0.01
+
+
+def test_sgd_first_step_is_the_learning_rate_times_the_gradient() -> None:
+    (parameter, _) = parameters = weights()
+    before = parameter.detach().clone()
+    optimizer = build_optimizer("sgd", parameters, lr=0.25)
+    (3 * parameter).sum().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    assert torch.equal(parameter, before - 0.25 * 3)

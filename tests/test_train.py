@@ -1,0 +1,310 @@
+"""One training through its entry point, into a real tracking database."""
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.entities import Run
+from sklearn.datasets import load_digits
+
+import train as entry_point
+from conftest import PHOTOS, ROOT, Command
+from lrstudy.settings import TrainSettings
+
+CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+def only_run() -> Run:
+    (run,) = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
+    return run
+
+
+def curve(run: Run, name: str) -> dict[int, float]:
+    return {point.step: point.value for point in mlflow.MlflowClient().get_metric_history(run.info.run_id, name)}
+
+
+def train(*arguments: str) -> Run:
+    """A training in this process, and its run on the server."""
+    before = {run.info.run_id for run in mlflow.search_runs(search_all_experiments=True, output_format="list")}
+    entry_point.main(list(arguments))
+    after = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    (run,) = [run for run in after if run.info.run_id not in before]
+    return run
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    return tmp_path / "downloaded"
+
+
+@pytest.mark.usefixtures("tracking_uri")
+class TestARun:
+    """What the server holds after `python src/train.py --epochs 3 --lr 0.01`."""
+
+    @pytest.fixture
+    def run(self) -> Run:
+        return train("--epochs", "3", "--lr", "1e-2")
+
+    def test_has_everything_the_design_names(self, run: Run, files: Path) -> None:
+        self.check_run(run)
+        self.check_metrics(run)
+        self.check_inputs(run)
+        self.check_artifacts(run, files)
+        self.check_model(run)
+
+    def check_run(self, run: Run) -> None:
+        assert run.info.status == "FINISHED"
+        assert run.info.run_name == "adam lr=0.01"
+        assert set(TrainSettings.model_fields) <= set(run.data.params)
+        assert {
+            name: run.data.params[name] for name in ("hidden", "lr", "momentum", "log10_lr", "optimizer.betas")
+        } == {
+            "hidden": "256,128,64",
+            "lr": "0.01",
+            "momentum": "0",
+            "log10_lr": "-2",
+            "optimizer.betas": "0.9,0.999",
+        }
+        tags = run.data.tags
+        assert tags["lrstudy.kind"] == "train"
+        assert tags["lrstudy.verdict"] == "too slow"
+        assert "too slow" in tags["mlflow.note.content"]
+        assert "torch 2.15.0" in tags["lrstudy.versions"]
+        assert (tags["lrstudy.device"], tags["lrstudy.threads"]) == ("cpu", "1")
+        assert len(tags["lrstudy.key"]) == len(tags["lrstudy.data_digest"]) == 32
+
+    def check_metrics(self, run: Run) -> None:
+        curves = {name: curve(run, name) for name in CURVES}
+        assert all(sorted(points) == [0, 1, 2, 3] for points in curves.values())
+        assert curves["train_loss"][0] == pytest.approx(math.log(10), rel=0.02)
+        metrics = run.data.metrics
+        best = min(curves["val_loss"], key=curves["val_loss"].__getitem__)
+        assert metrics["best/epoch"] == best
+        assert metrics["best/val_loss"] == curves["val_loss"][best]
+        assert metrics["best/val_accuracy"] == curves["val_accuracy"][best]
+        assert metrics["final/train_loss"] == curves["train_loss"][3]
+        assert metrics["final/val_loss"] == curves["val_loss"][3]
+        assert metrics["final/val_accuracy"] == curves["val_accuracy"][3]
+        assert metrics["time/train_seconds"] > 0
+
+    def check_inputs(self, run: Run) -> None:
+        assert run.inputs is not None
+        inputs = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
+        assert {context: dataset.name for context, dataset in inputs.items()} == {
+            "train": "digits train",
+            "validation": "digits validation",
+            "test": "digits test",
+        }
+        assert len({dataset.digest for dataset in inputs.values()}) == 3
+
+    def check_artifacts(self, run: Run, files: Path) -> None:
+        files.mkdir()
+        mlflow.MlflowClient().download_artifacts(run.info.run_id, "", str(files))
+        with (files / "history.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        for name in CURVES:
+            assert {int(row["epoch"]): float(row[name]) for row in rows} == curve(run, name)
+        facts = json.loads((files / "data.json").read_text())
+        assert facts["classes"] == list("0123456789")
+        assert facts["images"] == {"train": 1257, "validation": 270, "test": 270}
+        assert "macro avg" in (files / "classification_report.txt").read_text()
+        with (files / "confusion_matrix.csv").open() as file:
+            counts = np.array([row[1:] for row in csv.reader(file)][1:], int)
+        assert counts.sum() == 270
+        assert counts.trace() / 270 == pytest.approx(run.data.metrics["best/val_accuracy"])
+        pictures = {path.name for path in (files / "figures").iterdir()}
+        assert pictures == {
+            "loss_curves.png",
+            "confusion_matrix.png",
+            "first_layer_filters.png",
+            "what_each_layer_sees.png",
+        }
+
+    def check_model(self, run: Run) -> None:
+        (model,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
+        assert model.source_run_id == run.info.run_id
+        loaded = mlflow.pyfunc.load_model(model.model_uri)
+        digits = load_digits()
+        images = np.round(digits.images * 255 / 16).astype(np.uint8)[..., None]
+        probabilities = loaded.predict(images)
+        assert probabilities.shape == (1797, 10)
+        assert np.allclose(probabilities.sum(axis=1), 1)
+        assert (probabilities.argmax(axis=1) == digits.target).mean() > 0.9
+        assert np.allclose(loaded.predict(images[:1]), probabilities[:1], atol=1e-5)
+        assert loaded.metadata.metadata["classes"] == list("0123456789")
+
+
+# Adam at 0.001 on digits, seed 0: (training loss, validation loss) of the first epochs, as first measured.
+GOLDEN: dict[int, tuple[float, float]] = {}
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_a_short_training_gives_the_numbers_it_has_always_given() -> None:
+    run = train("--epochs", "5")
+    losses = zip(curve(run, "train_loss").values(), curve(run, "val_loss").values(), strict=True)
+    assert dict(enumerate(losses)) == {epoch: pytest.approx(pair, rel=1e-3) for epoch, pair in GOLDEN.items()}
+
+
+@pytest.mark.usefixtures("tracking_uri")
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_the_same_command_gives_the_same_bits_twice(model: str) -> None:
+    arguments = ["--epochs", "2", "--model", model, "--threads", "2"]
+    first, second = train(*arguments), train(*arguments)
+    assert [curve(first, name) for name in CURVES] == [curve(second, name) for name in CURVES]
+    assert first.data.tags["lrstudy.key"] == second.data.tags["lrstudy.key"]
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_optimizers_and_learning_rates_start_from_the_same_weights() -> None:
+    runs = [train("--epochs", "1", "--optimizer", name, "--lr", lr) for name, lr in (("sgd", "0.1"), ("adam", "0.01"))]
+    starts = [[curve(run, name)[0] for name in CURVES] for run in runs]
+    assert starts[0] == starts[1]
+    assert runs[0].data.tags["lrstudy.key"] != runs[1].data.tags["lrstudy.key"]
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_a_diverged_training_is_a_result_that_ended_early() -> None:
+    run = train("--epochs", "20", "--optimizer", "sgd", "--lr", "1e20")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["lrstudy.verdict"] == "diverged"
+    losses = curve(run, "train_loss")
+    assert len(losses) < 21
+    assert not math.isfinite(losses[max(losses)])
+    assert math.isfinite(run.data.metrics["best/val_loss"])
+
+
+@pytest.mark.usefixtures("tracking_uri")
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no photographs at {PHOTOS}")
+def test_photographs_of_any_size_are_trained_on() -> None:
+    run = train("--data", str(PHOTOS), "--model", "cnn", "--epochs", "2", "--image-size", "32")
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["best/val_loss"] < math.log(10) * 1.02
+    (model,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
+    predicted = mlflow.pyfunc.load_model(model.model_uri).predict(np.zeros((5, 32, 32, 3), np.uint8))
+    assert predicted.shape == (5, 10)
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_a_tracking_server_that_is_not_there_is_one_sentence(train: Command) -> None:
+    ended = train("--epochs", "1", MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
+    assert ended.returncode == 2
+    assert "error: the tracking server http://127.0.0.1:9 cannot be used" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_ctrl_c_ends_the_run_as_killed_with_what_it_had_logged() -> None:
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "src/train.py", "--epochs", "100000"], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    next(line for line in process.stderr if line.startswith("epoch"))
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    assert "Traceback" not in process.stderr.read()
+    run = only_run()
+    assert run.info.status == "KILLED"
+    steps = sorted(curve(run, "train_loss"))
+    assert steps == list(range(len(steps)))
+    assert len(steps) > 5
+
+
+@pytest.fixture
+def server(tmp_path: Path, tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A real tracking server on loopback."""
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", tracking_uri, "--artifacts-destination", str(tmp_path / "served")]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (
+        (tmp_path / "server.log").open("w") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process,
+    ):
+        url = f"http://127.0.0.1:{port}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+        mlflow.set_tracking_uri(url)
+        _wait_for(url)
+        yield url
+        process.terminate()
+
+
+def _wait_for(url: str) -> None:
+    import urllib.request
+
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError(url)
+
+
+@pytest.mark.slow
+def test_a_server_shows_the_curves_while_they_grow(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", mlflow.create_experiment("through a server"))
+    process = subprocess.Popen([sys.executable, ROOT / "src/train.py", "--epochs", "300"], stderr=subprocess.DEVNULL)
+    seen: set[int] = set()
+    while process.poll() is None:
+        runs = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
+        seen |= {len(curve(run, "train_loss")) for run in runs}
+        time.sleep(0.2)
+    assert process.returncode == 0
+    run = only_run()
+    assert sorted(curve(run, "train_loss")) == list(range(301))
+    assert len(seen - {0, 301}) >= 2, f"of 301 epochs the server was seen to hold {sorted(seen)}"
+    assert {"history.csv", "figures"} <= {file.path for file in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
+
+
+@pytest.mark.slow
+def test_mlflow_run_trains_with_numbers_as_typed(tmp_path: Path, tracking_uri: str) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "run",
+        str(ROOT),
+        "--env-manager",
+        "local",
+        "-P",
+        "lr=1e-2",
+        "-P",
+        "epochs=2",
+    ]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PATH": path})
+    assert ended.returncode == 0, ended.stderr
+    run = only_run()
+    assert run.info.run_name == "adam lr=0.01"
+    assert run.data.params["lr"] == "1e-2"
+    assert run.data.params["log10_lr"] == "-2"
+    assert sorted(curve(run, "train_loss")) == [0, 1, 2]
+    assert "mlflow.source.git.commit" in run.data.tags
+
+
+@pytest.mark.slow
+def test_mlflow_run_marks_a_refused_run_as_failed(tracking_uri: str) -> None:
+    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-P", "optimizer=adm"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PATH": path})
+    assert ended.returncode != 0
+    assert "error: optimizer=adm: no optimizer has this name; did you mean adam" in ended.stderr
+    run = only_run()
+    assert run.info.status == "FAILED"
+    assert "did you mean adam" in run.data.tags["mlflow.note.content"]

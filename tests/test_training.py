@@ -1,0 +1,140 @@
+"""The training loop against plain torch, written here a second time."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from lrstudy.batches import KeptPart
+from lrstudy.errors import SettingsError
+from lrstudy.training import Epoch, batch_sizes, evaluate, fit, predict
+
+
+def part(images: int, seed: int, side: int = 4) -> KeptPart:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(3, (images,), generator=generator)
+    return KeptPart(torch.randn(images, side, side, 1, generator=generator) + labels[:, None, None, None], labels)
+
+
+def network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+def trained(lr: float = 0.1, epochs: int = 4, seed: int = 0, batch_size: int = 16) -> tuple[nn.Module, list[Epoch]]:
+    net = network()
+    optimizer = torch.optim.SGD(net.parameters(), lr=lr)
+    records = fit(net, optimizer, part(50, 1), part(30, 2), epochs=epochs, batch_size=batch_size, seed=seed)
+    return net, list(records)
+
+
+def numbers(records: list[Epoch]) -> list[tuple[float, ...]]:
+    return [(one.train_loss, one.train_accuracy, one.val_loss, one.val_accuracy) for one in records]
+
+
+def test_the_records_are_those_of_a_plain_loop_over_the_same_batches() -> None:
+    _, records = trained()
+    net, train, validation = network(), part(50, 1), part(30, 2)
+    everything, labels = train.batch(torch.arange(50))
+    val_inputs, val_labels = validation.batch(torch.arange(30))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for record in records[1:]:
+        order = np.random.SeedSequence([0, record.epoch]).generate_state(2, np.uint64)[0]
+        rows = torch.randperm(50, generator=torch.Generator().manual_seed(int(order)))
+        total, correct = 0.0, 0
+        for start in range(0, 50, 16):
+            some = rows[start : start + 16]
+            logits = net(everything[some])
+            loss = cross_entropy(logits, labels[some])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.item() * len(some)
+            correct += int((logits.argmax(1) == labels[some]).sum())
+        assert record.train_loss == pytest.approx(total / 50, rel=1e-12)
+        assert record.train_accuracy == correct / 50
+        val_logits = net(val_inputs)
+        assert record.val_loss == pytest.approx(cross_entropy(val_logits, val_labels).item(), rel=1e-6)
+        assert record.val_accuracy == (val_logits.argmax(1) == val_labels).double().mean().item()
+
+
+def test_epoch_0_is_the_untrained_network() -> None:
+    _, records = trained()
+    inputs, labels = part(50, 1).batch(torch.arange(50))
+    assert records[0].epoch == 0
+    assert records[0].train_loss == pytest.approx(cross_entropy(network()(inputs), labels).item(), rel=1e-6)
+
+
+def test_there_is_one_record_an_epoch_in_order() -> None:
+    assert [record.epoch for record in trained(epochs=7)[1]] == list(range(8))
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    (first, records), (second, again) = trained(seed=5), trained(seed=5)
+    assert numbers(records) == numbers(again)
+    assert all(itertools.starmap(torch.equal, zip(first.parameters(), second.parameters(), strict=True)))
+
+
+def test_another_seed_gives_another_order_of_batches() -> None:
+    assert numbers(trained(seed=5)[1])[1:] != numbers(trained(seed=6)[1])[1:]
+
+
+def test_what_others_draw_between_epochs_changes_nothing() -> None:
+    net = nn.Sequential(network(), nn.Dropout(0.5))
+    runs = []
+    for disturb in (False, True):
+        copy = nn.Sequential(network(), nn.Dropout(0.5))
+        copy.load_state_dict(net.state_dict())
+        optimizer = torch.optim.SGD(copy.parameters(), lr=0.1)
+        records = []
+        for record in fit(copy, optimizer, part(50, 1), part(30, 2), epochs=3, batch_size=16, seed=0):
+            records.append(record)
+            if disturb:
+                torch.rand(17)
+        runs.append(numbers(records))
+    assert runs[0] == runs[1]
+
+
+def test_a_diverged_training_ends_early_and_its_last_record_says_so() -> None:
+    _, records = trained(lr=1e30, epochs=20)
+    assert 1 < len(records) < 20
+    assert records[-1].diverged
+    assert not any(record.diverged for record in records[:-1])
+    assert not math.isfinite(records[-1].val_loss)
+
+
+def test_evaluation_does_not_depend_on_how_many_images_go_in_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = evaluate(network(), part(50, 1))
+    monkeypatch.setattr("lrstudy.training.EVALUATION_BATCH", 7)
+    assert evaluate(network(), part(50, 1)) == pytest.approx(whole, rel=1e-6)
+
+
+def test_predictions_are_the_classes_of_the_largest_logits() -> None:
+    inputs, _ = part(600, 1).batch(torch.arange(600))
+    assert predict(network(), part(600, 1)).tolist() == network()(inputs).argmax(1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "whole", "sizes"),
+    [
+        (10, 4, False, [4, 4, 2]),
+        (9, 4, False, [4, 4, 1]),
+        (9, 4, True, [4, 5]),
+        (8, 4, True, [4, 4]),
+        (3, 256, True, [3]),
+        (1, 256, False, [1]),
+    ],
+)
+def test_batches_cover_the_images_and_none_is_of_one_where_that_cannot_be(
+    images: int, batch_size: int, whole: bool, sizes: list[int]
+) -> None:
+    assert batch_sizes(images, batch_size, whole=whole) == sizes
+
+
+def test_a_network_that_normalises_over_batches_refuses_batches_of_one() -> None:
+    with pytest.raises(SettingsError, match=r"batch_size=1: .* 2 images or more"):
+        batch_sizes(10, 1, whole=True)
