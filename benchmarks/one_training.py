@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,8 @@ def measure(arguments: list[str]) -> None:
     opened = tracking.open_run(training)
     with clock.step("tracking: opening the run, in a new database"):
         run = opened.__enter__()
-    run.writer.add = clock.timed("of which tracking", run.writer.add)
-    run.client.log_batch = clock.timed("of which tracking", run.client.log_batch)
+    clock.time_calls(run.writer, "add", "of which tracking")
+    clock.time_calls(run.client, "log_batch", "of which tracking")
     started = time.perf_counter()
     result = watch(training, run.log_epochs(progress.shown(training.epochs(), settings.epochs)))
     loop = time.perf_counter() - started
@@ -93,12 +93,14 @@ class _Clock:
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
-    def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(*arguments: Any, **named: Any) -> Any:
+    def time_calls(self, owner: object, method: str, name: str) -> None:
+        function = getattr(owner, method)
+
+        def timed(*arguments: Any, **named: Any) -> Any:
             with self.step(name):
                 return function(*arguments, **named)
 
-        return wrapped
+        setattr(owner, method, timed)
 
 
 if __name__ == "__main__":

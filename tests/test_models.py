@@ -56,8 +56,8 @@ def test_a_network_of_torchvisions_is_fitted_to_channels_and_classes(name: str, 
 @pytest.mark.parametrize("name", torchvision_classifiers())
 def test_every_classifier_of_torchvisions_takes_images_of_its_size(name: str) -> None:
     side = {"vit_h_14": 224, "maxvit_t": 224}.get(name, 128)
+    network = build_model(name, Shape(1, side, classes=7), HIDDEN).to("meta")
     with torch.device("meta"):
-        network = build_model(name, Shape(1, side, classes=7), HIDDEN)
         assert network.eval()(torch.zeros(2, 1, side, side)).shape == (2, 7)
 
 

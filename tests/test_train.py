@@ -204,15 +204,14 @@ def test_a_tracking_server_that_is_not_there_is_one_sentence(train: Command) -> 
 
 @pytest.mark.usefixtures("tracking_uri")
 def test_ctrl_c_ends_the_run_as_killed_with_what_it_had_logged() -> None:
-    process = subprocess.Popen(
-        [sys.executable, ROOT / "src/train.py", "--epochs", "100000"], stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    next(line for line in process.stderr if line.startswith("epoch"))
-    time.sleep(2)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
-    assert "Traceback" not in process.stderr.read()
+    command = [sys.executable, ROOT / "src/train.py", "--epochs", "100000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line.startswith("epoch"))
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        assert "Traceback" not in process.stderr.read()
+    assert process.returncode == 130
     run = only_run()
     assert run.info.status == "KILLED"
     steps = sorted(curve(run, "train_loss"))

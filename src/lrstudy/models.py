@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -39,10 +40,11 @@ def build_model(name: str, shape: Shape, hidden: tuple[int, ...]) -> nn.Module:
     """
     if name in OWN_MODELS:
         return OWN_MODELS[name](shape, hidden)
-    if not _takes(name, shape):
+    network = _fitting_model(name, shape)
+    if network is None:
         size = f"{shape.side}×{shape.side}"
         raise SettingsError(f"model={name}: it takes no images of {size} pixels; {_sides_taken(name, shape)}.")
-    return _torchvision_model(name, shape)
+    return network
 
 
 def torchvision_classifiers() -> list[str]:
@@ -128,18 +130,19 @@ def _fit_first_layer(network: nn.Module, channels: int) -> None:
     setattr(network.get_submodule(parent), attribute, fitted)
 
 
-def _takes(name: str, shape: Shape) -> bool:
-    """Whether torchvision's network takes images of this shape: tried without computing or storing a number."""
+def _fitting_model(name: str, shape: Shape) -> nn.Module | None:
+    """Torchvision's network, or None if it takes no images of this shape."""
     import torch
 
-    with torch.device("meta"), torch.no_grad():
-        try:
-            _torchvision_model(name, shape).eval()(torch.zeros(2, shape.channels, shape.side, shape.side))
-        except (RuntimeError, ValueError, AssertionError):
-            return False
-    return True
+    try:
+        network = _torchvision_model(name, shape)
+        with torch.no_grad(), torch.device("meta"):  # where shapes are worked out and no number is
+            copy.deepcopy(network).to("meta").eval()(torch.zeros(2, shape.channels, shape.side, shape.side))
+    except (RuntimeError, ValueError, AssertionError):
+        return None
+    return network
 
 
 def _sides_taken(name: str, shape: Shape) -> str:
-    sides = [str(side) for side in _COMMON_SIDES if _takes(name, replace(shape, side=side))]
+    sides = [str(side) for side in _COMMON_SIDES if _fitting_model(name, replace(shape, side=side))]
     return f"image_size={' or '.join(sides[:3])} would do"

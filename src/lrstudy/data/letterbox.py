@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import PIL
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 # Part of what a cached image is known by: to be raised whenever the pixels that an image gives change.
-LETTERBOX_VERSION = 1
+LETTERBOX_VERSION = f"1, Pillow {PIL.__version__}"
 
 # Around a letterboxed image, and behind transparency. Middle grey: drawings in black and in white on transparency both
 # stay visible, and normalised it lies near zero, where it says least.
@@ -21,7 +22,7 @@ PADDING = (128, 128, 128)
 # BUFR, GRIB and HDF5 (Pillow knows them but cannot decode them), and formats that any file may be taken for.
 FORMATS = (
     *("AVIF", "BLP", "BMP", "CUR", "DCX", "DDS", "DIB", "FITS", "FLI", "FTEX", "GBR", "GIF", "ICNS", "ICO", "IM"),
-    *("JPEG", "JPEG2000", "MPO", "MSP", "PCD", "PCX", "PIXAR", "PNG", "PPM", "PSD", "QOI", "SGI", "SUN", "TGA"),
+    *("JPEG", "JPEG2000", "MSP", "PCD", "PCX", "PIXAR", "PNG", "PPM", "PSD", "QOI", "SGI", "SUN", "TGA"),
     *("TIFF", "WEBP", "XBM", "XPM"),
 )
 # Images, by their endings, that are not in these formats: reported like broken ones, for they would be missed.
@@ -147,8 +148,9 @@ def _to_8_bit(values: np.ndarray) -> np.ndarray:
     elif low >= 0 and high <= 65535 and whole:
         low, high = 0.0, 65535.0
     scaled = (values.astype(np.float32) - low) * (255 / ((high - low) or 1.0))
-    within = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0).clip(0, 255)
-    return np.rint(within).astype(np.uint8)
+    within: np.ndarray = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0).clip(0, 255)
+    rounded: np.ndarray = np.rint(within).astype(np.uint8)
+    return rounded
 
 
 def _from_lab(image: Image.Image) -> Image.Image:
