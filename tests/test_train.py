@@ -204,7 +204,7 @@ def test_a_tracking_server_that_is_not_there_is_one_sentence(train: Command) -> 
 
 @pytest.mark.usefixtures("tracking_uri")
 def test_ctrl_c_ends_the_run_as_killed_with_what_it_had_logged() -> None:
-    command = [sys.executable, ROOT / "src/train.py", "--epochs", "100000"]
+    command = [sys.executable, str(ROOT / "src/train.py"), "--epochs", "100000"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if line.startswith("epoch"))

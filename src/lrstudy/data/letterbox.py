@@ -81,6 +81,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
     if image.mode == "LAB":
         return _from_lab(image)
+    if image.mode == "La":  # from which Pillow converts to no mode but this
+        image = image.convert("LA")
     if image.has_transparency_data:
         coloured = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", coloured.size, (*PADDING, 255)), coloured).convert("RGB")
