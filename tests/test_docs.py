@@ -1,0 +1,42 @@
+"""What the documents say against what they speak of."""
+
+import re
+
+import pytest
+
+from conftest import ROOT
+from lrstudy.settings import TrainSettings, typed
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_lists_every_setting_with_its_default_and_meaning() -> None:
+    rows = re.findall(r"^\| (\w+) \| (.*) \| (.*) \|$", README.partition("| name | default |")[2], re.M)
+    table = {name: (default, meaning) for name, default, meaning in rows}
+    fields = TrainSettings.model_fields
+    assert table == {name: (typed(field.default), field.description) for name, field in fields.items()}
+
+
+def test_ci_runs_the_readmes_test_command_and_nothing_else() -> None:
+    commands = re.findall(r"^```sh\n(.*?)```$", README, re.M | re.S)
+    (command,) = [command for command in commands if "-e test" in command]
+    script = (ROOT / ".ci/run").read_text()
+    assert script.rpartition("\n\n")[2] == command
+
+
+def test_the_two_commands_of_the_first_screen_differ_in_the_entry_point_alone() -> None:
+    first, second, *_ = re.findall(r"^```sh\n(.*?)```$", README, re.M | re.S)
+    assert second == first.replace("--env-manager uv\n", "--env-manager uv -e test\n")
+
+
+def test_the_readmes_setup_installs_the_mlflow_that_the_environment_has() -> None:
+    (version,) = set(re.findall(r"mlflow==([\d.]+)", README))
+    assert f"mlflow=={version}" in (ROOT / "conda.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    "name", ["CHANGELOG.md", "CONTRIBUTING.md", "src/lrstudy/verdict.py", "benchmarks/large_set.py"]
+)
+def test_the_files_that_the_readme_names_are_there(name: str) -> None:
+    assert name in README
+    assert (ROOT / name).is_file()
