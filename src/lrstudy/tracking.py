@@ -86,7 +86,8 @@ def open_run(experiment: Experiment) -> Iterator[TrackedRun]:
 
 def log_result(run: TrackedRun, experiment: Experiment, result: Result) -> None:
     """Logs the end of a training: its verdict, its final metrics, the trained network, the tables and the pictures."""
-    run.writer.add(result.metrics, result.history[-1].epoch)
+    # At step 0: MLflow's UI then draws them as bars, and not as curves of a single point.
+    run.writer.add(result.metrics, 0)
     tags = {"lrstudy.verdict": result.verdict.word, DESCRIPTION: describe(result)}
     run.client.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     # Its imports take a second: for after the training.

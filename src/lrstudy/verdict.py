@@ -140,7 +140,7 @@ def _too_slow(curve: Curve) -> str | None:
     turned = curve.val[-1] > OVERFIT_RATIO * min(curve.val)
     if creeps or turned:
         return None
-    return f"the training loss was still falling, from {before:.3g} to {after:.3g}, in the last {curve.tail} epochs"
+    return f"the training loss was still falling, from {before:.4g} to {after:.4g}, in the last {curve.tail} epochs"
 
 
 def _overfits(curve: Curve) -> str | None:
