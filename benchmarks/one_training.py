@@ -55,16 +55,17 @@ def measure(arguments: list[str]) -> None:
         settings = parse(TrainSettings, arguments)
     with clock.step("imports: torch"):
         from lrstudy import experiment, progress, runtime
+        from lrstudy.plan import Plan, load_data
         from lrstudy.result import watch
     with clock.step("imports: MLflow"):
         from lrstudy import tracking
     with clock.step("device and threads"):
         machine = runtime.prepare(settings.device, settings.threads, settings.model)
     with clock.step("data"):
-        images = experiment.load_data(settings)
+        plan = Plan(settings, load_data(settings), machine)
     with clock.step("network and optimizer"):
-        training = experiment.build(settings, images, machine)
-    opened = tracking.open_run(training)
+        training = experiment.build(plan)
+    opened = tracking.open_run(plan)
     with clock.step("tracking: opening the run, in a new database"):
         run = opened.__enter__()
     clock.time_calls(run.writer, "add", "of which tracking")

@@ -10,12 +10,14 @@ def main(arguments: list[str]) -> None:
 
     # After the settings, since these imports take seconds and a mistake in a setting should show at once.
     from lrstudy import experiment, progress, runtime, summary, tracking
+    from lrstudy.plan import Plan, load_data
     from lrstudy.result import watch
 
     machine = runtime.prepare(settings.device, settings.threads, settings.model)
-    training = experiment.build(settings, experiment.load_data(settings), machine)
+    plan = Plan(settings, load_data(settings), machine)
+    training = experiment.build(plan)
     print(summary.beginning(training))
-    with tracking.open_run(training) as run:
+    with tracking.open_run(plan) as run:
         result = watch(training, run.log_epochs(progress.shown(training.epochs(), settings.epochs)))
         tracking.log_result(run, training, result)
     print(summary.end(training, result, run))

@@ -26,9 +26,9 @@ def write(experiment: Experiment, result: Result, folder: Path) -> None:
     _write_history(result, folder / "history.csv")
     _write_json(_data_facts(experiment), folder / "data.json")
     _write_json(_environment(experiment), folder / "environment.json")
-    true = experiment.data.labels[experiment.data.validation]
+    true = experiment.plan.data.labels[experiment.plan.data.validation]
     predicted = predict(experiment.network, experiment.validation)
-    _write_scores(true, predicted, experiment.data.classes, folder)
+    _write_scores(true, predicted, experiment.plan.data.classes, folder)
     with warnings.catch_warnings():
         # A class may be named in a script that matplotlib's font lacks: it is drawn as boxes, and that is all.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
@@ -49,7 +49,7 @@ def _write_json(value: object, path: Path) -> None:
 
 
 def _data_facts(experiment: Experiment) -> dict[str, object]:
-    data = experiment.data
+    data = experiment.plan.data
     return {
         "name": data.name,
         "source": data.source,
@@ -66,9 +66,9 @@ def _data_facts(experiment: Experiment) -> dict[str, object]:
 def _environment(experiment: Experiment) -> dict[str, object]:
     return {
         "versions": provenance.versions(),
-        "hardware": provenance.hardware(experiment.runtime),
-        "device": str(experiment.runtime.device),
-        "threads": experiment.runtime.threads,
+        "hardware": provenance.hardware(experiment.plan.runtime),
+        "device": str(experiment.plan.runtime.device),
+        "threads": experiment.plan.runtime.threads,
     }
 
 
@@ -86,7 +86,7 @@ def _write_scores(true: np.ndarray, predicted: np.ndarray, classes: Sequence[str
 def _figures(
     experiment: Experiment, result: Result, true: np.ndarray, predicted: np.ndarray
 ) -> Iterator[tuple[str, Figure]]:
-    data, settings = experiment.data, experiment.settings
+    data, settings = experiment.plan.data, experiment.plan.settings
     what = f"{data.name}: {settings.model}, {settings.optimizer}, learning rate {typed(settings.lr)}"
     yield "loss_curves", figures.loss_curves(result.history, result.best, f"{what}: {result.verdict.word}")
     counts = confusion_matrix(true, predicted, labels=range(len(data.classes)))

@@ -26,10 +26,10 @@ def log_network(experiment: Experiment) -> None:
     It takes images as they are stored, uint8 `(N, side, side, channels)`, and gives probabilities, float32
     `(N, classes)`. The classes' names are in the model's metadata.
     """
-    images = experiment.data.images
+    images = experiment.plan.data.images
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, *images.shape[1:]))]),
-        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(experiment.data.classes)))]),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(experiment.plan.data.classes)))]),
     )
     with _quietly():
         log_model(
@@ -37,9 +37,9 @@ def log_network(experiment: Experiment) -> None:
             name="model",
             signature=signature,
             # Two images: of a single one the exporter would conclude that there is never more than one.
-            input_example=np.asarray(images[experiment.data.validation[:2]]),
+            input_example=np.asarray(images[experiment.plan.data.validation[:2]]),
             pip_requirements=REQUIREMENTS,
-            metadata={"classes": list(experiment.data.classes)},
+            metadata={"classes": list(experiment.plan.data.classes)},
             serialization_format="pt2",
         )
 

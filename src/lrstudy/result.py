@@ -55,5 +55,5 @@ def watch(experiment: Experiment, epochs: Iterable[Epoch]) -> Result:
     # Of a training whose validation loss was never a finite number, the untrained network is the best.
     best = min(history, key=lambda epoch: epoch.val_loss if epoch.val_loss < math.inf else math.inf)
     test_loss, test_accuracy = evaluate(experiment.network, experiment.test)
-    verdict = judge(Curve(history, experiment.chance_loss, experiment.chance_accuracy))
+    verdict = judge(Curve(history, experiment.plan.chance_loss, experiment.plan.chance_accuracy))
     return Result(tuple(history), best, verdict, test_loss, test_accuracy)

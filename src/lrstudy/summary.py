@@ -11,7 +11,7 @@ from lrstudy.tracking import TrackedRun, run_name
 
 def beginning(experiment: Experiment) -> str:
     """Two lines: the data, and what is about to be trained on it."""
-    data, settings = experiment.data, experiment.settings
+    data, settings = experiment.plan.data, experiment.plan.settings
     _, side, _, channels = data.images.shape
     parts = " + ".join(f"{len(rows)}" for rows in (data.train, data.validation, data.test))
     weights = sum(weight.numel() for weight in experiment.network.parameters())
@@ -20,7 +20,7 @@ def beginning(experiment: Experiment) -> str:
         f"data: {data.name}, {parts} {colour} images (training + validation + test) of {side}×{side} pixels, "
         f"{len(data.classes)} classes{_left_out(experiment)}\n"
         f"training: {settings.model} of {weights:,} weights, {run_name(settings)}, {settings.epochs} epochs, "
-        f"on {experiment.runtime.device}, {experiment.runtime.threads} threads"
+        f"on {experiment.plan.runtime.device}, {experiment.plan.runtime.threads} threads"
     )
 
 
@@ -29,16 +29,16 @@ def end(experiment: Experiment, result: Result, run: TrackedRun) -> str:
     server = mlflow.get_tracking_uri()
     look = f"open {server}" if server.startswith("http") else f"mlflow ui --backend-store-uri {server}"
     return (
-        f"{run_name(experiment.settings)} is {result.verdict.word}: {result.verdict.reason}.\n"
+        f"{run_name(experiment.plan.settings)} is {result.verdict.word}: {result.verdict.reason}.\n"
         f"validation: lowest loss {result.best.val_loss:.4g} at epoch {result.best.epoch}, "
-        f"accuracy {result.best.val_accuracy:.1%} (n={len(experiment.data.validation)})\n"
-        f"held-out test: accuracy {result.test_accuracy:.1%} (n={len(experiment.data.test)})\n"
+        f"accuracy {result.best.val_accuracy:.1%} (n={len(experiment.plan.data.validation)})\n"
+        f"held-out test: accuracy {result.test_accuracy:.1%} (n={len(experiment.plan.data.test)})\n"
         f"run {run.run_id}; to see it: {look}"
     )
 
 
 def _left_out(experiment: Experiment) -> str:
-    data = experiment.data
+    data = experiment.plan.data
     counts = {
         "broken images left out": len(data.bad_images),
         "files that are no images passed over": len(data.passed_over),

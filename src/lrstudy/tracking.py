@@ -33,6 +33,7 @@ from lrstudy.settings import TrainSettings, parameters, typed
 if TYPE_CHECKING:
     from lrstudy.data import ImageData
     from lrstudy.experiment import Experiment
+    from lrstudy.plan import Plan
     from lrstudy.result import Result
     from lrstudy.training import Epoch
 
@@ -58,19 +59,19 @@ class TrackedRun:
 
 
 @contextmanager
-def open_run(experiment: Experiment) -> Iterator[TrackedRun]:
+def open_run(plan: Plan) -> Iterator[TrackedRun]:
     """A run for a training, opened with all that is known before it begins; it ends as the `with` block ends.
 
     Raises:
         TrackingError: the server cannot be reached, or refuses what is written.
     """
     with _tracking_errors():
-        run = _start(run_name(experiment.settings))
+        run = _start(run_name(plan.settings))
     client, run_id = MlflowClient(), run.info.run_id
     status = "FAILED"
     try:
         with _tracking_errors():
-            _log_beginning(client, run_id, experiment)
+            _log_beginning(client, run_id, plan)
             with MetricWriter(client, run_id) as writer:
                 yield TrackedRun(client, run_id, writer)
         status = "FINISHED"
@@ -97,8 +98,8 @@ def log_result(run: TrackedRun, experiment: Experiment, result: Result) -> None:
     with tempfile.TemporaryDirectory() as folder:
         artifacts.write(experiment, result, Path(folder))
         run.client.log_artifacts(run.run_id, folder)
-    if experiment.data.bad_images:
-        bad = experiment.data.bad_images
+    if experiment.plan.data.bad_images:
+        bad = experiment.plan.data.bad_images
         table = {"path": [image.path for image in bad], "reason": [image.reason for image in bad]}
         run.client.log_table(run.run_id, table, "bad_images.json")
     log_network(experiment)
@@ -139,16 +140,16 @@ def _start(name: str) -> mlflow.ActiveRun:
     return run
 
 
-def _log_beginning(client: MlflowClient, run_id: str, experiment: Experiment) -> None:
+def _log_beginning(client: MlflowClient, run_id: str, plan: Plan) -> None:
     there = client.get_run(run_id).data.params
-    params = parameters(experiment.settings) | _optimizer_parameters(experiment)
+    params = parameters(plan.settings) | _optimizer_parameters(plan)
     client.log_batch(
         run_id,
         params=[Param(key, value) for key, value in params.items() if key not in there],
-        tags=[RunTag(key, value) for key, value in _tags(experiment).items()],
+        tags=[RunTag(key, value) for key, value in _tags(plan).items()],
     )
     parts = ("train", "validation", "test")
-    mlflow.log_inputs([_dataset(experiment.data, part) for part in parts], list(parts), [None] * len(parts))
+    mlflow.log_inputs([_dataset(plan.data, part) for part in parts], list(parts), [None] * len(parts))
 
 
 def _dataset(data: ImageData, part: str) -> MetaDataset:
@@ -158,20 +159,20 @@ def _dataset(data: ImageData, part: str) -> MetaDataset:
     return _Dataset(CodeDatasetSource({"source": data.source}), f"{data.name} {part}", digest, schema)
 
 
-def _optimizer_parameters(experiment: Experiment) -> dict[str, str]:
+def _optimizer_parameters(plan: Plan) -> dict[str, str]:
     """Every default of torch's that the optimizer works with, as `optimizer.betas`; those set have their own names."""
-    defaults = experiment.optimizer.defaults.items()
+    defaults = plan.hyperparameters.items()
     return {f"optimizer.{name}": typed(value) for name, value in defaults if name not in ("lr", "momentum")}
 
 
-def _tags(experiment: Experiment) -> dict[str, str]:
+def _tags(plan: Plan) -> dict[str, str]:
     tags = {
         "lrstudy.kind": "train",
-        "lrstudy.key": experiment.key,
-        "lrstudy.data_digest": experiment.data.digest,
-        "lrstudy.device": str(experiment.runtime.device),
-        "lrstudy.threads": str(experiment.runtime.threads),
-        "lrstudy.hardware": provenance.hardware(experiment.runtime),
+        "lrstudy.key": plan.key,
+        "lrstudy.data_digest": plan.data.digest,
+        "lrstudy.device": str(plan.runtime.device),
+        "lrstudy.threads": str(plan.runtime.threads),
+        "lrstudy.hardware": provenance.hardware(plan.runtime),
         "lrstudy.versions": ", ".join(f"{name} {version}" for name, version in provenance.versions().items()),
     }
     changed = provenance.uncommitted_changes()
