@@ -20,6 +20,7 @@ REFUSED = {
     "--lr nan": ["lr=nan:", "finite number"],
     "--lr inf": ["lr=inf:", "finite number"],
     "--lr abc": ["lr=abc:", "number"],
+    "--lr 1e39": ["lr=1e39:", "at most 1e+30"],
     "--lr": ["--lr", "needs a value"],
     "--epochs 0": ["epochs=0:", "at least 1"],
     "--epochs 1.5": ["epochs=1.5:", "whole number"],
@@ -58,7 +59,7 @@ def test_a_bad_setting_is_refused_in_one_sentence_with_its_value_and_what_is_rig
 
 
 def test_two_bad_settings_are_both_named() -> None:
-    with pytest.raises(SettingsError, match=r"lr=0: .*\nepochs=0: "):
+    with pytest.raises(SettingsError, match=r"epochs=0: .*\nlr=0: "):
         parse(TrainSettings, ["--lr", "0", "--epochs", "0"])
 
 
@@ -91,7 +92,7 @@ def test_any_text_for_any_parameter_is_taken_or_refused_in_words(name: str, text
 def test_a_refused_command_exits_with_2_and_no_stack_trace(train: Command) -> None:
     ended = train("--lr", "abc")
     assert ended.returncode == 2
-    assert ended.stderr == "error: lr=abc: it must be a finite number greater than 0.\n"
+    assert ended.stderr == "error: lr=abc: it must be a finite number greater than 0 and at most 1e+30.\n"
     assert ended.stdout == ""
 
 

@@ -209,6 +209,13 @@ def test_a_tracking_server_that_is_not_there_is_one_sentence(train: Command) -> 
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("path", ["no/such/folder/mlflow.db", "."])
+def test_a_tracking_database_that_cannot_be_opened_is_one_sentence(train: Command, path: str, tmp_path: Path) -> None:
+    ended = train("--epochs", "1", MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / path}")
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].endswith("cannot be used: unable to open database file.")
+
+
 @pytest.mark.usefixtures("tracking_uri")
 def test_ctrl_c_ends_the_run_as_killed_with_what_it_had_logged() -> None:
     command = [sys.executable, str(ROOT / "src/train.py"), "--epochs", "100000"]
@@ -253,10 +260,12 @@ def server(tmp_path: Path, tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -
 def _wait_for(url: str) -> None:
     import urllib.request
 
+    # Not urlopen, which keeps the proxies of the environment that it was first called in.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"{url}/health", timeout=1):
+            with opener.open(f"{url}/health", timeout=1):
                 return
         except OSError:
             time.sleep(0.2)
@@ -277,6 +286,21 @@ def test_a_server_shows_the_curves_while_they_grow(server: str, monkeypatch: pyt
     assert sorted(curve(run, "train_loss")) == list(range(301))
     assert len(seen - {0, 301}) >= 2, f"of 301 epochs the server was seen to hold {sorted(seen)}"
     assert {"history.csv", "figures"} <= {file.path for file in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_away_ends_the_training_in_one_sentence(server: str, tmp_path: Path) -> None:
+    log = (tmp_path / "server.log").read_text()
+    environment = os.environ | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_EXPERIMENT_ID": "0"}
+    command = [sys.executable, str(ROOT / "src/train.py"), "--epochs", "100000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line.startswith("epoch"))
+        os.kill(int(log.partition("Started server process [")[2].partition("]")[0]), signal.SIGKILL)
+        ended = process.stderr.read()
+    assert process.returncode == 2
+    assert f"error: the tracking server {server} cannot be used" in ended
+    assert "Traceback" not in ended
 
 
 @pytest.mark.slow

@@ -104,6 +104,14 @@ def test_short_trainings_have_a_verdict(epochs: int) -> None:
     assert word(falling(0.5), epochs=epochs) == "too slow"
 
 
+def test_one_epoch_that_ends_near_zero_on_validation_is_good() -> None:
+    assert word(lambda step: 0.7 if step else LN10, lambda step: 0.04 if step else LN10, epochs=1) == "good"
+
+
+def test_a_loss_that_does_not_move_is_not_good() -> None:
+    assert word(lambda step: LN10, accuracy=0.5, epochs=2) == "too slow"
+
+
 def test_a_verdict_gives_the_numbers_that_led_to_it() -> None:
     reason = judge(curve(falling(12), lambda step: LN10 * math.exp(-12 * step) + 1.5 * step)).reason
     lowest = min(LN10 * math.exp(-12 * step / 50) + 1.5 * step / 50 for step in range(51))

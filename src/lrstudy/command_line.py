@@ -27,9 +27,10 @@ def parse(settings: type[Settings], arguments: list[str]) -> Settings:
     try:
         return settings.model_validate(values)
     except ValidationError as error:
-        # A value that fits none of a field's types is a problem for each of them: one sentence a field.
-        sentences = {problem["loc"][:1]: _sentence(settings, values, dict(problem)) for problem in error.errors()}
-    raise SettingsError("\n".join(sentences.values()))
+        # A value that fits none of a field's types is a problem for each of them: one sentence a field, the first.
+        problems = reversed(error.errors())
+        sentences = {problem["loc"][:1]: _sentence(settings, values, dict(problem)) for problem in problems}
+    raise SettingsError("\n".join(reversed(sentences.values())))
 
 
 def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
@@ -114,7 +115,7 @@ def _accepted(schema: dict[str, Any]) -> str:
 
 _BOUNDS = {
     "exclusiveMinimum": "greater than",
-    "minimum": "at least",
+    "minimum": "of at least",
     "maximum": "at most",
     "exclusiveMaximum": "less than",
 }

@@ -18,6 +18,7 @@ MOST_FILTERS = 64
 MOST_MAPS = 16
 MOST_NAMED_CLASSES = 40
 MOST_COUNTED_CLASSES = 20
+LONGEST_NAME = 24
 
 
 def loss_curves(history: Sequence[Epoch], best: Epoch, title: str) -> Figure:
@@ -67,8 +68,9 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=9)
     if len(classes) <= MOST_NAMED_CLASSES:
-        axes.set_xticks(range(len(classes)), classes, parse_math=False, **_rotation(classes))
-        axes.set_yticks(range(len(classes)), classes, parse_math=False)
+        names = _short(classes)
+        axes.set_xticks(range(len(classes)), names, parse_math=False, **_rotation(names))
+        axes.set_yticks(range(len(classes)), names, parse_math=False)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     axes.set_title("Validation part")
@@ -101,7 +103,7 @@ def activation_maps(image: np.ndarray, layers: Sequence[Activation], classes: Se
 def _draw_logits(axes: Axes, logits: np.ndarray, classes: Sequence[str]) -> None:
     axes.barh(range(len(classes)), logits, color=TRAIN_COLOUR)
     if len(classes) <= MOST_COUNTED_CLASSES:
-        axes.set_yticks(range(len(classes)), classes, parse_math=False, fontsize=9)
+        axes.set_yticks(range(len(classes)), _short(classes), parse_math=False, fontsize=9)
     axes.invert_yaxis()
     axes.set_box_aspect(1)
     axes.set_title("logits of the classes")
@@ -110,6 +112,9 @@ def _draw_logits(axes: Axes, logits: np.ndarray, classes: Sequence[str]) -> None
 def _draw_activation(axes: Axes, layer: Activation) -> None:
     values = layer.values
     if values.ndim == 3:
+        height, width, channels = values.shape
+        # Some networks, such as Swin and ConvNeXt, keep the channels last.
+        values = values.transpose(2, 0, 1) if height == width != channels else values
         maps = values[:MOST_MAPS]
         _mosaic(axes, np.stack([_stretched(one[..., None]) for one in maps]))
         axes.set_title(f"{layer.layer}\n{len(maps)} of {len(values)} maps, {values.shape[1]}×{values.shape[2]}")
@@ -156,6 +161,10 @@ def _spans_decades(history: Sequence[Epoch]) -> bool:
     losses = np.array([(epoch.train_loss, epoch.val_loss) for epoch in history])
     positive = losses[np.isfinite(losses) & (losses > 0)]
     return bool(positive.size and positive.max() > 100 * positive.min())
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    return [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in names]
 
 
 def _rotation(classes: Sequence[str]) -> dict[str, Any]:

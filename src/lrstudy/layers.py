@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,11 @@ def first_filters(network: nn.Module, channels: int, side: int) -> np.ndarray:
     return weights.permute(0, 2, 3, 1).numpy()
 
 
+def _named(network: nn.Module, kinds: Any) -> dict[nn.Module, str]:
+    named = network.named_modules()
+    return {layer: f"{type(layer).__name__} {name}" for name, layer in named if isinstance(layer, kinds)}
+
+
 def activations(network: nn.Module, image: Tensor) -> list[Activation]:
     """What up to six of the network's layers, evenly chosen from first to last, make of one image.
 
@@ -41,11 +47,8 @@ def activations(network: nn.Module, image: Tensor) -> list[Activation]:
     def remember(layer: nn.Module, _: object, output: Tensor) -> None:
         seen.append(Activation(names[layer], output[0].detach().cpu().numpy().copy()))
 
-    names: dict[nn.Module, str] = {
-        layer: f"{type(layer).__name__} {name}"
-        for name, layer in network.named_modules()
-        if isinstance(layer, ACTIVATIONS)
-    }
+    # GoogLeNet and Inception call their activations as functions: what goes into them is shown instead.
+    names = _named(network, ACTIVATIONS) or _named(network, nn.BatchNorm2d)
     hooks = [layer.register_forward_hook(remember) for layer in names]
     try:
         with torch.inference_mode():

@@ -37,7 +37,7 @@ def log_network(experiment: Experiment) -> None:
             name="model",
             signature=signature,
             # Two images: of a single one the exporter would conclude that there is never more than one.
-            input_example=np.asarray(images[experiment.plan.data.validation[:2]]),
+            input_example=np.asarray(images[experiment.plan.data.train[:2]]),
             pip_requirements=REQUIREMENTS,
             metadata={"classes": list(experiment.plan.data.classes)},
             serialization_format="pt2",

@@ -24,7 +24,7 @@ class MetricWriter:
 
     MLflow's own asynchronous logging loses metrics where several processes write to one server, silently.
 
-    Raises, on leaving the context:
+    Raises, as soon as more is added and on leaving the context:
         Exception: whatever MLflow raised when a call failed; later metrics were not sent.
     """
 
@@ -52,6 +52,8 @@ class MetricWriter:
         """Takes the values that `metrics` have at `step`, and returns at once."""
         from mlflow.entities import Metric
 
+        if self._failure:
+            raise self._failure
         now = time.time_ns() // 1_000_000
         for name, value in metrics.items():
             self._waiting.put(Metric(name, value, now, step))

@@ -7,6 +7,7 @@ import mlflow
 from lrstudy.experiment import Experiment
 from lrstudy.result import Result
 from lrstudy.tracking import TrackedRun, run_name
+from lrstudy.verdict import counted
 
 
 def beginning(experiment: Experiment) -> str:
@@ -15,12 +16,13 @@ def beginning(experiment: Experiment) -> str:
     _, side, _, channels = data.images.shape
     parts = " + ".join(f"{len(rows)}" for rows in (data.train, data.validation, data.test))
     weights = sum(weight.numel() for weight in experiment.network.parameters())
+    machine = experiment.plan.runtime
     colour = "grey" if channels == 1 else "colour"
     return (
         f"data: {data.name}, {parts} {colour} images (training + validation + test) of {side}×{side} pixels, "
         f"{len(data.classes)} classes{_left_out(experiment)}\n"
-        f"training: {settings.model} of {weights:,} weights, {run_name(settings)}, {settings.epochs} epochs, "
-        f"on {experiment.plan.runtime.device}, {experiment.plan.runtime.threads} threads"
+        f"training: {settings.model} of {weights:,} weights, {run_name(settings)}, "
+        f"{counted(settings.epochs, 'epoch')}, on {machine.device}, {counted(machine.threads, 'thread')}"
     )
 
 
@@ -41,6 +43,6 @@ def _left_out(experiment: Experiment) -> str:
     data = experiment.plan.data
     counts = {
         "broken images left out": len(data.bad_images),
-        "files that are no images passed over": len(data.passed_over),
+        "files passed over, no images or in no class": len(data.passed_over),
     }
     return "".join(f"; {count} {what}" for what, count in counts.items() if count)

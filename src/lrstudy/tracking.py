@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 DESCRIPTION = "mlflow.note.content"
 # MLflow's default lets a call to a dead server wait for minutes.
 OPENING_RETRIES = "3"
+LONGEST_TAG = 5000
+SECONDS_LOCKED = 60.0
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
@@ -76,13 +79,15 @@ def open_run(plan: Plan) -> Iterator[TrackedRun]:
                 yield TrackedRun(client, run_id, writer)
         status = "FINISHED"
     except LearningRateStudyError as error:
-        client.set_tag(run_id, DESCRIPTION, str(error))
+        with suppress(MlflowException):  # the error may be that the server is gone
+            client.set_tag(run_id, DESCRIPTION, shortened(str(error)))
         raise
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     finally:
-        mlflow.end_run(status)
+        with suppress(MlflowException):
+            mlflow.end_run(status)
 
 
 def log_result(run: TrackedRun, experiment: Experiment, result: Result) -> None:
@@ -110,7 +115,7 @@ def mark_failed(run_id: str, sentence: str) -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", OPENING_RETRIES)
     try:
         client = MlflowClient()
-        client.set_tag(run_id, DESCRIPTION, sentence)
+        client.set_tag(run_id, DESCRIPTION, shortened(sentence))
         client.set_terminated(run_id, "FAILED")
     except MlflowException:
         return
@@ -130,7 +135,13 @@ def describe(result: Result) -> str:
     )
 
 
+def shortened(text: str) -> str:
+    """`text` as long as MLflow takes a tag."""
+    return text if len(text) <= LONGEST_TAG else f"{text[: LONGEST_TAG - 1]}…"
+
+
 def _start(name: str) -> mlflow.ActiveRun:
+    _check_sqlite(mlflow.get_tracking_uri())
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", OPENING_RETRIES)
     opened_by_mlflow = "MLFLOW_RUN_ID" in os.environ
     run = mlflow.start_run(run_name=None if opened_by_mlflow else name)
@@ -138,6 +149,19 @@ def _start(name: str) -> mlflow.ActiveRun:
     if opened_by_mlflow and re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or ""):
         MlflowClient().update_run(run.info.run_id, name=name)
     return run
+
+
+def _check_sqlite(uri: str) -> None:
+    """Raises at once where a database file cannot be opened, which MLflow would try again for minutes."""
+    path = uri.removeprefix("sqlite:///")
+    if path == uri or "?" in path:
+        return
+    try:
+        # As long as another process may well hold it: eight trainings write to one file without harm.
+        with closing(sqlite3.connect(path, timeout=SECONDS_LOCKED)) as database:
+            database.execute("begin immediate")
+    except sqlite3.Error as error:
+        raise TrackingError(f"the tracking database {path} cannot be used: {error}.") from error
 
 
 def _log_beginning(client: MlflowClient, run_id: str, plan: Plan) -> None:

@@ -90,6 +90,11 @@ class Curve:
         return sum(after < before for before, after in steps) >= STEADY * len(steps)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 epoch`, `2 epochs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def judge(curve: Curve) -> Verdict:
     """The first kind that the curve is of, the kinds taken in the order of the table; `good` if of none."""
     for word, kind in _KINDS.items():
@@ -108,7 +113,7 @@ def _diverged(curve: Curve) -> str | None:
     if last.diverged:
         return f"a loss is no longer a finite number after epoch {last.epoch}"
     if curve.end > DIVERGED_RATIO * curve.train[0]:
-        return f"the training loss ended at {curve.end:.3g}, above the {curve.train[0]:.3g} it began at"
+        return f"the training loss ended at about {curve.end:.3g}, above the {curve.train[0]:.3g} it began at"
     return None
 
 
@@ -129,18 +134,23 @@ def _unstable(curve: Curve) -> str | None:
     jumps = [rise for rise in late if rise > JUMP * curve.chance_loss]
     if len(jumps) < max(JUMPS_FEWEST, JUMPS_SHARE * len(late)):
         return None
-    return f"the training loss jumped up in {len(jumps)} of the last {len(late)} epochs, by up to {max(jumps):.3g}"
+    last = counted(len(late), "epoch")
+    return f"the training loss jumped up in {len(jumps)} of the last {last}, by up to {max(jumps):.3g}"
 
 
 def _too_slow(curve: Curve) -> str | None:
-    if not curve.falls_steadily or curve.end < NEAR_FLOOR * curve.chance_loss:
+    at_chance = min(curve.end, curve.val[-1]) >= COLLAPSED_LOSS * curve.chance_loss
+    if at_chance and not curve.falls_steadily:
+        return f"the training loss has hardly moved, from {curve.train[0]:.4g} to {curve.train[-1]:.4g}"
+    if not curve.falls_steadily or min(curve.end, curve.val[-1]) < NEAR_FLOOR * curve.chance_loss:
         return None
     before, after = curve.train[-1 - curve.tail], curve.train[-1]
     creeps = before - after < CREEP * before and after < COLLAPSED_LOSS * curve.chance_loss
     turned = curve.val[-1] > OVERFIT_RATIO * min(curve.val)
     if creeps or turned:
         return None
-    return f"the training loss was still falling, from {before:.4g} to {after:.4g}, in the last {curve.tail} epochs"
+    last = counted(curve.tail, "epoch")
+    return f"the training loss was still falling, from {before:.4g} to {after:.4g}, in the last {last}"
 
 
 def _overfits(curve: Curve) -> str | None:

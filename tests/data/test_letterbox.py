@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lrstudy.data.letterbox import FORMATS, PADDING, BrokenImageError, read_square, square, to_rgb
+from lrstudy.data.letterbox import FORMATS, ORIENTATION, PADDING, BrokenImageError, read_square, square, to_rgb
 
 SIDE = 16
 
@@ -124,6 +124,10 @@ def test_16_bit_values_are_scaled_not_clipped(byte_order: str, tmp_path: Path) -
     [
         (np.linspace(0, 1, 5, dtype=np.float32), [0, 64, 128, 191, 255]),
         (np.array([0, 10, 255], np.float32), [0, 10, 255]),
+        (np.array([0, 0.6, 1.2], np.float32), [0, 128, 255]),
+        (np.array([0, 2048, 4095], np.uint16), [0, 128, 255]),
+        (np.array([0, 100, 255], np.uint16), [0, 100, 255]),
+        (np.array([0, 4096, 30000], np.uint16), [0, 16, 117]),
         (np.array([-1, 0, 1], np.float32), [0, 128, 255]),
         (np.array([0, 1000, 2000], np.float32), [0, 128, 255]),
         (np.array([np.nan, 0.0, 0.5, np.inf, -np.inf], np.float32), [0, 0, 128, 255, 0]),
@@ -178,6 +182,23 @@ def test_a_large_jpeg_looks_as_if_decoded_whole(tmp_path: Path) -> None:
     path = saved(tmp_path / "image.jpg", image, quality=95)
     whole = square(image, 64, "pad").astype(int)
     assert abs(read_square(path, 64, "pad").astype(int) - whole).mean() < 1.5
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_reduced_jpeg_is_as_large_as_one_decoded_whole(orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = saved(tmp_path / "image.jpg", Image.new("RGB", (400, 403), (255, 0, 0)), exif=exif.tobytes())
+    content = abs(read_square(path, 64, "pad").astype(int) - (255, 0, 0)).sum(axis=2) < 30
+    assert sorted(content.any(axis=axis).sum() for axis in (0, 1)) == [64, 64]
+
+
+def test_16_bit_grey_shows_the_padding_colour_where_it_is_transparent(tmp_path: Path) -> None:
+    values = np.full((8, 8), 65535, np.uint16)
+    values[:, 4:] = 7
+    image = Image.fromarray(values)
+    image.info["transparency"] = 7
+    assert is_padding(np.asarray(to_rgb(image))[:, 4:])
 
 
 def test_an_adobe_cmyk_jpeg_has_its_colours(tmp_path: Path) -> None:

@@ -79,6 +79,16 @@ class TestAFolder:
         assert [len(part) for part in (data.train, data.validation, data.test)] == [34, 6, 6]
         assert data.test.min() == 40
 
+    def test_passes_over_a_folder_beside_its_parts_that_has_no_images(self, tmp_path: Path) -> None:
+        for part in ("train", "test"):
+            for name in ("cat", "dog"):
+                fill(tmp_path / "own" / part / name)
+        (tmp_path / "own" / "annotations").mkdir()
+        (tmp_path / "own" / "train" / "stray.png").write_bytes(b"")
+        data = load(tmp_path / "own")
+        assert data.classes == ("cat", "dog")
+        assert data.passed_over == ("annotations", "train/stray.png")
+
     def test_may_have_a_class_called_train(self, tmp_path: Path) -> None:
         fill(tmp_path / "vehicles" / "train")
         fill(tmp_path / "vehicles" / "bus")
@@ -127,6 +137,9 @@ class TestAFolder:
             Image.new("RGB", (5, 5), (1, 2, 3)).save(pets / "cat" / "more" / "x.png")
             (pets / "cat" / "more" / "x.png").rename(pets / "cat" / "more" / name)
         (pets / "cat" / "more" / "circle").symlink_to(pets / "cat")
+        (pets / "cat" / "more" / "up").symlink_to("../..")
+        (pets / "cat" / "itself").symlink_to("itself")
+        (pets / "itself").symlink_to("itself")
         (pets / "dog" / "link.png").symlink_to(pets / "cat" / "0.png")
         assert len(load(pets).labels) == 25
 
@@ -173,6 +186,20 @@ class TestARefusal:
         fill(pets / "bird", 2)
         self.refused(pets, "class bird has 2 usable images, too few .* 7 are enough")
 
+    def test_of_images_beside_the_parts(self, tmp_path: Path) -> None:
+        for path in ("train/cat", "train/dog", "test/cat", "test/dog", "extra"):
+            fill(tmp_path / "own" / path)
+        self.refused(tmp_path / "own", "extra has images, but lies beside train and is no part")
+
+    def test_of_parts_without_training(self, tmp_path: Path) -> None:
+        for path in ("val/cat", "val/dog", "test/cat", "test/dog"):
+            fill(tmp_path / "own" / path)
+        self.refused(tmp_path / "own", "it has the parts test and validation, but none called train")
+
+    @pytest.mark.parametrize("name", ["x" * 300, "~nosuchuser/x", "zero\0byte"])
+    def test_of_a_name_that_no_folder_can_have(self, name: str) -> None:
+        self.refused(name, "cannot be read|there is no such folder")
+
     def test_of_two_folders_for_one_part(self, tmp_path: Path) -> None:
         for part in ("train", "val", "valid"):
             fill(tmp_path / "own" / part / "cat", 1)
@@ -214,6 +241,15 @@ class TestBrokenImages:
         assert [image.path for image in data.bad_images] == ["cat/1.png", "dog/2.png", r"dog/new\nline.jpg"]
         assert (data.labels[used] >= 0).all()
 
+    def test_that_are_all_of_training_never_let_the_test_part_be_trained_on(self, tmp_path: Path) -> None:
+        for part in ("train", "val", "test"):
+            for name in ("cat", "dog"):
+                fill(tmp_path / "own" / part / name)
+        for path in (tmp_path / "own" / "train").rglob("*.png"):
+            path.write_bytes(b"broken")
+        with pytest.raises(DataError, match="usable images, too few"):
+            load(tmp_path / "own", bad_images="skip")
+
     def test_left_out_give_the_same_data_as_never_there(self, damaged: Path) -> None:
         skipped = load(damaged, bad_images="skip").digest
         for image in load(damaged, bad_images="skip").bad_images:
@@ -247,6 +283,7 @@ class TestBrokenImages:
             "cat/stall.png": "it takes more than 4 s to decode",
         }
         assert len(data.train) + len(data.validation) + len(data.test) == 20
+        assert not cache_files(), "what may be the machine's fault is not kept"
 
 
 LOAD = """
@@ -307,8 +344,11 @@ class TestTheCache:
         (entry,) = cache_files()
         entry.write_bytes(b"half")
         assert load(pets).digest == digest
-        (entry.parent / "entry.json").write_text("{")
-        assert load(pets).digest == digest
+        for name, damage in (("entry.json", b"{"), ("sums.npy", b""), ("sums.npy", b"PK\x03\x04")):
+            (entry.parent / name).write_bytes(damage)
+            assert load(pets).digest == digest
+        np.save(entry.parent / "sums.npy", np.zeros((3, 2, 3), np.uint64))
+        assert load(pets).mean != (0, 0, 0)
 
     def test_is_built_once_by_two_processes_that_start_together(self, pets: Path, loading: list[str]) -> None:
         fill(pets / "cat", 300)

@@ -21,19 +21,20 @@ def build_from_files(listing: Listing, target: Path, side: int, fit: str) -> Bui
     paths = [file.path for file in listing.files]
     sums = np.zeros((len(paths), 2, CHANNELS), np.uint64)
     bad: dict[int, BadImage] = {}
-    grey = True
+    grey, passing = True, False
     job = Job(str(listing.folder), str(target), side, fit)
     with counted("decoding", len(paths)) as done:
         for image in decode_all(job, paths, usable_cores(), done):
             if image.sums is None:
                 bad[image.row] = BadImage(printable(paths[image.row]), image.reason or "")
+                passing = passing or image.passing
             else:
                 sums[image.row] = image.sums
                 grey = grey and image.grey
     channels = 1 if grey and len(bad) < len(paths) else CHANNELS
     if channels == 1:
         drop_colour(target, side**2)
-    return Built((len(paths), side, side, channels), sums[:, :, :channels], dict(sorted(bad.items())))
+    return Built((len(paths), side, side, channels), sums[:, :, :channels], dict(sorted(bad.items())), passing)
 
 
 def build_from_arrays(images: np.ndarray, target: Path, side: int, fit: str) -> Built:

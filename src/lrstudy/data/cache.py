@@ -39,11 +39,15 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Built:
-    """What a builder tells of the pixels it has written: their shape, the images' sums, and the rows without one."""
+    """What a builder tells of the pixels it has written: their shape, the images' sums, and the rows without one.
+
+    `passing` says that a reason may be gone the next time, such as too little time or memory: it is not kept then.
+    """
 
     shape: tuple[int, int, int, int]
     sums: np.ndarray
     bad: dict[int, BadImage]
+    passing: bool = False
 
 
 def key(parts: Iterable[object]) -> str:
@@ -72,10 +76,8 @@ def scaled(root: Path, what: str, state: str, build: Callable[[Path], Built]) ->
         DataError: the cache cannot be written.
     """
     shelf = root / what
-    try:
-        return _read(shelf / state)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there, or damaged: built again
+    if there := _read(shelf / state):
+        return there
     try:
         shelf.mkdir(parents=True, exist_ok=True)
         with FileLock(shelf / "lock"):
@@ -88,45 +90,47 @@ def scaled(root: Path, what: str, state: str, build: Callable[[Path], Built]) ->
 
 
 def _read_or_build(shelf: Path, state: str, build: Callable[[Path], Built]) -> Scaled:
-    try:
-        return _read(shelf / state)  # built by another process while this one waited
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
+    if there := _read(shelf / state):  # built by another process while this one waited
+        return there
     for outdated in (path for path in shelf.iterdir() if path.is_dir()):
         # Older states, and what a killed process left. Processes that have such a file open keep it until they end.
         shutil.rmtree(outdated, ignore_errors=True)
     unfinished = shelf / f"unfinished-{os.getpid()}"
     unfinished.mkdir()
     try:
-        _write(unfinished, build(unfinished / PIXELS))
-        unfinished.rename(shelf / state)
-    except BaseException:
+        built = build(unfinished / PIXELS)
+        scaled = _write(unfinished, built)
+        if not built.passing:
+            unfinished.rename(shelf / state)
+        return scaled
+    finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    return _read(shelf / state)
 
 
-def _write(folder: Path, built: Built) -> None:
+def _write(folder: Path, built: Built) -> Scaled:
+    images = np.memmap(folder / PIXELS, np.uint8, "r", shape=built.shape)
+    digest = _digest(images, built.bad)
     np.save(folder / SUMS, built.sums)
-    entry = {
-        "shape": built.shape,
-        "bad": {str(row): asdict(image) for row, image in built.bad.items()},
-        "digest": _digest(np.memmap(folder / PIXELS, np.uint8, "r", shape=built.shape), built.bad),
-    }
+    bad = {str(row): asdict(image) for row, image in built.bad.items()}
+    entry = {"shape": built.shape, "bad": bad, "digest": digest}
     (folder / ENTRY).write_text(json.dumps(entry), encoding="utf-8")
     for name in (PIXELS, SUMS, ENTRY):
         with (folder / name).open("rb") as file:
             os.fsync(file.fileno())
+    return Scaled(images, built.sums, built.bad, digest)
 
 
-def _read(folder: Path) -> Scaled:
-    entry = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
-    shape = tuple(entry["shape"])
-    if (folder / PIXELS).stat().st_size != np.prod(shape, dtype=np.int64):
-        raise ValueError(f"{folder / PIXELS} is damaged")
-    images = np.memmap(folder / PIXELS, np.uint8, "r", shape=shape)
-    bad = {int(row): BadImage(**image) for row, image in entry["bad"].items()}
-    return Scaled(images, np.load(folder / SUMS), bad, str(entry["digest"]))
+def _read(folder: Path) -> Scaled | None:
+    """The entry in `folder`; None if it is not there or damaged, which shows in many ways."""
+    try:
+        entry = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
+        images = np.memmap(folder / PIXELS, np.uint8, "r", shape=tuple(entry["shape"]))
+        sums = np.load(folder / SUMS, allow_pickle=False)
+        bad = {int(row): BadImage(**image) for row, image in entry["bad"].items()}
+        whole = (folder / PIXELS).stat().st_size == images.size and sums.shape == (len(images), 2, images.shape[3])
+        return Scaled(images, sums, bad, str(entry["digest"])) if whole else None
+    except Exception:
+        return None
 
 
 def _digest(images: np.ndarray, bad: dict[int, BadImage]) -> str:

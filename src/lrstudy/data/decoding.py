@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures import TimeoutError as TookTooLong
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 from pebble import ProcessExpired, ProcessPool
 
 from lrstudy.data.pixels import channel_sums
+from lrstudy.errors import DataError
 
 # Images a process is given at once: enough that handing them over costs little beside decoding them.
 CHUNK = 64
@@ -30,12 +32,16 @@ Pending = Future[list["Decoded"]]
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of the image with number `row`: its channels' sums and whether it is grey, or why it is broken."""
+    """What became of the image with number `row`: its channels' sums and whether it is grey, or why it is broken.
+
+    `passing` says that the reason may be the machine's, not the image's.
+    """
 
     row: int
     sums: np.ndarray | None
     grey: bool
     reason: str | None
+    passing: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,9 +103,13 @@ def _fates(future: Pending, chunk: list[tuple[int, str]]) -> list[Decoded] | Non
         return future.result()
     except ProcessExpired:
         reason = "its decoder crashes, or runs out of memory"
+    except BrokenProcessPool as error:
+        raise DataError(
+            "the processes that decode images cannot be started from this kind of Python program"
+        ) from error
     except TookTooLong:
         reason = f"it takes more than {SECONDS_AN_IMAGE:.0f} s to decode"
-    return [Decoded(chunk[0][0], None, False, reason)] if len(chunk) == 1 else None
+    return [Decoded(chunk[0][0], None, False, reason, passing=True)] if len(chunk) == 1 else None
 
 
 def _begin_worker() -> None:

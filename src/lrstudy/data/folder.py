@@ -23,6 +23,8 @@ MAGIC = (
     b"II*\x00",  # TIFF
     b"MM\x00*",
     b"\x00\x00\x00\x0cjP  ",  # JPEG 2000
+    b"8BPS\x00\x01",  # Photoshop
+    b"qoif",
 )
 
 
@@ -58,36 +60,53 @@ def list_folder(folder: Path) -> Listing:
         DataError: it is no folder of two or more class folders with images in each.
     """
     if not folder.exists():
-        raise DataError(f"data={folder}: there is no such folder.")
+        raise _error(folder, "there is no such folder.")
     if not folder.is_dir():
-        raise DataError(f"data={folder}: this is a file; it must be a folder with one folder for each class.")
-    top = _subfolders(folder)
-    own_parts = _parts(folder, top)
-    passed_over = [entry.name for entry in _entries(folder) if not entry.is_dir() or _is_hidden(entry.name)]
+        raise _error(folder, "this is a file; it must be a folder with one folder for each class.")
+    own_parts = _parts(folder)
     where = [(part, class_folder) for part, path in own_parts or [("", folder)] for class_folder in _subfolders(path)]
     classes = _classes(folder, where)
+    class_folders = {path for _, path in where} | {path for _, path in own_parts}
+    passed_over = [
+        os.path.relpath(entry.path, folder)
+        for place in (folder, *(path for _, path in own_parts))
+        for entry in _entries(place)
+        if Path(entry.path) not in class_folders
+    ]
     files: list[ImageFile] = []
     parts: list[str] = []
     for part, class_folder in where:
         found = list(_images(folder, class_folder, classes.index(class_folder.name), passed_over))
         if not found:
-            raise DataError(f"data={folder}: the class folder {printable(str(class_folder))} holds no images.")
+            raise _error(folder, f"the class folder {printable(str(class_folder))} holds no images.")
         files += found
         parts += [part] * len(found)
     shown = tuple(printable(name) for name in classes)
     return Listing(folder, shown, files, parts, tuple(printable(name) for name in passed_over))
 
 
-def _parts(folder: Path, top: list[Path]) -> list[tuple[str, Path]]:
-    """The parts that the folder itself is split into: none, unless all its folders bear the names of parts."""
-    parts = [(SPLIT_NAMES.get(path.name.lower(), ""), path) for path in top]
+def _parts(folder: Path) -> list[tuple[str, Path]]:
+    """The parts that the folder itself is split into; none if its folders are classes.
+
+    They are parts where `train` has folders in it, alone or beside another part: a class may be called train, too.
+    """
+    top = _subfolders(folder)
+    parts = [(SPLIT_NAMES[path.name.lower()], path) for path in top if path.name.lower() in SPLIT_NAMES]
     names = [name for name, _ in parts]
-    if "train" not in names or "" in names or not any(_subfolders(path) for name, path in parts if name == "train"):
+    others = [path for path in top if path.name.lower() not in SPLIT_NAMES]
+    if not any(_subfolders(path) for name, path in parts if name == "train"):
+        if parts and not others and "train" not in names:
+            raise _error(folder, f"it has the parts {' and '.join(names)}, but none called train.")
+        return []
+    if len(parts) == 1 and others:
         return []
     for name in names:
         if names.count(name) > 1:
             twice = " and ".join(printable(path.name) for other, path in parts if other == name)
-            raise DataError(f"data={folder}: {twice} are both its {name} part; one of them must go.")
+            raise _error(folder, f"{twice} are both its {name} part; one of them must go.")
+    for path in others:
+        if any(_should_be_image(entry) for entry in _walk(path, frozenset())):
+            raise _error(folder, f"{printable(path.name)} has images, but lies beside train and is no part.")
     return sorted(parts, key=lambda part: list(SPLIT_NAMES.values()).index(part[0]))
 
 
@@ -95,17 +114,17 @@ def _classes(folder: Path, where: list[tuple[str, Path]]) -> list[str]:
     first = where[0][0] if where else ""
     classes = sorted(path.name for part, path in where if part == first)
     if not classes:
-        raise DataError(f"data={folder}: it holds no folders; it must have one for each class, with its images.")
+        raise _error(folder, "it holds no folders; it must have one for each class, with its images.")
     if len(classes) == 1:
-        raise DataError(f"data={folder}: it holds one class, {printable(classes[0])}; there must be two or more.")
+        raise _error(folder, f"it holds one class, {printable(classes[0])}; there must be two or more.")
     for part, path in where:
         if path.name not in classes:
-            raise DataError(f"data={folder}: {printable(path.name)} is a class of its {part} part, but not of train.")
+            raise _error(folder, f"{printable(path.name)} is a class of its {part} part, but not of train.")
     return classes
 
 
 def _images(folder: Path, class_folder: Path, label: int, passed_over: list[str]) -> Iterator[ImageFile]:
-    for entry in sorted(_walk(class_folder, frozenset()), key=lambda entry: entry.path):
+    for entry in sorted(_walk(class_folder, frozenset([_identity(folder)])), key=lambda entry: entry.path):
         path = os.path.relpath(entry.path, folder)
         if not _should_be_image(entry):
             passed_over.append(path)
@@ -119,19 +138,18 @@ def _images(folder: Path, class_folder: Path, label: int, passed_over: list[str]
 
 def _walk(folder: Path | str, above: frozenset[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
     """Every file below `folder`, links followed, but never back into a folder that the way led through."""
-    found = Path(folder).stat()
-    here = (found.st_dev, found.st_ino)
+    here = _identity(folder)
     if here in above:
         return
     for entry in _entries(folder):
-        if entry.is_dir() and not _is_hidden(entry.name):
+        if _is_folder(entry) and not _is_hidden(entry.name):
             yield from _walk(entry.path, above | {here})
         else:
             yield entry
 
 
 def _should_be_image(entry: os.DirEntry[str]) -> bool:
-    if _is_hidden(entry.name) or entry.is_dir():
+    if _is_hidden(entry.name) or _is_folder(entry):
         return False
     return Path(entry.name).suffix.lower() in image_extensions() or _begins_like_image(entry)
 
@@ -154,11 +172,28 @@ def _begins_like_image(entry: os.DirEntry[str]) -> bool:
             begin = file.read(16)
     except OSError:
         return False
-    return begin.startswith(MAGIC) or begin[8:12] == b"WEBP" or begin[4:12] in (b"ftypavif", b"ftypavis")
+    bitmap = begin.startswith(b"BM") and begin[6:10] == bytes(4)
+    return bitmap or begin.startswith(MAGIC) or begin[8:12] == b"WEBP" or begin[4:12] in (b"ftypavif", b"ftypavis")
+
+
+def _error(folder: Path, problem: str) -> DataError:
+    return DataError(f"data={printable(str(folder))}: {problem}")
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted(Path(entry.path) for entry in _entries(folder) if entry.is_dir() and not _is_hidden(entry.name))
+    return sorted(Path(entry.path) for entry in _entries(folder) if _is_folder(entry) and not _is_hidden(entry.name))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
+
+
+def _identity(folder: Path | str) -> tuple[int, int]:
+    found = Path(folder).stat()
+    return found.st_dev, found.st_ino
 
 
 def _is_hidden(name: str) -> bool:

@@ -34,6 +34,11 @@ UNSUPPORTED = {
 DRAFT_RATIO = 2
 # Pillow's reduction before resampling: from 3 on its result is close to that of resampling alone, says its manual.
 REDUCING_GAP = 3.0
+# From the EXIF standard: the tag of the orientation, and the first of its values for a picture that lies on its side.
+ORIENTATION, FIRST_ON_ITS_SIDE = 0x0112, 5
+# For images of more than 8 bits: up to which highest value they have which white; None is the highest value itself.
+WHITE_OF_WHOLE = {255: 255.0, 4095: 4095.0, 65535: 65535.0}
+WHITE_OF_FLOATS = {1: 1.0, 16: None, 255: 255.0}
 
 
 class BrokenImageError(Exception):
@@ -58,27 +63,41 @@ def read_square(path: str, side: int, fit: str) -> np.ndarray:
             # Odd metadata does not make a picture worse, and a large photograph is not yet a decompression bomb.
             warnings.simplefilter("ignore")
             with _open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
-                return square(_upright(_loaded(image, side, fit)), side, fit)
+                whole = image.size
+                loaded = _loaded(image, side, fit)
+                upright = _upright(loaded)
+                return square(upright, side, fit, _proportions(whole, loaded, upright))
     except BrokenImageError:
         raise
     except Exception as error:
         raise BrokenImageError(_reason(error)) from error
 
 
-def square(image: Image.Image, side: int, fit: str) -> np.ndarray:
-    """An upright image of any mode, scaled to uint8 `(side, side, 3)`."""
-    return np.asarray(_FITS[fit](to_rgb(image), side))
+def square(image: Image.Image, side: int, fit: str, proportions: tuple[int, int] | None = None) -> np.ndarray:
+    """An upright image of any mode, scaled to uint8 `(side, side, 3)`.
+
+    Args:
+        image: any.
+        side: in pixels.
+        fit: `pad` or `crop`.
+        proportions: width and height that it had before its decoder reduced, and so rounded, them.
+    """
+    return np.asarray(_FITS[fit](to_rgb(image), side, proportions or image.size))
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """An image of any mode in 8-bit RGB, transparency over middle grey.
 
-    16-bit values are divided by 257. What is wider has no range of its own: floats within 0 to 1 are taken for
-    shares, whole numbers within 16 bits for 16-bit values, and both within 0 to 255 as they are; of other ranges the
-    lowest value becomes black and the highest white.
+    Wider values have no range that all agree on. Whole numbers, 16-bit ones too, are taken for the fewest of 8, 12 and
+    16 bits that hold the highest; floats up to 1 for shares of white, those up to 16 for shares of their highest, and
+    those up to 255 as they are. Beyond, and below 0, the lowest value becomes black and the highest white.
     """
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+        values = np.asarray(image)
+        grey = np.repeat(_to_8_bit(values)[..., None], 3, axis=2)
+        if isinstance(clear := image.info.get("transparency"), int):
+            grey[values == clear] = PADDING
+        return Image.fromarray(grey)
     if image.mode == "LAB":
         return _from_lab(image)
     if image.mode == "La":  # from which Pillow converts to no mode but this
@@ -119,16 +138,23 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _pad(image: Image.Image, side: int) -> Image.Image:
-    scale = side / max(image.size)
-    width, height = (max(1, round(scale * length)) for length in image.size)
+def _proportions(whole: tuple[int, int], loaded: Image.Image, upright: Image.Image) -> tuple[int, int]:
+    if loaded.size == whole:
+        return upright.size
+    lies = upright is not loaded and loaded.getexif().get(ORIENTATION, 1) >= FIRST_ON_ITS_SIDE
+    return whole[::-1] if lies else whole
+
+
+def _pad(image: Image.Image, side: int, proportions: tuple[int, int]) -> Image.Image:
+    scale = side / max(proportions)
+    width, height = (max(1, round(scale * length)) for length in proportions)
     scaled = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
     padded = Image.new("RGB", (side, side), PADDING)
     padded.paste(scaled, ((side - width) // 2, (side - height) // 2))
     return padded
 
 
-def _crop(image: Image.Image, side: int) -> Image.Image:
+def _crop(image: Image.Image, side: int, _: tuple[int, int]) -> Image.Image:
     left, top = ((length - min(image.size)) / 2 for length in image.size)
     middle = (left, top, left + min(image.size), top + min(image.size))
     return image.resize((side, side), Image.Resampling.LANCZOS, box=middle, reducing_gap=REDUCING_GAP)
@@ -138,17 +164,12 @@ _FITS = {"pad": _pad, "crop": _crop}
 
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    if values.dtype.itemsize == 2 and values.dtype.kind == "u":
-        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    whole = values.dtype.kind in "iu"
-    if low >= 0 and high <= 1 and not whole:
-        low, high = 0.0, 1.0
-    elif low >= 0 and high <= 255:
-        low, high = 0.0, 255.0
-    elif low >= 0 and high <= 65535 and whole:
-        low, high = 0.0, 65535.0
+    whites = WHITE_OF_WHOLE if values.dtype.kind in "iu" else WHITE_OF_FLOATS
+    white = next((white or high for limit, white in whites.items() if high <= limit), None)
+    if low >= 0 and white is not None:
+        low, high = 0.0, white
     scaled = (values.astype(np.float32) - low) * (255 / ((high - low) or 1.0))
     within: np.ndarray = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0).clip(0, 255)
     rounded: np.ndarray = np.rint(within).astype(np.uint8)

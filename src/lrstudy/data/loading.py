@@ -42,10 +42,8 @@ def load(
         arrays = SOURCES[data].read(data_root or root)
         pixels = _scale_arrays(arrays, root / "images", image_size, fit)
         return _assemble(data, SOURCES[data].origin, pixels, arrays.labelling, split_seed)
-    folder = Path(data).expanduser()
-    if not folder.exists() and (near := get_close_matches(data.lower(), SOURCES, n=1)):
-        raise DataError(f"data={data}: there is no such folder; did you mean {near[0]}?")
-    listing = list_folder(folder)
+    listing = _list(data)
+    folder = listing.folder
     pixels = _scale_folder(listing, root / "images", image_size or FOLDER_SIDE, fit)
     if pixels.bad and bad_images == "error":
         raise DataError(_broken(data, list(pixels.bad.values())))
@@ -53,6 +51,16 @@ def load(
     labelling = Labelling(labels, np.array(listing.parts), listing.classes)
     name, origin = printable(folder.resolve().name), printable(str(folder.resolve()))
     return _assemble(name, origin, pixels, labelling, split_seed, listing.passed_over)
+
+
+def _list(data: str) -> Listing:
+    try:
+        folder = Path(data).expanduser()
+        if not folder.exists() and (near := get_close_matches(data.lower(), SOURCES, n=1)):
+            raise DataError(f"data={printable(data)}: there is no such folder; did you mean {near[0]}?")
+        return list_folder(folder)
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, with a zero byte, of no user's home
+        raise DataError(f"data={printable(data)}: this folder cannot be read ({error}).") from error
 
 
 def _scale_arrays(arrays: Arrays, root: Path, image_size: int, fit: str) -> cache.Scaled:

@@ -40,7 +40,7 @@ def split(labelling: Labelling, seed: int, name: str) -> dict[str, np.ndarray]:
     labels, classes = labelling.labels, labelling.classes
     rows = np.flatnonzero(labels >= 0)
     own = {part: rows[labelling.parts[rows] == part] for part in PARTS}
-    if not own["train"].size:
+    if not labelling.parts.astype(bool).any():
         own["train"] = rows
     lacking = [part for part in ("test", "validation") if not own[part].size]
     share = HELD_OUT
