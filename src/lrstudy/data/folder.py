@@ -151,11 +151,11 @@ def _walk(folder: Path | str, above: frozenset[tuple[int, int]]) -> Iterator[os.
 def _should_be_image(entry: os.DirEntry[str]) -> bool:
     if _is_hidden(entry.name) or _is_folder(entry):
         return False
-    return Path(entry.name).suffix.lower() in image_extensions() or _begins_like_image(entry)
+    return Path(entry.name).suffix.lower() in _image_extensions() or _begins_like_image(entry)
 
 
 @cache
-def image_extensions() -> set[str]:
+def _image_extensions() -> set[str]:
     """The endings, such as `.png`, of files that should be images."""
     from PIL import Image
 
