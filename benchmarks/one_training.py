@@ -79,7 +79,12 @@ def measure(arguments: list[str]) -> None:
     clock.seconds["validation"] = sum(epoch.val_seconds for epoch in result.history)
     clock.seconds["progress, best weights, test score"] = loop - clock.seconds["training"] - clock.seconds["validation"]
     with clock.step("artifacts: verdict, tables, pictures, model"):
-        tracking.log_result(run, training, result)
+        from lrstudy import artifacts
+        from lrstudy.logged_model import log_network
+
+        files = artifacts.tables(training, result) | artifacts.pictures(training, result)
+        tracking.log_result(run, plan.data, result, files)
+        log_network(training)
     with clock.step("tracking: the rest of the metrics, closing"):
         opened.__exit__(None, None, None)
     clock.seconds["of which tracking"] = tracked

@@ -9,7 +9,8 @@ def main(arguments: list[str]) -> None:
     settings = parse(TrainSettings, arguments)
 
     # After the settings, since these imports take seconds and a mistake in a setting should show at once.
-    from lrstudy import experiment, progress, runtime, summary, tracking
+    from lrstudy import artifacts, experiment, progress, runtime, summary, tracking
+    from lrstudy.logged_model import log_network
     from lrstudy.plan import Plan, load_data
     from lrstudy.result import watch
 
@@ -19,7 +20,9 @@ def main(arguments: list[str]) -> None:
     print(summary.beginning(training))
     with tracking.open_run(plan) as run:
         result = watch(training, run.log_epochs(progress.shown(training.epochs(), settings.epochs)))
-        tracking.log_result(run, training, result)
+        files = artifacts.tables(training, result) | artifacts.pictures(training, result)
+        tracking.log_result(run, plan.data, result, files)
+        log_network(training)
     print(summary.end(training, result, run))
 
 

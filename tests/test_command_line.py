@@ -59,7 +59,7 @@ def test_a_bad_setting_is_refused_in_one_sentence_with_its_value_and_what_is_rig
 
 
 def test_two_bad_settings_are_both_named() -> None:
-    with pytest.raises(SettingsError, match=r"lr=0: .*\nepochs=0: "):
+    with pytest.raises(SettingsError, match=r"epochs=0: .*\nlr=0: "):
         parse(TrainSettings, ["--lr", "0", "--epochs", "0"])
 
 

@@ -3,18 +3,29 @@
 import re
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from conftest import ROOT
-from lrstudy.settings import TrainSettings, typed
+from lrstudy.settings import CommonSettings, TrainSettings, typed
+from lrstudy.study_settings import GridSettings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_readme_lists_every_setting_with_its_default_and_meaning() -> None:
-    rows = re.findall(r"^\| (\w+) \| (.*) \| (.*) \|$", README.partition("| name | default |")[2], re.M)
-    table = {name: (default, meaning) for name, default, meaning in rows}
-    fields = TrainSettings.model_fields
-    assert table == {name: (typed(field.default), field.description) for name, field in fields.items()}
+    training, grid = README.split("| name | default | meaning |\n|---|---|---|\n")[1:]
+    assert _table(training) == _declared(TrainSettings.model_fields)
+    own = {name: field for name, field in GridSettings.model_fields.items() if name not in CommonSettings.model_fields}
+    assert _table(grid) == _declared(own)
+
+
+def _table(text: str) -> dict[str, tuple[str, str]]:
+    rows = [line.strip("| ").split(" | ") for line in text.partition("\n\n")[0].splitlines()]
+    return {name: (default, meaning) for name, default, meaning in rows}
+
+
+def _declared(fields: dict[str, FieldInfo]) -> dict[str, tuple[str, str | None]]:
+    return {name: (typed(field.default), field.description) for name, field in fields.items()}
 
 
 def test_ci_runs_the_readmes_test_command_and_nothing_else() -> None:

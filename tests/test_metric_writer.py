@@ -23,15 +23,15 @@ def points(run_id: str, name: str) -> list[tuple[int, float]]:
 
 def test_every_metric_arrives_once_in_order(run_id: str) -> None:
     count = 2 * MOST_METRICS_A_CALL + 1
-    with MetricWriter(MlflowClient(), run_id) as writer:
+    with MetricWriter(MlflowClient()) as writer:
         for step in range(count):
-            writer.add({"loss": step / 7}, step)
+            writer.add(run_id, {"loss": step / 7}, step)
     assert points(run_id, "loss") == [(step, step / 7) for step in range(count)]
 
 
 def test_metrics_are_on_the_server_within_about_a_second_while_the_training_goes_on(run_id: str) -> None:
-    with MetricWriter(MlflowClient(), run_id) as writer:
-        writer.add({"loss": 1.0}, 0)
+    with MetricWriter(MlflowClient()) as writer:
+        writer.add(run_id, {"loss": 1.0}, 0)
         deadline = time.monotonic() + 20
         while not points(run_id, "loss") and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -39,20 +39,20 @@ def test_metrics_are_on_the_server_within_about_a_second_while_the_training_goes
 
 
 def test_a_loss_that_is_not_a_number_stays_one(run_id: str) -> None:
-    with MetricWriter(MlflowClient(), run_id) as writer:
-        writer.add({"loss": math.nan}, 3)
+    with MetricWriter(MlflowClient()) as writer:
+        writer.add(run_id, {"loss": math.nan}, 3)
     ((step, value),) = points(run_id, "loss")
     assert step == 3
     assert math.isnan(value)
 
 
 def test_what_was_added_before_an_error_is_sent_and_the_error_is_not_hidden(run_id: str) -> None:
-    with pytest.raises(KeyboardInterrupt), MetricWriter(MlflowClient(), run_id) as writer:  # noqa: PT012
-        writer.add({"loss": 1.0}, 0)
+    with pytest.raises(KeyboardInterrupt), MetricWriter(MlflowClient()) as writer:  # noqa: PT012
+        writer.add(run_id, {"loss": 1.0}, 0)
         raise KeyboardInterrupt
     assert points(run_id, "loss") == [(0, 1.0)]
 
 
 def test_a_refusal_by_the_server_is_raised_at_the_end(tracking_uri: str) -> None:
-    with pytest.raises(MlflowException, match="no such run"), MetricWriter(MlflowClient(), "no such run") as writer:
-        writer.add({"loss": 1.0}, 0)
+    with pytest.raises(MlflowException, match="no such run"), MetricWriter(MlflowClient()) as writer:
+        writer.add("no such run", {"loss": 1.0}, 0)

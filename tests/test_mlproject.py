@@ -8,9 +8,14 @@ from mlflow.projects.utils import load_project
 
 from conftest import ROOT
 from lrstudy.command_line import parse
-from lrstudy.settings import TrainSettings, typed
+from lrstudy.settings import CommonSettings, TrainSettings, typed
+from lrstudy.study_settings import GridSettings
 
 PROJECT = load_project(ROOT)  # type: ignore[no-untyped-call]
+ENTRY_POINTS: dict[str, tuple[str, type[CommonSettings]]] = {
+    "main": ("src/train.py", TrainSettings),
+    "grid": ("src/grid.py", GridSettings),
+}
 OTHER = {
     "data": "mnist",
     "data_root": "/data",
@@ -29,32 +34,43 @@ OTHER = {
     "seed": "2",
     "device": "cpu",
     "threads": "2",
+    "workers": "3",
+    "models": "all",
+    "optimizers": "adam,sgd",
+    "lrs": "0.5,0.25",
+    "seeds": "3",
 }
-BESIDES = {"momentum": {"optimizer": "sgd"}}  # what a parameter needs to be set at all
+BESIDES = {("main", "momentum"): {"optimizer": "sgd"}}  # what a parameter needs to be set at all
 
 
-def settings_of(parameters: dict[str, str]) -> TrainSettings:
+def settings_of(entry_point: str, parameters: dict[str, str]) -> CommonSettings:
     """The settings that the script gets from the command which MLflow would run."""
-    command = PROJECT.get_entry_point("main").compute_command(parameters, storage_dir=None)
-    python, script, *arguments = shlex.split(command)
-    assert (python, script) == ("python", "src/train.py")
-    return parse(TrainSettings, arguments)
+    script, settings = ENTRY_POINTS[entry_point]
+    command = PROJECT.get_entry_point(entry_point).compute_command(parameters, storage_dir=None)
+    python, run, *arguments = shlex.split(command)
+    assert (python, run) == ("python", script)
+    return parse(settings, arguments)
 
 
-def test_mlproject_declares_the_parameters_of_a_training_in_their_order() -> None:
-    assert list(PROJECT.get_entry_point("main").parameters) == list(TrainSettings.model_fields)
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_mlproject_declares_the_parameters_of_an_entry_point_in_their_order(entry_point: str) -> None:
+    declared = PROJECT.get_entry_point(entry_point).parameters
+    assert list(declared) == list(ENTRY_POINTS[entry_point][1].model_fields)
 
 
-def test_a_training_by_mlproject_has_the_default_settings() -> None:
-    assert settings_of({}) == TrainSettings()
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_an_entry_point_has_the_default_settings(entry_point: str) -> None:
+    assert settings_of(entry_point, {}) == ENTRY_POINTS[entry_point][1]()
 
 
-@pytest.mark.parametrize("name", TrainSettings.model_fields)
-def test_each_parameter_of_mlproject_reaches_the_setting_of_its_name(name: str) -> None:
-    given = BESIDES.get(name, {}) | {name: OTHER[name]}
-    reached = settings_of(given)
+@pytest.mark.parametrize(
+    ("entry_point", "name"), [(point, name) for point, (_, kind) in ENTRY_POINTS.items() for name in kind.model_fields]
+)
+def test_each_parameter_of_mlproject_reaches_the_setting_of_its_name(entry_point: str, name: str) -> None:
+    given = BESIDES.get((entry_point, name), {}) | {name: OTHER[name]}
+    reached, default = settings_of(entry_point, given), ENTRY_POINTS[entry_point][1]()
     assert typed(getattr(reached, name)) == OTHER[name]
-    assert reached.model_copy(update={key: getattr(TrainSettings(), key) for key in given}) == TrainSettings()
+    assert reached.model_copy(update={key: getattr(default, key) for key in given}) == default
 
 
 def test_conda_yaml_pins_every_version() -> None:

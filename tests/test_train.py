@@ -122,6 +122,7 @@ class TestARun:
             counts = np.array([row[1:] for row in csv.reader(file)][1:], int)
         assert counts.sum() == 270
         assert counts.trace() / 270 == pytest.approx(run.data.metrics["best/val_accuracy"])
+        assert (files / "weights.pt").stat().st_size > 58_442 * 4
         pictures = {path.name for path in (files / "figures").iterdir()}
         assert pictures == {
             "loss_curves.png",

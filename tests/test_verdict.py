@@ -67,6 +67,10 @@ def test_a_loss_that_keeps_jumping_is_unstable() -> None:
     assert word(lambda step: 0.6 + 0.5 * math.sin(97 * step) if step else LN10, accuracy=0.8) == "unstable"
 
 
+def test_a_loss_that_shot_up_and_settled_far_from_zero_is_unstable() -> None:
+    assert word(lambda step: 50.0 if 0 < step < 0.1 else 1.3, accuracy=0.4) == "unstable"
+
+
 def test_jumps_at_the_beginning_that_calm_down_are_good() -> None:
     assert word(lambda step: 0.05 + 2 * math.exp(-12 * step) * (1 + 0.3 * math.sin(97 * step))) == "good"
 

@@ -3,49 +3,78 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from sklearn.metrics import classification_report, confusion_matrix
 
-from lrstudy import figures, layers, provenance
+from lrstudy import provenance
 from lrstudy.experiment import Experiment
 from lrstudy.result import Result
 from lrstudy.settings import typed
 from lrstudy.training import Epoch, predict
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def write(experiment: Experiment, result: Result, folder: Path) -> None:
-    """Writes every file of a training that has ended into `folder`."""
-    _write_history(result, folder / "history.csv")
-    _write_json(_data_facts(experiment), folder / "data.json")
-    _write_json(_environment(experiment), folder / "environment.json")
-    true = experiment.plan.data.labels[experiment.plan.data.validation]
-    predicted = predict(experiment.network, experiment.validation)
-    _write_scores(true, predicted, experiment.plan.data.classes, folder)
+
+def tables(experiment: Experiment, result: Result) -> dict[str, bytes]:
+    """The files of a training that has ended, by their paths: history, scores, facts, and the best epoch's weights."""
+    classes = experiment.plan.data.classes
+    true, predicted = _validation(experiment)
+    labels = range(len(classes))
+    report = classification_report(true, predicted, labels=labels, target_names=classes, digits=3, zero_division=0.0)
+    counts = confusion_matrix(true, predicted, labels=labels)
+    weights = io.BytesIO()
+    torch.save({name: value.cpu() for name, value in experiment.network.state_dict().items()}, weights)
+    return {
+        "history.csv": _csv([field.name for field in fields(Epoch)], [astuple(epoch) for epoch in result.history]),
+        "classification_report.txt": f"Validation part\n\n{report}".encode(),
+        "confusion_matrix.csv": _csv(
+            ["true class / predicted class", *classes],
+            [[name, *row] for name, row in zip(classes, counts.tolist(), strict=True)],
+        ),
+        "data.json": _json(_data_facts(experiment)),
+        "environment.json": _json(_environment(experiment)),
+        "weights.pt": weights.getvalue(),
+    }
+
+
+def pictures(experiment: Experiment, result: Result) -> dict[str, bytes]:
+    """The pictures of a training that has ended, PNG files by their paths."""
+    drawn = {}
     with warnings.catch_warnings():
         # A class may be named in a script that matplotlib's font lacks: it is drawn as boxes, and that is all.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        for name, figure in _figures(experiment, result, true, predicted):
-            (folder / "figures").mkdir(exist_ok=True)
-            figure.savefig(folder / "figures" / f"{name}.png", dpi=110)
+        for name, figure in _figures(experiment, result):
+            file = io.BytesIO()
+            figure.savefig(file, format="png", dpi=110)
+            drawn[f"figures/{name}.png"] = file.getvalue()
+    return drawn
 
 
-def _write_history(result: Result, path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Epoch)])
-        writer.writeheader()
-        writer.writerows(asdict(epoch) for epoch in result.history)
+def _validation(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
+    """The true and the predicted classes of the validation part."""
+    data = experiment.plan.data
+    return data.labels[data.validation], predict(experiment.network, experiment.validation)
 
 
-def _write_json(value: object, path: Path) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(header)
+    writer.writerows(rows)
+    return file.getvalue().encode()
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _data_facts(experiment: Experiment) -> dict[str, object]:
@@ -72,24 +101,13 @@ def _environment(experiment: Experiment) -> dict[str, object]:
     }
 
 
-def _write_scores(true: np.ndarray, predicted: np.ndarray, classes: Sequence[str], folder: Path) -> None:
-    labels = range(len(classes))
-    report = classification_report(true, predicted, labels=labels, target_names=classes, digits=3, zero_division=0.0)
-    (folder / "classification_report.txt").write_text(f"Validation part\n\n{report}", encoding="utf-8")
-    with (folder / "confusion_matrix.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["true class / predicted class", *classes])
-        counts = confusion_matrix(true, predicted, labels=labels)
-        writer.writerows([name, *row] for name, row in zip(classes, counts, strict=True))
+def _figures(experiment: Experiment, result: Result) -> Iterator[tuple[str, Figure]]:
+    from lrstudy import figures, layers
 
-
-def _figures(
-    experiment: Experiment, result: Result, true: np.ndarray, predicted: np.ndarray
-) -> Iterator[tuple[str, Figure]]:
     data, settings = experiment.plan.data, experiment.plan.settings
     what = f"{data.name}: {settings.model}, {settings.optimizer}, learning rate {typed(settings.lr)}"
     yield "loss_curves", figures.loss_curves(result.history, result.best, f"{what}: {result.verdict.word}")
-    counts = confusion_matrix(true, predicted, labels=range(len(data.classes)))
+    counts = confusion_matrix(*_validation(experiment), labels=range(len(data.classes)))
     yield "confusion_matrix", figures.confusion_matrix(counts, data.classes)
     _, side, _, channels = data.images.shape
     yield "first_layer_filters", figures.filters(layers.first_filters(experiment.network, channels, side))

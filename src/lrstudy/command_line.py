@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeVar
@@ -35,6 +36,7 @@ def parse(settings: type[Settings], arguments: list[str]) -> Settings:
 
 def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
     """Runs an entry point; a user's mistake ends it in one sentence and exit code 2, never a stack trace."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         entry_point(sys.argv[1:])
     except LearningRateStudyError as error:
@@ -45,6 +47,11 @@ def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     sys.exit(0)
+
+
+def _terminated(number: int, _: object) -> NoReturn:
+    """Ends the program as an exception would, so that its run is closed and no process is left behind."""
+    sys.exit(128 + number)
 
 
 def _tell_mlflow(sentence: str) -> None:

@@ -21,7 +21,7 @@ REQUIREMENTS = [f"{package}=={version(package)}" for package in ("mlflow", "torc
 
 
 def log_network(experiment: Experiment) -> None:
-    """Logs the network, its normalisation included, to the active run as the model `model`.
+    """Logs the network, its normalisation included, to MLflow's active run as the model `model`.
 
     It takes images as they are stored, uint8 `(N, side, side, channels)`, and gives probabilities, float32
     `(N, classes)`. The classes' names are in the model's metadata.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -28,11 +29,11 @@ class MetricWriter:
         Exception: whatever MLflow raised when a call failed; later metrics were not sent.
     """
 
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
+    def __init__(self, client: MlflowClient) -> None:
         self._client = client
-        self._run_id = run_id
-        self._waiting: SimpleQueue[Metric] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[str, Metric]] = SimpleQueue()
         self._closing = Event()
+        self._sending = Lock()
         self._failure: Exception | None = None
         self._thread = Thread(target=self._work, name="metric-writer", daemon=True)
 
@@ -48,34 +49,37 @@ class MetricWriter:
         if self._failure and error is None:
             raise self._failure
 
-    def add(self, metrics: Mapping[str, float], step: int) -> None:
-        """Takes the values that `metrics` have at `step`, and returns at once."""
+    def add(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """Takes the values that a run's `metrics` have at `step`, and returns at once."""
         from mlflow.entities import Metric
 
         if self._failure:
             raise self._failure
         now = time.time_ns() // 1_000_000
         for name, value in metrics.items():
-            self._waiting.put(Metric(name, value, now, step))
+            self._waiting.put((run_id, Metric(name, value, now, step)))
+
+    def flush(self) -> None:
+        """Sends all that was added, and returns when the server has it."""
+        with self._sending:
+            for run_id, metrics in self._taken().items():
+                for start in range(0, len(metrics), MOST_METRICS_A_CALL):
+                    self._client.log_batch(run_id, metrics=metrics[start : start + MOST_METRICS_A_CALL])
 
     def _work(self) -> None:
         closing = False
         while not closing and not self._failure:
             closing = self._closing.wait(SECONDS_BETWEEN_CALLS)
             try:
-                for batch in self._batches():
-                    self._client.log_batch(self._run_id, metrics=batch)
+                self.flush()
             except Exception as error:
                 self._failure = error
 
-    def _batches(self) -> Iterator[list[Metric]]:
-        batch: list[Metric] = []
-        try:
+    def _taken(self) -> dict[str, list[Metric]]:
+        """All that is waiting, by run."""
+        taken: dict[str, list[Metric]] = {}
+        with suppress(Empty):
             while True:
-                batch.append(self._waiting.get_nowait())
-                if len(batch) == MOST_METRICS_A_CALL:
-                    yield batch
-                    batch = []
-        except Empty:
-            if batch:
-                yield batch
+                run_id, metric = self._waiting.get_nowait()
+                taken.setdefault(run_id, []).append(metric)
+        return taken

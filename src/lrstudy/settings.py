@@ -27,7 +27,8 @@ def either(words: list[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def _split_commas(value: object) -> object:
+def split_commas(value: object) -> object:
+    """The parts of a text, as a validator for lists that are typed `a,b,c`."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
@@ -63,8 +64,14 @@ NotBlank = Annotated[str, AfterValidator(_not_blank)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class TrainSettings(BaseModel):
-    """The settings of one training."""
+Hidden = Annotated[tuple[Neurons, ...], BeforeValidator(split_commas), Field(min_length=1)]
+OptimizerName = Annotated[str, AfterValidator(_known_optimizer)]
+Rate = Annotated[Finite, Field(gt=0, le=LARGEST)]
+HIDDEN = (256, 128, 64)
+
+
+class CommonSettings(BaseModel):
+    """The settings that a single training and all trainings of a study have alike."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -77,11 +84,6 @@ class TrainSettings(BaseModel):
     model: Annotated[str, AfterValidator(_known_model)] = Field(
         "mlp", description="mlp, cnn, or the name of one of torchvision's classifiers"
     )
-    hidden: Annotated[tuple[Neurons, ...], BeforeValidator(_split_commas)] = Field(
-        (256, 128, 64), min_length=1, description="neurons of the dense layers of mlp and cnn, input side first"
-    )
-    optimizer: Annotated[str, AfterValidator(_known_optimizer)] = Field("adam", description=", ".join(OPTIMIZERS))
-    lr: Finite = Field(0.001, gt=0, le=LARGEST, description="learning rate")
     momentum: Finite = Field(0.0, ge=0, lt=1, description="momentum of sgd and rmsprop")
     weight_decay: Auto | Annotated[Finite, Field(ge=0, le=LARGEST)] = Field("auto", description="auto: torch's default")
     epochs: int = Field(50, ge=1, description="passes over the training part")
@@ -91,6 +93,14 @@ class TrainSettings(BaseModel):
     threads: Auto | Annotated[int, Field(ge=1, le=1024)] = Field(
         "auto", description="CPU threads; auto: 1 for mlp and cnn, every core for torchvision's networks"
     )
+
+
+class TrainSettings(CommonSettings):
+    """The settings of one training."""
+
+    hidden: Hidden = Field(HIDDEN, description="neurons of the dense layers of mlp and cnn, input side first")
+    optimizer: OptimizerName = Field("adam", description=", ".join(OPTIMIZERS))
+    lr: Rate = Field(0.001, description="learning rate")
 
     @model_validator(mode="after")
     def _momentum_has_a_taker(self) -> Self:
@@ -111,8 +121,8 @@ def parameters(settings: BaseModel) -> dict[str, str]:
 
 
 def typed(value: object) -> str:
-    """`value` as it is typed on a command line: `(256, 128)` is `256,128`, `0.0` is `0`."""
+    """`value` as it is typed on a command line: `(256, 128)` is `256,128`, `((8,), (4,))` is `8;4`, `0.0` is `0`."""
     if isinstance(value, tuple):
-        return ",".join(typed(part) for part in value)
+        return (";" if value and isinstance(value[0], tuple) else ",").join(typed(part) for part in value)
     # Names of files may hold bytes that are no text, which a tracking server would refuse.
     return f"{value:.15g}" if isinstance(value, float) else str(value).encode("utf-8", "replace").decode()

@@ -11,7 +11,7 @@ import os
 import re
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.types import Schema, TensorSpec
 
@@ -33,7 +33,6 @@ from lrstudy.settings import TrainSettings, parameters, typed
 
 if TYPE_CHECKING:
     from lrstudy.data import ImageData
-    from lrstudy.experiment import Experiment
     from lrstudy.plan import Plan
     from lrstudy.result import Result
     from lrstudy.training import Epoch
@@ -57,8 +56,12 @@ class TrackedRun:
     def log_epochs(self, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
         """Passes `epochs` on and logs each at the step that is its number, without waiting for the server."""
         for epoch in epochs:
-            self.writer.add({name: getattr(epoch, name) for name in CURVES}, epoch.epoch)
+            self.log_epoch(epoch)
             yield epoch
+
+    def log_epoch(self, epoch: Epoch) -> None:
+        """Logs the epoch's losses and accuracies at the step that is its number, without waiting for the server."""
+        self.writer.add(self.run_id, {name: getattr(epoch, name) for name in CURVES}, epoch.epoch)
 
 
 @contextmanager
@@ -68,15 +71,25 @@ def open_run(plan: Plan) -> Iterator[TrackedRun]:
     Raises:
         TrackingError: the server cannot be reached, or refuses what is written.
     """
+    with started_run(run_name(plan.settings)) as run:
+        log_beginning(run.client, run.run_id, plan)
+        yield run
+
+
+@contextmanager
+def started_run(name: str) -> Iterator[TrackedRun]:
+    """The run that `mlflow run` opened for this process, or else a new one; it ends as the `with` block ends.
+
+    Raises:
+        TrackingError: the server cannot be reached, or refuses what is written.
+    """
     with _tracking_errors():
-        run = _start(run_name(plan.settings))
+        run = _start(name)
     client, run_id = MlflowClient(), run.info.run_id
     status = "FAILED"
     try:
-        with _tracking_errors():
-            _log_beginning(client, run_id, plan)
-            with MetricWriter(client, run_id) as writer:
-                yield TrackedRun(client, run_id, writer)
+        with _tracking_errors(), MetricWriter(client) as writer:
+            yield TrackedRun(client, run_id, writer)
         status = "FINISHED"
     except LearningRateStudyError as error:
         with suppress(MlflowException):  # the error may be that the server is gone
@@ -90,24 +103,26 @@ def open_run(plan: Plan) -> Iterator[TrackedRun]:
             mlflow.end_run(status)
 
 
-def log_result(run: TrackedRun, experiment: Experiment, result: Result) -> None:
-    """Logs the end of a training: its verdict, its final metrics, the trained network, the tables and the pictures."""
+def log_result(run: TrackedRun, data: ImageData, result: Result, files: Mapping[str, bytes]) -> None:
+    """Logs the end of a training: its verdict, its final metrics, and `files` by their paths."""
     # At step 0: MLflow's UI then draws them as bars, and not as curves of a single point.
-    run.writer.add(result.metrics, 0)
+    run.writer.add(run.run_id, result.metrics, 0)
     tags = {"lrstudy.verdict": result.verdict.word, DESCRIPTION: describe(result)}
     run.client.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    # Its imports take a second: for after the training.
-    from lrstudy import artifacts
-    from lrstudy.logged_model import log_network
-
-    with tempfile.TemporaryDirectory() as folder:
-        artifacts.write(experiment, result, Path(folder))
-        run.client.log_artifacts(run.run_id, folder)
-    if experiment.plan.data.bad_images:
-        bad = experiment.plan.data.bad_images
-        table = {"path": [image.path for image in bad], "reason": [image.reason for image in bad]}
+    log_files(run, files)
+    if data.bad_images:
+        table = {"path": [bad.path for bad in data.bad_images], "reason": [bad.reason for bad in data.bad_images]}
         run.client.log_table(run.run_id, table, "bad_images.json")
-    log_network(experiment)
+
+
+def log_files(run: TrackedRun, files: Mapping[str, bytes]) -> None:
+    """Logs `files` as artifacts, by their paths."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path, content in files.items():
+            file = Path(folder, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        run.client.log_artifacts(run.run_id, folder)
 
 
 def mark_failed(run_id: str, sentence: str) -> None:
@@ -164,7 +179,8 @@ def _check_sqlite(uri: str) -> None:
         raise TrackingError(f"the tracking database {path} cannot be used: {error}.") from error
 
 
-def _log_beginning(client: MlflowClient, run_id: str, plan: Plan) -> None:
+def log_beginning(client: MlflowClient, run_id: str, plan: Plan) -> None:
+    """Logs all that is known of a training before it begins."""
     there = client.get_run(run_id).data.params
     params = parameters(plan.settings) | _optimizer_parameters(plan)
     client.log_batch(
@@ -173,14 +189,15 @@ def _log_beginning(client: MlflowClient, run_id: str, plan: Plan) -> None:
         tags=[RunTag(key, value) for key, value in _tags(plan).items()],
     )
     parts = ("train", "validation", "test")
-    mlflow.log_inputs([_dataset(plan.data, part) for part in parts], list(parts), [None] * len(parts))
+    client.log_inputs(run_id, [_dataset(plan.data, part) for part in parts])
 
 
-def _dataset(data: ImageData, part: str) -> MetaDataset:
+def _dataset(data: ImageData, part: str) -> DatasetInput:
     rows = getattr(data, part)
     digest = hashlib.sha256(f"{data.digest} {part}".encode()).hexdigest()[:32]
     schema = Schema([TensorSpec(np.dtype(np.uint8), (len(rows), *data.images.shape[1:]))])
-    return _Dataset(CodeDatasetSource({"source": data.source}), f"{data.name} {part}", digest, schema)
+    described = _Dataset(CodeDatasetSource({"source": data.source}), f"{data.name} {part}", digest, schema).to_dict()
+    return DatasetInput(Dataset(**described), [InputTag("mlflow.data.context", part)])
 
 
 def _optimizer_parameters(plan: Plan) -> dict[str, str]:

@@ -26,6 +26,9 @@ COLLAPSED_ACCURACY = 1.25
 # halves by amounts that mean nothing, so that jumps are not measured against the loss itself.
 JUMP = 0.05
 # Descents that end well jump a few times while the rate is large for the slope; those that are unstable go on.
+# A loss that went up to this many times that of guessing was thrown far off, and if it does not come near zero after
+# that, it has settled where it was thrown.
+THROWN = 2.0
 JUMPS_SHARE = 0.1
 JUMPS_FEWEST = 2
 # The curve's last part, over which it is asked whether it still falls.
@@ -129,6 +132,9 @@ def _collapsed(curve: Curve) -> str | None:
 
 
 def _unstable(curve: Curve) -> str | None:
+    peak = max(curve.train)
+    if peak > THROWN * curve.chance_loss and curve.end > NEAR_FLOOR * curve.chance_loss:
+        return f"the training loss shot up to {peak:.3g} and settled at {curve.end:.3g}"
     rises = [after - before for before, after in pairwise(curve.train)]
     late = rises[len(rises) // 2 :]
     jumps = [rise for rise in late if rise > JUMP * curve.chance_loss]

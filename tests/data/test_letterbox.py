@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from lrstudy.data.letterbox import FORMATS, ORIENTATION, PADDING, BrokenImageError, read_square, square, to_rgb
 
@@ -124,7 +124,7 @@ def test_16_bit_values_are_scaled_not_clipped(byte_order: str, tmp_path: Path) -
     [
         (np.linspace(0, 1, 5, dtype=np.float32), [0, 64, 128, 191, 255]),
         (np.array([0, 10, 255], np.float32), [0, 10, 255]),
-        (np.array([0, 0.6, 1.2], np.float32), [0, 128, 255]),
+        (np.array([0, 0.5, 1.2], np.float32), [0, 106, 255]),
         (np.array([0, 2048, 4095], np.uint16), [0, 128, 255]),
         (np.array([0, 100, 255], np.uint16), [0, 100, 255]),
         (np.array([0, 4096, 30000], np.uint16), [0, 16, 117]),
@@ -276,3 +276,10 @@ def test_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
 def test_every_format_is_one_that_pillow_opens() -> None:
     Image.init()
     assert set(FORMATS) <= set(Image.OPEN)
+
+
+def test_a_long_description_makes_no_png_broken(tmp_path: Path) -> None:
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("history", "scanned " * 10**6, zip=True)
+    path = saved(tmp_path / "image.png", gradient(), pnginfo=notes)
+    assert np.array_equal(read_square(path, SIDE, "pad"), square(gradient(), SIDE, "pad"))

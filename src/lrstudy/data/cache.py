@@ -125,7 +125,8 @@ def _read(folder: Path) -> Scaled | None:
     try:
         entry = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
         images = np.memmap(folder / PIXELS, np.uint8, "r", shape=tuple(entry["shape"]))
-        sums = np.load(folder / SUMS, allow_pickle=False)
+        with (folder / SUMS).open("rb") as file:  # which np.load would leave open when it fails
+            sums = np.load(file, allow_pickle=False)
         bad = {int(row): BadImage(**image) for row, image in entry["bad"].items()}
         whole = (folder / PIXELS).stat().st_size == images.size and sums.shape == (len(images), 2, images.shape[3])
         return Scaled(images, sums, bad, str(entry["digest"])) if whole else None

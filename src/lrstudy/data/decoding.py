@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, as_completed
-from concurrent.futures import TimeoutError as TookTooLong
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
+from math import ceil
 from pathlib import Path
 
 import numpy as np
-from pebble import ProcessExpired, ProcessPool
 
+from lrstudy.data.crew import Died, work_off
 from lrstudy.data.pixels import channel_sums
-from lrstudy.errors import DataError
 
-# Images a process is given at once: enough that handing them over costs little beside decoding them.
+# Images a process is given at once: enough that handing them over costs little beside decoding them; but of few
+# images, no more than leaves each process this many times its turn, so that large ones are spread over all.
 CHUNK = 64
+TURNS = 4
 # No image takes so long that is not made to: a photograph of 100 megapixels takes a few seconds.
 SECONDS_AN_IMAGE = 30.0
-# A chunk that takes longer is tried again image by image, each with its own time: this need not be generous.
-SECONDS_A_CHUNK = 60.0
 CHANNELS = 3
 
-Pending = Future[list["Decoded"]]
+Chunk = list[tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -68,62 +66,38 @@ def decode_all(job: Job, paths: Sequence[str], cores: int, done: Callable[[int],
     """
     with open(job.target, "wb") as file:  # noqa: PTH123
         file.truncate(len(paths) * job.side**2 * CHANNELS)
-    # Not forked, since a copy of a process that has threads, as this may, can hang on their locks.
-    spawn = multiprocessing.get_context("spawn")
     numbered = list(enumerate(paths))
-    chunks = [numbered[start : start + CHUNK] for start in range(0, len(numbered), CHUNK)]
-    pool = ProcessPool(min(cores, len(chunks)), initializer=_begin_worker, context=spawn)
-    try:
-        waiting: dict[Pending, list[tuple[int, str]]] = {_schedule(pool, job, chunk): chunk for chunk in chunks}
-        while waiting:
-            again: dict[Pending, list[tuple[int, str]]] = {}
-            for future in as_completed(list(waiting)):
-                chunk = waiting.pop(future)
-                fates = _fates(future, chunk)
-                if fates is None:
-                    again |= {_schedule(pool, job, [one]): [one] for one in chunk}
-                    continue
-                done(len(chunk))
-                yield from fates
-            waiting = again
-        pool.close()  # type: ignore[no-untyped-call]
-    finally:
-        pool.stop()  # type: ignore[no-untyped-call]
-        pool.join()
+    size = min(CHUNK, ceil(len(paths) / (cores * TURNS)))
+    chunks = deque(numbered[start : start + size] for start in range(0, len(numbered), size))
+    for chunk, fates in work_off(chunks, partial(_decode_chunk, job, SECONDS_AN_IMAGE), cores):
+        if isinstance(fates, Died) and len(chunk) > 1:
+            chunks.extendleft([one] for one in chunk)
+            continue
+        done(len(chunk))
+        yield from [_killer(*chunk[0], fates)] if isinstance(fates, Died) else fates
 
 
-def _schedule(pool: ProcessPool, job: Job, chunk: list[tuple[int, str]]) -> Pending:
-    seconds = SECONDS_AN_IMAGE if len(chunk) == 1 else SECONDS_A_CHUNK
-    return pool.schedule(_decode_chunk, args=[job, chunk], timeout=seconds)
+def _killer(row: int, _: str, death: Died) -> Decoded:
+    slow = f"it takes more than {SECONDS_AN_IMAGE:.0f} s to decode"
+    reason = slow if death.signal == signal.SIGALRM else "its decoder crashes, or runs out of memory"
+    return Decoded(row, None, False, reason, passing=True)
 
 
-def _fates(future: Pending, chunk: list[tuple[int, str]]) -> list[Decoded] | None:
-    """What became of a chunk; None if one of its several images took the process down, so that all are open."""
-    try:
-        return future.result()
-    except ProcessExpired:
-        reason = "its decoder crashes, or runs out of memory"
-    except BrokenProcessPool as error:
-        raise DataError(
-            "the processes that decode images cannot be started from this kind of Python program"
-        ) from error
-    except TookTooLong:
-        reason = f"it takes more than {SECONDS_AN_IMAGE:.0f} s to decode"
-    return [Decoded(chunk[0][0], None, False, reason, passing=True)] if len(chunk) == 1 else None
-
-
-def _begin_worker() -> None:
-    """Leaves Ctrl-C to the parent, and keeps what C libraries say of damaged files off the terminal."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-
-
-def _decode_chunk(job: Job, chunk: list[tuple[int, str]]) -> list[Decoded]:
+def _decode_chunk(job: Job, seconds: float, chunk: Chunk) -> list[Decoded]:
     target = os.open(job.target, os.O_WRONLY)
     try:
-        return [_decode(job, target, row, path) for row, path in chunk]
+        return [_decode_in_time(job, seconds, target, row, path) for row, path in chunk]
     finally:
         os.close(target)
+
+
+def _decode_in_time(job: Job, seconds: float, target: int, row: int, path: str) -> Decoded:
+    """Ends this process when time is up: nothing less stops a decoder that is written in C."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return _decode(job, target, row, path)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _decode(job: Job, target: int, row: int, path: str) -> Decoded:
@@ -132,7 +106,7 @@ def _decode(job: Job, target: int, row: int, path: str) -> Decoded:
     try:
         image = read_square(str(Path(job.folder, path)), job.side, job.fit)
     except BrokenImageError as error:
-        return Decoded(row, None, False, str(error))
+        return Decoded(row, None, False, str(error), passing=isinstance(error.__cause__, MemoryError))
     # Not through a memory map, whose pages would count as this process's memory.
     if os.pwrite(target, image.tobytes(), row * image.size) < image.size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -22,10 +22,15 @@ MAGIC = (
     b"GIF89a",
     b"II*\x00",  # TIFF
     b"MM\x00*",
+    b"II+\x00",  # BigTIFF
+    b"MM\x00+",
     b"\x00\x00\x00\x0cjP  ",  # JPEG 2000
+    b"\xff\x4f\xff\x51",
     b"8BPS\x00\x01",  # Photoshop
     b"qoif",
 )
+# The sizes that the second header of a BMP has: "BM" alone begins many a text.
+BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ def _parts(folder: Path) -> list[tuple[str, Path]]:
             twice = " and ".join(printable(path.name) for other, path in parts if other == name)
             raise _error(folder, f"{twice} are both its {name} part; one of them must go.")
     for path in others:
-        if any(_should_be_image(entry) for entry in _walk(path, frozenset())):
+        if any(_should_be_image(entry) for entry in _walk(path, folder)):
             raise _error(folder, f"{printable(path.name)} has images, but lies beside train and is no part.")
     return sorted(parts, key=lambda part: list(SPLIT_NAMES.values()).index(part[0]))
 
@@ -124,7 +129,7 @@ def _classes(folder: Path, where: list[tuple[str, Path]]) -> list[str]:
 
 
 def _images(folder: Path, class_folder: Path, label: int, passed_over: list[str]) -> Iterator[ImageFile]:
-    for entry in sorted(_walk(class_folder, frozenset([_identity(folder)])), key=lambda entry: entry.path):
+    for entry in sorted(_walk(class_folder, folder), key=lambda entry: entry.path):
         path = os.path.relpath(entry.path, folder)
         if not _should_be_image(entry):
             passed_over.append(path)
@@ -136,16 +141,20 @@ def _images(folder: Path, class_folder: Path, label: int, passed_over: list[str]
         yield ImageFile(path, label, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def _walk(folder: Path | str, above: frozenset[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
-    """Every file below `folder`, links followed, but never back into a folder that the way led through."""
-    here = _identity(folder)
-    if here in above:
-        return
-    for entry in _entries(folder):
-        if _is_folder(entry) and not _is_hidden(entry.name):
-            yield from _walk(entry.path, above | {here})
-        else:
-            yield entry
+def _walk(class_folder: Path, root: Path) -> Iterator[os.DirEntry[str]]:
+    """Every file below a folder. Links are followed, but a folder is entered once, however many ways lead to it."""
+    entered = {_identity(root)}
+    folders, links = [str(class_folder)], list[str]()
+    while folders or links:
+        folder = (folders or links).pop()
+        if (here := _identity(folder)) in entered:
+            continue
+        entered.add(here)
+        for entry in _entries(folder):
+            if _is_hidden(entry.name) or not _is_folder(entry):
+                yield entry
+            else:
+                (links if entry.is_symlink() else folders).append(entry.path)
 
 
 def _should_be_image(entry: os.DirEntry[str]) -> bool:
@@ -169,11 +178,11 @@ def _begins_like_image(entry: os.DirEntry[str]) -> bool:
         if not entry.is_file():
             return False
         with open(entry.path, "rb") as file:  # noqa: PTH123
-            begin = file.read(16)
+            begin = file.read(18)
     except OSError:
         return False
-    bitmap = begin.startswith(b"BM") and begin[6:10] == bytes(4)
-    return bitmap or begin.startswith(MAGIC) or begin[8:12] == b"WEBP" or begin[4:12] in (b"ftypavif", b"ftypavis")
+    is_bmp = begin[:2] == b"BM" and begin[6:10] == bytes(4) and int.from_bytes(begin[14:], "little") in BMP_HEADERS
+    return is_bmp or begin.startswith(MAGIC) or begin[8:12] == b"WEBP" or begin[4:12] in (b"ftypavif", b"ftypavis")
 
 
 def _error(folder: Path, problem: str) -> DataError:

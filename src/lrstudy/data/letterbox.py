@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import PIL
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 # Part of what a cached image is known by: to be raised whenever the pixels that an image gives change.
-LETTERBOX_VERSION = f"1, Pillow {PIL.__version__}"
+LETTERBOX_VERSION = f"2, Pillow {PIL.__version__}"
 
 # Around a letterboxed image, and behind transparency. Middle grey: drawings in black and in white on transparency both
 # stay visible, and normalised it lies near zero, where it says least.
@@ -30,6 +30,8 @@ UNSUPPORTED = {
     *(".svg", ".eps", ".ps", ".wmf", ".emf", ".ai", ".heic", ".heif", ".jxl", ".exr", ".hdr", ".djvu", ".xcf"),
     *(".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".dng"),
 }
+# A long description or colour profile makes no PNG broken: one may take what Pillow allows them all together, 64 MB.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 # What is left of a JPEG that its decoder reduces, in units of the size it is scaled to.
 DRAFT_RATIO = 2
 # Pillow's reduction before resampling: from 3 on its result is close to that of resampling alone, says its manual.
@@ -164,15 +166,18 @@ _FITS = {"pad": _pad, "crop": _crop}
 
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    finite = np.isfinite(values)
+    seen = values if finite.all() else values[finite]
+    low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
     whites = WHITE_OF_WHOLE if values.dtype.kind in "iu" else WHITE_OF_FLOATS
     white = next((white or high for limit, white in whites.items() if high <= limit), None)
     if low >= 0 and white is not None:
         low, high = 0.0, white
-    scaled = (values.astype(np.float32) - low) * (255 / ((high - low) or 1.0))
-    within: np.ndarray = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0).clip(0, 255)
-    rounded: np.ndarray = np.rint(within).astype(np.uint8)
+    scaled = values.astype(np.float32)  # and from here on in place: the largest images leave no room for more copies
+    scaled -= low
+    scaled *= 255 / ((high - low) or 1.0)
+    np.nan_to_num(scaled, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
+    rounded: np.ndarray = np.rint(scaled.clip(0, 255, out=scaled), out=scaled).astype(np.uint8)
     return rounded
 
 
@@ -187,6 +192,8 @@ def _reason(error: Exception) -> str:
     for kind, words in _REASONS.items():
         if isinstance(error, kind):
             return words
+    if isinstance(error, OSError) and error.strerror:
+        return f"it cannot be read: {error.strerror}"
     message = str(error).strip().splitlines()
     return f"damaged: {message[0]}" if message else f"damaged ({type(error).__name__})"
 

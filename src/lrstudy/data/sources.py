@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from lrstudy.data.splitting import PARTS, Labelling
 from lrstudy.errors import DataError
@@ -47,7 +48,7 @@ def _torchvision(kind: str, files: str) -> Callable[[Path], Arrays]:
     """A reader of torchvision's class `kind`, whose own test set stays the held-out test set."""
 
     def read(root: Path) -> Arrays:
-        train, test = (_download(kind, files, root, train=train) for train in (True, False))
+        train, test = (_part(kind, files, root, train=train) for train in (True, False))
         images = np.concatenate([np.asarray(part.data) for part in (train, test)])
         labels = np.concatenate([np.asarray(part.targets, dtype=np.int64) for part in (train, test)])
         parts = np.repeat([PARTS[0], PARTS[2]], [len(train.targets), len(test.targets)])
@@ -57,21 +58,31 @@ def _torchvision(kind: str, files: str) -> Callable[[Path], Arrays]:
     return read
 
 
-def _download(kind: str, files: str, root: Path, *, train: bool) -> Any:
+def _part(kind: str, files: str, root: Path, *, train: bool) -> Any:
     from torchvision import datasets
 
-    waited = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(NETWORK_SECONDS)
+    make = getattr(datasets, kind)
     try:
-        # torchvision downloads only what is not there, and tells of it on the standard output.
-        with contextlib.redirect_stdout(io.StringIO()):
-            return getattr(datasets, kind)(root, train=train, download=True)
+        with contextlib.suppress(RuntimeError):  # not there
+            return make(root, train=train)
+        return _download(make, root, train=train)
     except Exception as error:  # the network, the disk and the files themselves fail in many ways
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
             f"torchvision's {kind} is neither in {root} nor could it be downloaded ({reason[0].rstrip(':')}); "
             f"put {files} in it, or give the folder that has it as data_root."
         ) from error
+
+
+def _download(make: Callable[..., Any], root: Path, *, train: bool) -> Any:
+    root.mkdir(parents=True, exist_ok=True)
+    waited = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(NETWORK_SECONDS)
+    try:
+        # torchvision writes to the files' last names, where another process would take them for whole; it downloads or
+        # unpacks only what is not there, and tells of it on the standard output.
+        with FileLock(root / "download.lock"), contextlib.redirect_stdout(io.StringIO()):
+            return make(root, train=train, download=True)
     finally:
         socket.setdefaulttimeout(waited)
 
