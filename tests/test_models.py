@@ -52,19 +52,22 @@ def test_a_network_of_torchvisions_is_fitted_to_channels_and_classes(name: str, 
     assert network(torch.zeros(2, channels, 64, 64)).shape == (2, 7)
 
 
+# Of the same code as the smaller ones of their families; drawing their weights takes most of a minute.
+GIANTS = {"regnet_y_128gf", "regnet_y_32gf", "regnet_x_32gf", "vit_h_14", "vit_l_16", "vit_l_32", "convnext_large"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", torchvision_classifiers())
+@pytest.mark.parametrize("name", sorted(set(torchvision_classifiers()) - GIANTS))
 def test_every_classifier_of_torchvisions_takes_images_of_its_size(name: str) -> None:
-    side = {"vit_h_14": 224, "maxvit_t": 224}.get(name, 128)
+    side = 224 if name == "maxvit_t" else 128
     network = build_model(name, Shape(1, side, classes=7), HIDDEN).to("meta")
     with torch.device("meta"):
         assert network.eval()(torch.zeros(2, 1, side, side)).shape == (2, 7)
 
 
-@pytest.mark.parametrize("name", ["alexnet", "vgg11"])
-def test_a_network_that_images_are_too_small_for_says_which_sizes_would_do(name: str) -> None:
-    with pytest.raises(SettingsError, match=rf"model={name}: it takes no images of 8×8 pixels; image_size=\d+"):
-        build_model(name, Shape(1, 8, 10), HIDDEN)
+def test_a_network_that_images_are_too_small_for_says_which_sizes_would_do() -> None:
+    with pytest.raises(SettingsError, match=r"model=alexnet: it takes no images of 8×8 pixels; image_size=64 or 96"):
+        build_model("alexnet", Shape(1, 8, 10), HIDDEN)
 
 
 def test_networks_that_normalise_over_the_batch_are_known() -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -210,23 +211,40 @@ def test_a_tracking_server_that_is_not_there_is_one_sentence(train: Command) -> 
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("path", ["no/such/folder/mlflow.db", "."])
+@pytest.mark.parametrize("path", ["a file/mlflow.db", "."])
 def test_a_tracking_database_that_cannot_be_opened_is_one_sentence(train: Command, path: str, tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("")
     ended = train("--epochs", "1", MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / path}")
     assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1].endswith("cannot be used: unable to open database file.")
+    assert re.match(r"error: the tracking database .* cannot be used: .*\.$", ended.stderr.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_trainings_that_start_together_make_one_new_database(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "src/train.py"), "--epochs", "1", "--hidden", "8", "--seed"]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'new.db'}"}
+    together = [
+        subprocess.Popen([*command, str(seed)], stderr=subprocess.PIPE, text=True, env=environment) for seed in range(3)
+    ]
+    said = [process.communicate()[1] for process in together]
+    assert [process.returncode for process in together] == [0, 0, 0], said
+    mlflow.set_tracking_uri(environment["MLFLOW_TRACKING_URI"])
+    found = mlflow.search_runs(["0"], output_format="list")
+    assert [run.info.status for run in found] == ["FINISHED"] * 3
+    assert all(sorted(curve(run, "val_loss")) == [0, 1] for run in found)
 
 
 @pytest.mark.usefixtures("tracking_uri")
-def test_ctrl_c_ends_the_run_as_killed_with_what_it_had_logged() -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_or_a_polite_kill_ends_the_run_as_killed_with_what_it_had_logged(sent: int, code: int) -> None:
     command = [sys.executable, str(ROOT / "src/train.py"), "--epochs", "100000"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if line.startswith("epoch"))
         time.sleep(2)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         assert "Traceback" not in process.stderr.read()
-    assert process.returncode == 130
+    assert process.returncode == code
     run = only_run()
     assert run.info.status == "KILLED"
     steps = sorted(curve(run, "train_loss"))

@@ -108,7 +108,7 @@ def _figures(experiment: Experiment, result: Result) -> Iterator[tuple[str, Figu
     what = f"{data.name}: {settings.model}, {settings.optimizer}, learning rate {typed(settings.lr)}"
     yield "loss_curves", figures.loss_curves(result.history, result.best, f"{what}: {result.verdict.word}")
     counts = confusion_matrix(*_validation(experiment), labels=range(len(data.classes)))
-    yield "confusion_matrix", figures.confusion_matrix(counts, data.classes)
+    yield "confusion_matrix", figures.confusion(counts, data.classes)
     _, side, _, channels = data.images.shape
     yield "first_layer_filters", figures.filters(layers.first_filters(experiment.network, channels, side))
     normalised, _ = experiment.validation.batch(torch.arange(1))

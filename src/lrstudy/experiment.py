@@ -39,9 +39,8 @@ class Experiment:
     train: Part
     validation: Part
 
-    @property
-    def test(self) -> Part:
-        """The held-out test part: loaded when asked for, which is once, after the training's end."""
+    def load_test(self) -> Part:
+        """The held-out test part, which is to be looked at once, after the training's end."""
         data = self.plan.data
         return load_part(data.images, data.labels, data.test, self.classifier.normalise)
 

@@ -55,7 +55,7 @@ def loss_curves(history: Sequence[Epoch], best: Epoch, title: str) -> Figure:
     return figure
 
 
-def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
+def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     """Counts of images by true class (rows) and predicted class (columns), shaded by the share of their row."""
     size = min(16, 3.5 + 0.45 * len(classes))
     figure = Figure(figsize=(size + 1, size), layout="constrained")

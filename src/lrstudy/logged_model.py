@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -21,10 +20,10 @@ REQUIREMENTS = [f"{package}=={version(package)}" for package in ("mlflow", "torc
 
 
 def log_network(experiment: Experiment) -> None:
-    """Logs the network, its normalisation included, to MLflow's active run as the model `model`.
+    """Logs the network, its normalisation included, to MLflow's active run, and leaves it on the CPU.
 
-    It takes images as they are stored, uint8 `(N, side, side, channels)`, and gives probabilities, float32
-    `(N, classes)`. The classes' names are in the model's metadata.
+    The model is called `model`. It takes images as they are stored, uint8 `(N, side, side, channels)`, and gives
+    probabilities, float32 `(N, classes)`. The classes' names are in the model's metadata.
     """
     images = experiment.plan.data.images
     signature = ModelSignature(
@@ -33,7 +32,7 @@ def log_network(experiment: Experiment) -> None:
     )
     with _quietly():
         log_model(
-            copy.deepcopy(experiment.classifier).cpu().eval(),
+            experiment.classifier.cpu().eval(),
             name="model",
             signature=signature,
             # Two images: of a single one the exporter would conclude that there is never more than one.

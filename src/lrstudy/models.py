@@ -57,9 +57,10 @@ def torchvision_classifiers() -> list[str]:
 
 def normalises_batches(network: nn.Module) -> bool:
     """Whether `network` normalises over the batch, and so cannot learn from a batch of one."""
-    from torch.nn.modules.batchnorm import _BatchNorm
+    from torch import nn
 
-    return any(isinstance(layer, _BatchNorm) for layer in network.modules())
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+    return any(isinstance(layer, kinds) for layer in network.modules())
 
 
 def dense_layers(inputs: int, hidden: tuple[int, ...], classes: int) -> list[nn.Module]:

@@ -20,6 +20,9 @@ from lrstudy.runtime import Runtime
 from lrstudy.settings import TrainSettings
 from lrstudy.training import TRAINING_VERSION
 
+# Of an optimizer's defaults those that say how it computes, not what.
+SWITCHES = ("foreach", "fused", "capturable", "differentiable")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -36,13 +39,16 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """The training's identity: 32 hex digits of the settings, data and code that its numbers depend on."""
+        """The training's identity: 32 hex digits of the settings, the data and our code's version.
+
+        Versions of libraries are not in it, though some change a number's last digits: the run's tags have them.
+        """
         settings = self.settings
         identity = {
             "model": settings.model,
             "hidden": settings.hidden if settings.model in OWN_MODELS else None,
             "optimizer": settings.optimizer,
-            "hyperparameters": self.hyperparameters,
+            "hyperparameters": {name: value for name, value in self.hyperparameters.items() if name not in SWITCHES},
             "epochs": settings.epochs,
             "batch_size": settings.batch_size,
             "seed": settings.seed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from lrstudy.training import Epoch
 
@@ -15,36 +15,42 @@ LONGEST_SILENCE = 30.0
 
 def shown(epochs: Iterable[Epoch], total: int) -> Iterator[Epoch]:
     """Passes `epochs` on, of which there are `total` beside epoch 0, and shows each on the way."""
-    return _with_bar(epochs, total) if sys.stderr.isatty() else _with_lines(epochs, total)
+    return _with_bar(epochs, total) if sys.stderr.isatty() else _with_lines(epochs, total, _print)
 
 
 def in_words(epoch: Epoch, total: int) -> str:
-    """`epoch  7/50  train 0.0123 (99.8%)  val 0.0812 (97.4%)`."""
+    """`epoch  7/50  train 0.0123    99.8%  val 0.0812    97.4%`: losses and accuracies, below each other in columns."""
     return (
         f"epoch {epoch.epoch:>{len(str(total))}}/{total}"
-        f"  train {epoch.train_loss:<7.4g} ({epoch.train_accuracy:6.1%})"
-        f"  val {epoch.val_loss:<7.4g} ({epoch.val_accuracy:6.1%})"
+        f"  train {epoch.train_loss:<8.3g} {epoch.train_accuracy:6.1%}"
+        f"  val {epoch.val_loss:<8.3g} {epoch.val_accuracy:6.1%}"
     )
 
 
-def _with_lines(epochs: Iterable[Epoch], total: int) -> Iterator[Epoch]:
+def _with_lines(epochs: Iterable[Epoch], total: int, write: Callable[[str], object]) -> Iterator[Epoch]:
     last_line = time.monotonic()
     step = max(1, total // PLAIN_LINES)
     for epoch in epochs:
         silent = time.monotonic() - last_line > LONGEST_SILENCE
         if epoch.epoch % step == 0 or epoch.epoch == total or epoch.diverged or silent:
-            print(in_words(epoch, total), file=sys.stderr, flush=True)
+            write(in_words(epoch, total))
             last_line = time.monotonic()
         yield epoch
 
 
 def _with_bar(epochs: Iterable[Epoch], total: int) -> Iterator[Epoch]:
+    """The same lines, and below them a bar for what lies between; narrow enough for any terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    words, bar, left = TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn()
-    with Progress(words, bar, left, console=Console(stderr=True)) as progress:
-        task = progress.add_task("", total=total)
-        for epoch in epochs:
-            progress.update(task, completed=epoch.epoch, description=in_words(epoch, total))
+    words, bar, left = TextColumn("{task.description}", markup=False), BarColumn(20), TimeRemainingColumn()
+    with Progress(words, bar, left, console=Console(stderr=True, highlight=False), transient=True) as progress:
+        task = progress.add_task("training", total=total)
+        for epoch in _with_lines(epochs, total, lambda line: progress.console.print(line, markup=False)):
+            now = f"{epoch.epoch}/{total}  val {epoch.val_loss:.3g}"
+            progress.update(task, completed=epoch.epoch, description=now)
             yield epoch
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

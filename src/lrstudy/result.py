@@ -50,10 +50,12 @@ def watch(experiment: Experiment, epochs: Iterable[Epoch]) -> Result:
     for epoch in epochs:
         history.append(epoch)
         if epoch.val_loss < lowest:
-            lowest, weights = epoch.val_loss, copy.deepcopy(experiment.network.state_dict())
+            lowest = epoch.val_loss
+            for name, value in experiment.network.state_dict().items():
+                weights[name].copy_(value)
     experiment.network.load_state_dict(weights)
     # Of a training whose validation loss was never a finite number, the untrained network is the best.
     best = min(history, key=lambda epoch: epoch.val_loss if epoch.val_loss < math.inf else math.inf)
-    test_loss, test_accuracy = evaluate(experiment.network, experiment.test)
+    test_loss, test_accuracy = evaluate(experiment.network, experiment.load_test())
     verdict = judge(Curve(history, experiment.plan.chance_loss, experiment.plan.chance_accuracy))
     return Result(tuple(history), best, verdict, test_loss, test_accuracy)

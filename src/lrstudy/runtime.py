@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-KEPT_BYTES = 2**30
+KEPT_BY_MALLOC = 2**30
 
 
 @dataclass(frozen=True)
@@ -82,5 +82,5 @@ def _keep_freed_memory() -> None:
     """Tells glibc's malloc to keep freed blocks, which it otherwise gives back and asks for again at every step."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
-        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+        libc.mallopt(M_MMAP_THRESHOLD, KEPT_BY_MALLOC)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BY_MALLOC)

@@ -31,7 +31,7 @@ def end(experiment: Experiment, result: Result, run: TrackedRun) -> str:
     server = mlflow.get_tracking_uri()
     look = f"open {server}" if server.startswith("http") else f"mlflow ui --backend-store-uri {server}"
     return (
-        f"{run_name(experiment.plan.settings)} is {result.verdict.word}: {result.verdict.reason}.\n"
+        f"{run_name(experiment.plan.settings)}: {result.verdict.word}; {result.verdict.reason}.\n"
         f"validation: lowest loss {result.best.val_loss:.4g} at epoch {result.best.epoch}, "
         f"accuracy {result.best.val_accuracy:.1%} (n={len(experiment.plan.data.validation)})\n"
         f"held-out test: accuracy {result.test_accuracy:.1%} (n={len(experiment.plan.data.test)})\n"

@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING
 
 import mlflow
 import numpy as np
+from alembic.util.exc import CommandError
+from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.types import Schema, TensorSpec
+from sqlalchemy.exc import SQLAlchemyError
 
 from lrstudy import provenance
 from lrstudy.errors import LearningRateStudyError, TrackingError
@@ -38,8 +41,8 @@ if TYPE_CHECKING:
     from lrstudy.training import Epoch
 
 DESCRIPTION = "mlflow.note.content"
-# MLflow's default lets a call to a dead server wait for minutes.
-OPENING_RETRIES = "3"
+# Of a call to the server. By MLflow's default a dead one is noticed after four minutes.
+RETRIES = "3"
 LONGEST_TAG = 5000
 SECONDS_LOCKED = 60.0
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -127,7 +130,7 @@ def log_files(run: TrackedRun, files: Mapping[str, bytes]) -> None:
 
 def mark_failed(run_id: str, sentence: str) -> None:
     """Ends a run that came to nothing, with `sentence` as its description. Says nothing where it cannot be reached."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", OPENING_RETRIES)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     try:
         client = MlflowClient()
         client.set_tag(run_id, DESCRIPTION, shortened(sentence))
@@ -156,26 +159,33 @@ def shortened(text: str) -> str:
 
 
 def _start(name: str) -> mlflow.ActiveRun:
-    _check_sqlite(mlflow.get_tracking_uri())
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", OPENING_RETRIES)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     opened_by_mlflow = "MLFLOW_RUN_ID" in os.environ
-    run = mlflow.start_run(run_name=None if opened_by_mlflow else name)
+    with _one_at_a_time(mlflow.get_tracking_uri()):
+        run = mlflow.start_run(run_name=None if opened_by_mlflow else name)
     # Names that MLflow makes up look like `painted-crow-311`; a name that a user gave to `mlflow run` stays.
     if opened_by_mlflow and re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or ""):
         MlflowClient().update_run(run.info.run_id, name=name)
     return run
 
 
-def _check_sqlite(uri: str) -> None:
-    """Raises at once where a database file cannot be opened, which MLflow would try again for minutes."""
+@contextmanager
+def _one_at_a_time(uri: str) -> Iterator[None]:
+    """Keeps other trainings from making the same new database file while this one does, which would damage it.
+
+    Raises:
+        TrackingError: the file cannot be opened, which MLflow would try again for minutes.
+    """
     path = uri.removeprefix("sqlite:///")
     if path == uri or "?" in path:
+        yield
         return
     try:
-        # As long as another process may well hold it: eight trainings write to one file without harm.
-        with closing(sqlite3.connect(path, timeout=SECONDS_LOCKED)) as database:
-            database.execute("begin immediate")
-    except sqlite3.Error as error:
+        with FileLock(f"{path}.lock", timeout=SECONDS_LOCKED):
+            with closing(sqlite3.connect(path, timeout=SECONDS_LOCKED)) as database:
+                database.execute("begin immediate")
+            yield
+    except (OSError, Timeout, sqlite3.Error, SQLAlchemyError, CommandError) as error:
         raise TrackingError(f"the tracking database {path} cannot be used: {error}.") from error
 
 
@@ -201,7 +211,7 @@ def _dataset(data: ImageData, part: str) -> DatasetInput:
 
 
 def _optimizer_parameters(plan: Plan) -> dict[str, str]:
-    """Every default of torch's that the optimizer works with, as `optimizer.betas`; those set have their own names."""
+    """All that the optimizer works with, as `optimizer.betas`, but what is a setting and never torch's default."""
     defaults = plan.hyperparameters.items()
     return {f"optimizer.{name}": typed(value) for name, value in defaults if name not in ("lr", "momentum")}
 

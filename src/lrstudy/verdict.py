@@ -22,6 +22,8 @@ DIVERGED_RATIO = 1.2
 COLLAPSED_LOSS = 0.95
 # … if the accuracy, too, is that of naming one class always, give or take a few images.
 COLLAPSED_ACCURACY = 1.25
+# A curve that never went further than this share of the loss of guessing from where it began has not moved.
+MOVED = 0.02
 # A jump is a rise, from an epoch to the next, by this share of the loss of guessing. Near its floor a loss doubles and
 # halves by amounts that mean nothing, so that jumps are not measured against the loss itself.
 JUMP = 0.05
@@ -123,10 +125,12 @@ def _diverged(curve: Curve) -> str | None:
 def _collapsed(curve: Curve) -> str | None:
     accuracy = median(epoch.val_accuracy for epoch in curve.history[1:][-END_EPOCHS:])
     at_chance = curve.end >= COLLAPSED_LOSS * curve.chance_loss
-    if at_chance and accuracy <= COLLAPSED_ACCURACY * curve.chance_accuracy and not curve.falls_steadily:
+    moved = max(abs(loss - curve.train[0]) for loss in curve.train) > MOVED * curve.chance_loss
+    guesses = accuracy <= COLLAPSED_ACCURACY * curve.chance_accuracy
+    if at_chance and moved and guesses and not curve.falls_steadily:
         return (
             f"the training loss sits at {curve.end:.3g}, that of guessing ({curve.chance_loss:.3g}), "
-            f"with an accuracy of {accuracy:.1%}: the network predicts one class"
+            f"and an accuracy of {accuracy:.1%} is no better than naming one class always"
         )
     return None
 
@@ -140,8 +144,7 @@ def _unstable(curve: Curve) -> str | None:
     jumps = [rise for rise in late if rise > JUMP * curve.chance_loss]
     if len(jumps) < max(JUMPS_FEWEST, JUMPS_SHARE * len(late)):
         return None
-    last = counted(len(late), "epoch")
-    return f"the training loss jumped up in {len(jumps)} of the last {last}, by up to {max(jumps):.3g}"
+    return f"the training loss jumped up in {len(jumps)} of the last {len(late)} epochs, by up to {max(jumps):.3g}"
 
 
 def _too_slow(curve: Curve) -> str | None:
@@ -155,8 +158,8 @@ def _too_slow(curve: Curve) -> str | None:
     turned = curve.val[-1] > OVERFIT_RATIO * min(curve.val)
     if creeps or turned:
         return None
-    last = counted(curve.tail, "epoch")
-    return f"the training loss was still falling, from {before:.4g} to {after:.4g}, in the last {last}"
+    last = "the last epoch" if curve.tail == 1 else f"the last {curve.tail} epochs"
+    return f"the training loss was still falling, from {before:.4g} to {after:.4g}, in {last}"
 
 
 def _overfits(curve: Curve) -> str | None:

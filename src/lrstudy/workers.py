@@ -25,10 +25,13 @@ class Workers(Executor):
     """
 
     def __init__(self, count: int) -> None:
-        context = multiprocessing.get_context("forkserver")
-        self._pool = ProcessPool(count, initializer=_leave_interrupts_to_the_parent, context=context)
+        self._count = count
+        self._pool = self._start()
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        # A worker that dies in the moment it takes a task breaks pebble's whole pool.
+        if not self._pool.active:
+            self._pool = self._start()
         return self._pool.schedule(function, args=arguments, kwargs=named)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -37,6 +40,10 @@ class Workers(Executor):
         else:
             self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
+
+    def _start(self) -> ProcessPool:
+        context = multiprocessing.get_context("forkserver")
+        return ProcessPool(self._count, initializer=_leave_interrupts_to_the_parent, context=context)
 
 
 def import_ahead() -> None:

@@ -11,7 +11,7 @@ from lrstudy.data.decoding import CHANNELS, Job, decode_all, drop_colour
 from lrstudy.data.folder import Listing
 from lrstudy.data.letterbox import square
 from lrstudy.data.pixels import channel_sums
-from lrstudy.data.progress import counted
+from lrstudy.data.progress import counting
 from lrstudy.data.records import BadImage, printable
 from lrstudy.runtime import usable_cores
 
@@ -23,7 +23,7 @@ def build_from_files(listing: Listing, target: Path, side: int, fit: str) -> Bui
     bad: dict[int, BadImage] = {}
     grey, passing = True, False
     job = Job(str(listing.folder), str(target), side, fit)
-    with counted("decoding", len(paths)) as done:
+    with counting("decoding", len(paths)) as done:
         for image in decode_all(job, paths, usable_cores(), done):
             if image.sums is None:
                 bad[image.row] = BadImage(printable(paths[image.row]), image.reason or "")
@@ -43,7 +43,7 @@ def build_from_arrays(images: np.ndarray, target: Path, side: int, fit: str) -> 
 
     channels = images.shape[3]
     sums = np.zeros((len(images), 2, channels), np.uint64)
-    with counted("scaling", len(images)) as done, target.open("wb") as file:
+    with counting("scaling", len(images)) as done, target.open("wb") as file:
         for row, image in enumerate(images):
             scaled = square(Image.fromarray(image[..., 0] if channels == 1 else image), side, fit)[..., :channels]
             file.write(scaled.tobytes())

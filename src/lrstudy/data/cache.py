@@ -10,18 +10,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from lrstudy.data.records import BadImage
 from lrstudy.errors import DataError
 
 PIXELS, SUMS, ENTRY = "pixels", "sums.npy", "entry.json"
 HASHED_ROWS = 1024
+SECONDS_UNTIL_TOLD = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +83,27 @@ def scaled(root: Path, what: str, state: str, build: Callable[[Path], Built]) ->
         return there
     try:
         shelf.mkdir(parents=True, exist_ok=True)
-        with FileLock(shelf / "lock"):
+        with _waiting(FileLock(shelf / "lock")):
             return _read_or_build(shelf, state, build)
     except OSError as error:
         raise DataError(
             f"the cache of scaled images in {root} cannot be written ({error.strerror or error}); "
             f"free some space there, or name another folder in the environment variable XDG_CACHE_HOME."
         ) from error
+
+
+@contextmanager
+def _waiting(lock: FileLock) -> Iterator[None]:
+    """Holds `lock`, and says so if another run has it, which may take as long as all the decoding."""
+    try:
+        lock.acquire(timeout=SECONDS_UNTIL_TOLD)
+    except Timeout:
+        print("another run is decoding the same images: waiting for it", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _read_or_build(shelf: Path, state: str, build: Callable[[Path], Built]) -> Scaled:
@@ -99,10 +116,10 @@ def _read_or_build(shelf: Path, state: str, build: Callable[[Path], Built]) -> S
     unfinished.mkdir()
     try:
         built = build(unfinished / PIXELS)
-        scaled = _write(unfinished, built)
+        whole = _write(unfinished, built)
         if not built.passing:
             unfinished.rename(shelf / state)
-        return scaled
+        return whole
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

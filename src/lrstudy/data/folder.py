@@ -214,4 +214,4 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except PermissionError:
-        raise DataError(f"data: permission to read the folder {printable(str(folder))} is denied.") from None
+        raise _error(Path(folder), "permission to read this folder is denied.") from None

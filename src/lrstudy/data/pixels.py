@@ -21,9 +21,8 @@ def gather(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
         rows: int64 `(n,)`.
     """
     taken = np.asarray(images[rows])
-    if isinstance(images, np.memmap) and images.nbytes > LET_GO_BYTES:
-        mapping = images._mmap  # type: ignore[attr-defined]  # numpy has no public name for it
-        mapping.madvise(mmap.MADV_DONTNEED) if hasattr(mmap, "MADV_DONTNEED") else None
+    if isinstance(images, np.memmap) and images.nbytes > LET_GO_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+        images._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]  # numpy has no public name for it
     return taken
 
 

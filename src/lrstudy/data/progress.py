@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A function that is to be told of every so many images that are done, of `total`."""
     started = time.monotonic()
     if sys.stderr.isatty():

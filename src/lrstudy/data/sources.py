@@ -44,11 +44,11 @@ def _digits(_: Path) -> Arrays:
     return Arrays(images, Labelling(labels, np.full(len(images), ""), tuple("0123456789")))
 
 
-def _torchvision(kind: str, files: str) -> Callable[[Path], Arrays]:
+def _torchvision(kind: str, folder: str, files: str) -> Callable[[Path], Arrays]:
     """A reader of torchvision's class `kind`, whose own test set stays the held-out test set."""
 
     def read(root: Path) -> Arrays:
-        train, test = (_part(kind, files, root, train=train) for train in (True, False))
+        train, test = (_part(kind, (root / folder, files), root, train=train) for train in (True, False))
         images = np.concatenate([np.asarray(part.data) for part in (train, test)])
         labels = np.concatenate([np.asarray(part.targets, dtype=np.int64) for part in (train, test)])
         parts = np.repeat([PARTS[0], PARTS[2]], [len(train.targets), len(test.targets)])
@@ -58,7 +58,7 @@ def _torchvision(kind: str, files: str) -> Callable[[Path], Arrays]:
     return read
 
 
-def _part(kind: str, files: str, root: Path, *, train: bool) -> Any:
+def _part(kind: str, place: tuple[Path, str], root: Path, *, train: bool) -> Any:
     from torchvision import datasets
 
     make = getattr(datasets, kind)
@@ -70,7 +70,7 @@ def _part(kind: str, files: str, root: Path, *, train: bool) -> Any:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
             f"torchvision's {kind} is neither in {root} nor could it be downloaded ({reason[0].rstrip(':')}); "
-            f"put {files} in it, or give the folder that has it as data_root."
+            f"put {place[1]} into {place[0]}, or give the folder that has it as data_root."
         ) from error
 
 
@@ -91,7 +91,7 @@ _IDX = ", ".join(f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kin
 
 SOURCES = {
     "digits": Source("scikit-learn: load_digits", _digits),
-    "mnist": Source("torchvision: MNIST", _torchvision("MNIST", f"{_IDX} into MNIST/raw")),
-    "fashion-mnist": Source("torchvision: FashionMNIST", _torchvision("FashionMNIST", f"{_IDX} into FashionMNIST/raw")),
-    "cifar10": Source("torchvision: CIFAR10", _torchvision("CIFAR10", "cifar-10-python.tar.gz")),
+    "mnist": Source("torchvision: MNIST", _torchvision("MNIST", "MNIST/raw", _IDX)),
+    "fashion-mnist": Source("torchvision: FashionMNIST", _torchvision("FashionMNIST", "FashionMNIST/raw", _IDX)),
+    "cifar10": Source("torchvision: CIFAR10", _torchvision("CIFAR10", "", "cifar-10-python.tar.gz")),
 }
