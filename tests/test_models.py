@@ -1,6 +1,7 @@
 """The networks: one suite over our own and a selection of torchvision's, one of every family."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -11,6 +12,12 @@ from lrstudy.errors import SettingsError
 from lrstudy.models import OWN_MODELS, Shape, build_model, normalises_batches, torchvision_classifiers
 
 HIDDEN = (256, 128, 64)
+ONE_OF_EVERY_FAMILY = [
+    *("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_v2_s", "googlenet", "inception_v3"),
+    *("maxvit_t", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_x_400mf", "regnet_y_400mf", "resnet18"),
+    *("resnext50_32x4d", "shufflenet_v2_x0_5", "squeezenet1_1", "swin_t", "swin_v2_t", "vgg11", "vgg11_bn"),
+    *("vit_b_32", "wide_resnet50_2"),
+]
 FAMILIES = ["resnet18", "squeezenet1_1", "shufflenet_v2_x0_5", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf"]
 
 
@@ -52,17 +59,23 @@ def test_a_network_of_torchvisions_is_fitted_to_channels_and_classes(name: str, 
     assert network(torch.zeros(2, channels, 64, 64)).shape == (2, 7)
 
 
-# Of the same code as the smaller ones of their families; drawing their weights takes most of a minute.
-GIANTS = {"regnet_y_128gf", "regnet_y_32gf", "regnet_x_32gf", "vit_h_14", "vit_l_16", "vit_l_32", "convnext_large"}
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(torchvision_classifiers()) - GIANTS))
-def test_every_classifier_of_torchvisions_takes_images_of_its_size(name: str) -> None:
+@pytest.mark.parametrize("name", ONE_OF_EVERY_FAMILY)
+def test_one_classifier_of_every_family_of_torchvisions_takes_images_of_its_size(name: str) -> None:
     side = 224 if name == "maxvit_t" else 128
     network = build_model(name, Shape(1, side, classes=7), HIDDEN).to("meta")
     with torch.device("meta"):
         assert network.eval()(torch.zeros(2, 1, side, side)).shape == (2, 7)
+
+
+def test_every_classifier_of_torchvisions_is_of_a_family_under_test() -> None:
+    families = {_family(name) for name in ONE_OF_EVERY_FAMILY}
+    assert {_family(name) for name in torchvision_classifiers()} == families
+
+
+def _family(name: str) -> str:
+    """`efficientnet_v2_s` is an `efficientnet_v`, `wide_resnet50_2` a `wide_resnet`."""
+    return re.split(r"\d|_[a-z]+$|_[a-z](?=_)", name)[0].rstrip("_")
 
 
 def test_a_network_that_images_are_too_small_for_says_which_sizes_would_do() -> None:
