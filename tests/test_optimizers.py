@@ -41,7 +41,8 @@ def test_momentum_and_weight_decay_reach_the_optimizers_that_have_them(name: str
     assert defaults.get("momentum", 0.0) == momentum
 
 
-def test_adamw_keeps_the_weight_decay_that_makes_it_adamw() -> None:
+def test_adamw_keeps_the_weight_decay_that_makes_it_adamw_unless_told_to_have_none() -> None:
+    assert build_optimizer("adamw", weights(), lr=0.01, weight_decay=0.0).defaults["weight_decay"] == 0.0
     assert build_optimizer("adamw", weights(), lr=0.01).defaults["weight_decay"] == 0.01
 
 

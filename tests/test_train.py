@@ -190,6 +190,12 @@ def test_a_diverged_training_is_a_result_that_ended_early() -> None:
     assert len(losses) < 21
     assert not math.isfinite(losses[max(losses)])
     assert math.isfinite(run.data.metrics["best/val_loss"])
+    assert run.data.metrics["best/epoch"] < max(losses)
+    with Path(
+        mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="confusion_matrix.csv")
+    ).open() as file:
+        counts = np.array([row[1:] for row in csv.reader(file)][1:], int)
+    assert counts.trace() / 270 == pytest.approx(run.data.metrics["best/val_accuracy"]), "of the best epoch's weights"
 
 
 @pytest.mark.usefixtures("tracking_uri")

@@ -113,6 +113,13 @@ def test_evaluation_does_not_depend_on_how_many_images_go_in_at_once(monkeypatch
     assert evaluate(network(), part(50, 1)) == pytest.approx(whole, rel=1e-6)
 
 
+def test_dropout_is_off_while_a_network_is_evaluated() -> None:
+    net = nn.Sequential(network(), nn.Dropout(0.5)).train()
+    assert evaluate(net, part(50, 1)) == evaluate(network(), part(50, 1))
+    net.train()
+    assert predict(net, part(50, 1)).tolist() == predict(network(), part(50, 1)).tolist()
+
+
 def test_predictions_are_the_classes_of_the_largest_logits() -> None:
     inputs, _ = part(600, 1).batch(torch.arange(600))
     assert predict(network(), part(600, 1)).tolist() == network()(inputs).argmax(1).tolist()

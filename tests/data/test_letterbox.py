@@ -184,6 +184,13 @@ def test_a_large_jpeg_looks_as_if_decoded_whole(tmp_path: Path) -> None:
     assert abs(read_square(path, 64, "pad").astype(int) - whole).mean() < 1.5
 
 
+def test_a_reduced_jpeg_keeps_the_detail_that_its_square_can_show(tmp_path: Path) -> None:
+    stripes = np.zeros((1024, 1024, 3), np.uint8)
+    stripes[:, np.arange(1024) // 32 % 2 == 1] = 255  # two pixels of the square each
+    pixels = read_square(saved(tmp_path / "image.jpg", Image.fromarray(stripes), quality=95), 64, "pad")
+    assert pixels[32].std() > 110
+
+
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_a_reduced_jpeg_is_as_large_as_one_decoded_whole(orientation: int, tmp_path: Path) -> None:
     exif = Image.Exif()
