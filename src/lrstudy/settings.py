@@ -62,8 +62,6 @@ LARGEST = 1e30
 Neurons = Annotated[int, Field(ge=1, le=65536)]
 NotBlank = Annotated[str, AfterValidator(_not_blank)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-
-
 Hidden = Annotated[tuple[Neurons, ...], BeforeValidator(split_commas), Field(min_length=1)]
 OptimizerName = Annotated[str, AfterValidator(_known_optimizer)]
 Rate = Annotated[Finite, Field(gt=0, le=LARGEST)]

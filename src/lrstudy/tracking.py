@@ -30,6 +30,7 @@ from mlflow.types import Schema, TensorSpec
 from sqlalchemy.exc import SQLAlchemyError
 
 from lrstudy import provenance
+from lrstudy.data.splitting import PARTS
 from lrstudy.errors import LearningRateStudyError, TrackingError
 from lrstudy.metric_writer import MetricWriter
 from lrstudy.settings import TrainSettings, parameters, typed
@@ -198,8 +199,7 @@ def log_beginning(client: MlflowClient, run_id: str, plan: Plan) -> None:
         params=[Param(key, value) for key, value in params.items() if key not in there],
         tags=[RunTag(key, value) for key, value in _tags(plan).items()],
     )
-    parts = ("train", "validation", "test")
-    client.log_inputs(run_id, [_dataset(plan.data, part) for part in parts])
+    client.log_inputs(run_id, [_dataset(plan.data, part) for part in PARTS])
 
 
 def _dataset(data: ImageData, part: str) -> DatasetInput:

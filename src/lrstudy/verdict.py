@@ -27,10 +27,10 @@ MOVED = 0.02
 # A jump is a rise, from an epoch to the next, by this share of the loss of guessing. Near its floor a loss doubles and
 # halves by amounts that mean nothing, so that jumps are not measured against the loss itself.
 JUMP = 0.05
-# Descents that end well jump a few times while the rate is large for the slope; those that are unstable go on.
 # A loss that went up to this many times that of guessing was thrown far off, and if it does not come near zero after
 # that, it has settled where it was thrown.
 THROWN = 2.0
+# Descents that end well jump a few times while the rate is large for the slope; those that are unstable go on.
 JUMPS_SHARE = 0.1
 JUMPS_FEWEST = 2
 # The curve's last part, over which it is asked whether it still falls.
