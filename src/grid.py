@@ -1,20 +1,30 @@
 """Trains every optimizer with every learning rate and logs the study to MLflow: `python src/grid.py`."""
 
-from lrstudy.command_line import end_well, parse
-from lrstudy.study_settings import GridSettings
+from lrstudy.ending import end_well
+from lrstudy.forking import import_ahead
+from lrstudy.quick_start import quick_start
 
 
 def main(arguments: list[str]) -> None:
     """Trains the grid that the command line describes."""
-    settings = parse(GridSettings, arguments)
-
     # The process that workers are forked from imports PyTorch while this one imports its own.
-    from lrstudy import workers
+    import_ahead()
+    with quick_start():
+        from lrstudy.command_line import parse
+        from lrstudy.study_settings import GridSettings
 
-    workers.import_ahead()
-    from lrstudy.grid import run_grid
+        settings = parse(GridSettings, arguments)
 
-    run_grid(settings)
+        # After the settings, since these imports take seconds and a mistake in a setting should show at once.
+        from lrstudy.office import Office
+    with Office(settings.cells()) as office:
+        with quick_start():
+            from lrstudy import tracking
+            from lrstudy.conduct import conduct
+            from lrstudy.grid import Grid
+
+            tracking.connect()
+        conduct("grid", settings, f"grid {settings.size}", office, lambda file, _: Grid(settings, file))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """Trains one configuration and logs it to MLflow: `python src/train.py --optimizer adam --lr 0.001`."""
 
-from lrstudy.command_line import end_well, parse
+from functools import partial
+
+from lrstudy.command_line import parse
+from lrstudy.ending import end_well
 from lrstudy.settings import TrainSettings
 
 
@@ -9,20 +12,23 @@ def main(arguments: list[str]) -> None:
     settings = parse(TrainSettings, arguments)
 
     # After the settings, since these imports take seconds and a mistake in a setting should show at once.
-    from lrstudy import artifacts, experiment, progress, runtime, summary, tracking
-    from lrstudy.logged_model import log_network
+    from lrstudy import artifacts, experiment, pictures, progress, runtime, summary, tracking
+    from lrstudy.logged_model import save_network
     from lrstudy.plan import Plan, load_data
-    from lrstudy.result import watch
+    from lrstudy.watch import begin, follow, sum_up
 
     machine = runtime.prepare(settings.device, settings.threads, settings.model)
     plan = Plan(settings, load_data(settings), machine)
     training = experiment.build(plan)
     print(summary.beginning(training))
-    with tracking.open_run(plan) as run:
-        result = watch(training, run.log_epochs(progress.shown(training.epochs(), settings.epochs)))
-        files = artifacts.tables(training, result) | artifacts.pictures(training, result)
-        tracking.log_result(run, plan.data, result, files)
-        log_network(training)
+    with tracking.open_run(plan.description) as run:
+        so_far = begin(training)
+        for _ in run.log_epochs(progress.shown(follow(training, so_far, training.epochs()), settings.epochs)):
+            pass
+        result = sum_up(training, so_far)
+        files = artifacts.tables(training, result) | pictures.draw(training, result)
+        tracking.log_result(run, result, files, plan.data.bad_images)
+        tracking.log_model(run.client, run.run_id, partial(save_network, training))
     print(summary.end(training, result, run))
 
 

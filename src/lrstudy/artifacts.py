@@ -1,40 +1,39 @@
-"""The files that a training leaves: its history, scikit-learn's report, and pictures."""
+"""The files that a training leaves: its history, scikit-learn's report, facts, and the best weights."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from sklearn.metrics import classification_report, confusion_matrix
 
 from lrstudy import provenance
+from lrstudy.epoch import Epoch
 from lrstudy.experiment import Experiment
-from lrstudy.result import Result
-from lrstudy.settings import typed
-from lrstudy.training import Epoch, predict
+from lrstudy.result import HISTORY, WEIGHTS, Result
+from lrstudy.training import predict
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 
 def tables(experiment: Experiment, result: Result) -> dict[str, bytes]:
     """The files of a training that has ended, by their paths: history, scores, facts, and the best epoch's weights."""
-    classes = experiment.plan.data.classes
-    true, predicted = _validation(experiment)
+    data = experiment.plan.data
+    classes = data.classes
+    true, predicted = data.labels[data.validation], predict(experiment.network, experiment.validation)
     labels = range(len(classes))
     report = classification_report(true, predicted, labels=labels, target_names=classes, digits=3, zero_division=0.0)
     counts = confusion_matrix(true, predicted, labels=labels)
     weights = io.BytesIO()
     torch.save({name: value.cpu() for name, value in experiment.network.state_dict().items()}, weights)
     return {
-        "history.csv": _csv([field.name for field in fields(Epoch)], [astuple(epoch) for epoch in result.history]),
+        HISTORY: history(result.history),
         "classification_report.txt": f"Validation part\n\n{report}".encode(),
         "confusion_matrix.csv": _csv(
             ["true class / predicted class", *classes],
@@ -42,27 +41,13 @@ def tables(experiment: Experiment, result: Result) -> dict[str, bytes]:
         ),
         "data.json": _json(_data_facts(experiment)),
         "environment.json": _json(_environment(experiment)),
-        "weights.pt": weights.getvalue(),
+        WEIGHTS: weights.getvalue(),
     }
 
 
-def pictures(experiment: Experiment, result: Result) -> dict[str, bytes]:
-    """The pictures of a training that has ended, PNG files by their paths."""
-    drawn = {}
-    with warnings.catch_warnings():
-        # A class may be named in a script that matplotlib's font lacks: it is drawn as boxes, and that is all.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        for name, figure in _figures(experiment, result):
-            file = io.BytesIO()
-            figure.savefig(file, format="png", dpi=110)
-            drawn[f"figures/{name}.png"] = file.getvalue()
-    return drawn
-
-
-def _validation(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
-    """The true and the predicted classes of the validation part."""
-    data = experiment.plan.data
-    return data.labels[data.validation], predict(experiment.network, experiment.validation)
+def history(epochs: Sequence[Epoch]) -> bytes:
+    """The table of a training's epochs."""
+    return _csv([field.name for field in fields(Epoch)], [astuple(epoch) for epoch in epochs])
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
@@ -99,18 +84,3 @@ def _environment(experiment: Experiment) -> dict[str, object]:
         "device": str(experiment.plan.runtime.device),
         "threads": experiment.plan.runtime.threads,
     }
-
-
-def _figures(experiment: Experiment, result: Result) -> Iterator[tuple[str, Figure]]:
-    from lrstudy import figures, layers
-
-    data, settings = experiment.plan.data, experiment.plan.settings
-    what = f"{data.name}: {settings.model}, {settings.optimizer}, learning rate {typed(settings.lr)}"
-    yield "loss_curves", figures.loss_curves(result.history, result.best, f"{what}: {result.verdict.word}")
-    counts = confusion_matrix(*_validation(experiment), labels=range(len(data.classes)))
-    yield "confusion_matrix", figures.confusion(counts, data.classes)
-    _, side, _, channels = data.images.shape
-    yield "first_layer_filters", figures.filters(layers.first_filters(experiment.network, channels, side))
-    normalised, _ = experiment.validation.batch(torch.arange(1))
-    seen = layers.activations(experiment.network, normalised)
-    yield "what_each_layer_sees", figures.activation_maps(data.images[data.validation[0]], seen, data.classes)

@@ -1,21 +1,15 @@
-"""The command line of a settings class, and how an entry point ends when the user made a mistake."""
+"""The command line of a settings class."""
 
 import argparse
-import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from lrstudy.errors import LearningRateStudyError, SettingsError
+from lrstudy.errors import SettingsError
 from lrstudy.settings import either, suggest, typed
 
 Settings = TypeVar("Settings", bound=BaseModel)
-
-BAD_INPUT = 2
-INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
 
 
 def parse(settings: type[Settings], arguments: list[str]) -> Settings:
@@ -32,34 +26,6 @@ def parse(settings: type[Settings], arguments: list[str]) -> Settings:
         problems = reversed(error.errors())
         sentences = {problem["loc"][:1]: _sentence(settings, values, dict(problem)) for problem in problems}
     raise SettingsError("\n".join(reversed(sentences.values())))
-
-
-def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
-    """Runs an entry point; a user's mistake ends it in one sentence and exit code 2, never a stack trace."""
-    signal.signal(signal.SIGTERM, _terminated)
-    try:
-        entry_point(sys.argv[1:])
-    except LearningRateStudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        _tell_mlflow(str(error))
-        sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    sys.exit(0)
-
-
-def _terminated(number: int, _: object) -> NoReturn:
-    """Ends the program as an exception would, so that its run is closed and no process is left behind."""
-    sys.exit(128 + number)
-
-
-def _tell_mlflow(sentence: str) -> None:
-    """Ends the run that `mlflow run` opened for this process, if it did, with `sentence` as its description."""
-    if run_id := os.environ.get("MLFLOW_RUN_ID"):
-        from lrstudy import tracking
-
-        tracking.mark_failed(run_id, sentence)
 
 
 def _values(settings: type[BaseModel], arguments: list[str]) -> dict[str, str]:
@@ -113,6 +79,8 @@ def _accepted(schema: dict[str, Any]) -> str:
         return either([_accepted(choice) for choice in schema["anyOf"]])
     if "const" in schema or "enum" in schema:
         return either(schema.get("enum", [schema.get("const")]))
+    if schema["type"] == "boolean":
+        return "true or false"
     if schema["type"] == "array":
         return f"one or more of these, separated by commas: {_accepted(schema['items'])}"
     noun = {"integer": "a whole number", "number": "a finite number", "string": "text"}[schema["type"]]

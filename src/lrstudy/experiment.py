@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from lrstudy.batches import Normalise, Part, load_part
+from lrstudy.epoch import Epoch
 from lrstudy.models import Shape, build_model, normalises_batches
 from lrstudy.plan import Plan
-from lrstudy.training import Epoch, batch_sizes, fit
+from lrstudy.training import batch_sizes, fit
 
 
 class Classifier(nn.Module):
@@ -49,8 +50,8 @@ class Experiment:
         """Normalised images, float32 `(N, channels, side, side)`, to logits `(N, classes)`."""
         return self.classifier.network
 
-    def epochs(self) -> Iterator[Epoch]:
-        """Trains, and yields epoch 0 and each epoch as it ends."""
+    def epochs(self, last_done: int = -1) -> Iterator[Epoch]:
+        """Trains, and yields epoch 0 and each epoch as it ends, after `last_done` if there is progress already."""
         settings = self.plan.settings
         return fit(
             self.network,
@@ -60,6 +61,7 @@ class Experiment:
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             seed=settings.seed,
+            last_done=last_done,
         )
 
 

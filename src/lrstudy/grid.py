@@ -1,65 +1,126 @@
-"""A grid from its settings to its end: Optuna's grid sampler proposes, workers train, MLflow keeps."""
+"""The trainings of a grid: every optimizer with every learning rate, shape and seed, and what lies beyond its ends."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import math
+from collections import deque
+from collections.abc import Sequence
+from itertools import product
+from statistics import mean
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from rich.console import Console
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import GridSampler
+from optuna.trial import FrozenTrial, TrialState
 
-from lrstudy import experiment, runtime
-from lrstudy.best import log_showpieces
-from lrstudy.errors import LearningRateStudyError
-from lrstudy.plan import Plan, load_data
+from lrstudy.done import Done
+from lrstudy.epoch import Epoch
+from lrstudy.optuna_study import ProposedTrial, StudyFile
 from lrstudy.settings import TrainSettings, typed
-from lrstudy.study import Done, run_trials
-from lrstudy.study_display import StudyDisplay, best_of, table
 from lrstudy.study_settings import GridSettings
-from lrstudy.study_tracking import StudyRun, open_study
-from lrstudy.workers import Workers, open_mailbox
+
+# An extension goes on by half a decade, …
+STEP = math.sqrt(10)
+# … and at most so many times beyond either end: three decades.
+MOST_STEPS = 6
+# A learning rate as a person writes it: 0.316, not 0.31622776601683794.
+DIGITS = 3
 
 
-def run_grid(settings: GridSettings) -> None:
-    """Trains what is missing of the grid, and logs and prints what it came to.
+class Grid:
+    """Proposes a grid's trainings in its order, then those beyond an axis's end, as what has ended calls for them."""
 
-    Raises:
-        LearningRateStudyError: it cannot begin, or every trial has failed.
-    """
-    cells = settings.cells()
-    data = load_data(cells[0])
-    machine = runtime.prepare(settings.device, settings.threads, settings.model)
-    plans = [Plan(cell, data, machine) for cell in cells]
-    for plan in {plan.settings.hidden: plan for plan in plans}.values():
-        experiment.build(plan)  # what cannot be trained is refused now
-    at_a_time = _workers(settings, machine)
-    proposed = _propose(settings)
-    with open_study("grid", _name(settings, data.name), settings, data.digest) as study:
-        manager, mailbox = open_mailbox()
-        executor = Workers(at_a_time)
-        try:
-            with StudyDisplay(plans) as display:
-                done = run_trials(plans, study, executor, at_a_time, mailbox, display)
-        finally:
-            executor.shutdown(cancel_futures=True)
-            manager.shutdown()
-        _log_end(settings, study, proposed, done)
-        Console().print(table(done))
+    prunes = False
+
+    def __init__(self, settings: GridSettings, file: StudyFile) -> None:
+        self._settings = settings
+        self._study = file.create("grid", _AskedGridSampler(_axes(settings), seed=0), optuna.pruners.NopPruner())
+        self._distributions = _distributions(settings)
+        self._waiting = deque(settings.cells())
+        self._asked = self._ask_all(list(self._waiting))
+        self._proposed: list[TrainSettings] = []
+        self._done: dict[int, Done] = {}
+
+    @property
+    def planned(self) -> int:
+        """The number of trainings, as far as is known."""
+        return len(self._proposed) + len(self._waiting)
+
+    def propose(self) -> TrainSettings | None:
+        """The next training; None where none is left, or none before what runs has ended."""
+        if not self._waiting:
+            return None
+        cell = self._waiting.popleft()
+        self._proposed.append(cell)
+        if cell not in self._asked:
+            self._study.enqueue_trial(_parameters(cell))
+            self._asked[cell] = ProposedTrial(self._study, self._study.ask(self._distributions))
+        return cell
+
+    def heard(self, number: int, epoch: Epoch) -> bool:
+        """Whether a trial that got so far is to stop."""
+        return False
+
+    def tell(self, done: Done) -> None:
+        """Takes how a trial ended."""
+        self._done[done.number] = done
+        self._asked[done.description.settings].tell(done)
+        if self._settings.extend and len(self._done) == len(self._proposed) and not self._waiting:
+            self._waiting.extend(self._beyond())
+
+    def finish(self) -> list[str]:
+        """Sentences on the optimizers whose best learning rate has none on one side to compare with."""
+        sentences = []
+        for optimizer, hidden in product(self._settings.optimizers, self._settings.hidden):
+            lrs = self._scores(optimizer, hidden)
+            best = min(lrs, key=lrs.__getitem__)
+            if len(lrs) > 1 and min(lrs) < best < max(lrs):
+                continue
+            shape = f" with hidden={typed(hidden)}" if len(self._settings.hidden) > 1 else ""
+            advice = "even beyond it" if self._settings.extend else "extend=true goes on beyond it"
+            sentences.append(f"{optimizer}{shape}: the best learning rate, {typed(best)}, is at an end; {advice}.")
+        return sentences
+
+    def _ask_all(self, cells: list[TrainSettings]) -> dict[TrainSettings, ProposedTrial]:
+        """Optuna's trial for each cell. Its sampler gives each once, in an order of its own: all are asked for now."""
+        asked = [self._study.ask(self._distributions) for _ in cells]
+        by_parameters = {tuple(sorted(_parameters(cell).items())): cell for cell in cells}
+        trials = {by_parameters[tuple(sorted(trial.params.items()))]: trial for trial in asked}
+        return {cell: ProposedTrial(self._study, trials[cell]) for cell in cells}
+
+    def _scores(self, optimizer: str, hidden: tuple[int, ...]) -> dict[float, float]:
+        """The mean objective over the seeds, by learning rate, ascending; infinite where a training has failed."""
+        found: dict[float, list[float]] = {}
+        for done in self._done.values():
+            cell = done.description.settings
+            if (cell.optimizer, cell.hidden) == (optimizer, hidden):
+                found.setdefault(cell.lr, []).append(done.objective)
+        return {lr: mean(found[lr]) for lr in sorted(found)}
+
+    def _beyond(self) -> Sequence[TrainSettings]:
+        """The next cells beyond each end that is an optimizer's best."""
+        cells = []
+        for optimizer, hidden in product(self._settings.optimizers, self._settings.hidden):
+            scores = self._scores(optimizer, hidden)
+            best = min(scores, key=scores.__getitem__)
+            for lr in _further(self._settings.lrs, sorted(scores), best):
+                seeds = range(self._settings.seed, self._settings.seed + self._settings.seeds)
+                cells += [self._settings.training(optimizer, lr, hidden, seed) for seed in seeds]
+        return cells
 
 
-def _workers(settings: GridSettings, machine: runtime.Runtime) -> int:
-    if settings.workers != "auto":
-        return settings.workers
-    on_cpu = max(1, runtime.usable_cores() // machine.threads)
-    return min(on_cpu if machine.device.type == "cpu" else 1, len(settings.cells()))
+def _further(axis: Sequence[float], tried: Sequence[float], best: float) -> list[float]:
+    """The learning rates that bracket `best`, the best of those `tried`, where it is the lowest or the highest."""
+    found = []
+    for end, side in ((min, -1), (max, 1)):
+        steps = [_beyond_end(end(axis), side * step) for step in range(MOST_STEPS + 1)]
+        if best == end(tried) and (further := [lr for lr in steps if side * lr > side * best]):
+            found.append(further[0])
+    return found
 
 
-def _name(settings: GridSettings, data: str) -> str:
-    """What a person reads in a list of runs: `grid 4×3 digits`."""
-    sizes = [len(settings.optimizers), len(settings.lrs), len(settings.hidden), settings.seeds]
-    return f"grid {'×'.join(str(size) for size in sizes[:2] + [size for size in sizes[2:] if size > 1])} {data}"
+def _beyond_end(end: float, step: int) -> float:
+    return float(f"{end * STEP**step:.{DIGITS}g}")
 
 
 def _parameters(cell: TrainSettings) -> dict[str, str | float | int]:
@@ -67,51 +128,28 @@ def _parameters(cell: TrainSettings) -> dict[str, str | float | int]:
     return {"optimizer": cell.optimizer, "lr": cell.lr, "hidden": typed(cell.hidden), "seed": cell.seed}
 
 
-def _propose(settings: GridSettings) -> tuple[optuna.Study, list[optuna.Trial]]:
-    """Optuna's study of the grid, and its trials in the order of the grid's cells.
-
-    Its sampler gives each cell once, in an order of its own; all are asked for, and then put into the grid's order.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+def _axes(settings: GridSettings) -> dict[str, list[str | float | int]]:
     cells = [_parameters(cell) for cell in settings.cells()]
-    axes = {name: list(dict.fromkeys(cell[name] for cell in cells)) for name in cells[0]}
-    study = optuna.create_study(study_name="grid", sampler=optuna.samplers.GridSampler(axes, seed=0))
-    asked = [study.ask() for _ in cells]
-    for trial in asked:
-        for name, values in axes.items():
-            trial.suggest_categorical(name, values)
-    return study, sorted(asked, key=lambda trial: cells.index(trial.params))
+    return {name: list(dict.fromkeys(cell[name] for cell in cells)) for name in cells[0]}
 
 
-def _log_end(
-    settings: GridSettings, study: StudyRun, proposed: tuple[optuna.Study, list[optuna.Trial]], done: list[Done]
-) -> None:
-    """Tells Optuna how the trials ended, and logs its study and the best trial."""
-    optuna_study, trials = proposed
-    for trial, one in zip(trials, done, strict=True):
-        trial.set_user_attr("run_id", one.run_id)
-        trial.set_user_attr("verdict", one.verdict)
-        state = optuna.trial.TrialState.COMPLETE if one.verdict else optuna.trial.TrialState.FAIL
-        # Not `tell`, with which the grid sampler stops a loop of Optuna's own that is not running here.
-        optuna_study._storage.set_trial_state_values(trial._trial_id, state, [one.val_loss] if one.verdict else None)
-    best = best_of(done)
-    if best is None:
-        raise LearningRateStudyError(f"every trial has failed, the first by {done[0].reason}.")
-    _log_optuna(study, optuna_study)
-    metrics = {"best/val_loss": best.val_loss, "best/val_accuracy": best.val_accuracy}
-    study.run.writer.add(study.run.run_id, metrics, 0)
-    for key, value in {"best_run": best.run_id, "verdict": best.verdict}.items():
-        study.run.client.set_tag(study.run.run_id, f"lrstudy.{key}", value)
-    for one in done if settings.models == "all" else [best]:
-        if one.verdict:
-            log_showpieces(study, one.plan, one.run_id)
+def _distributions(settings: GridSettings) -> dict[str, BaseDistribution]:
+    """Of the same parameters; the learning rate's reaches as far as an extension may."""
+    axes = _axes(settings)
+    steps = MOST_STEPS * settings.extend
+    low, high = _beyond_end(min(settings.lrs), -steps), _beyond_end(max(settings.lrs), steps)
+    return {
+        "optimizer": CategoricalDistribution(axes["optimizer"]),
+        "lr": FloatDistribution(min(low, *settings.lrs), max(high, *settings.lrs), log=True),
+        "hidden": CategoricalDistribution(axes["hidden"]),
+        "seed": IntDistribution(settings.seed, settings.seed + settings.seeds - 1),
+    }
 
 
-def _log_optuna(study: StudyRun, optuna_study: optuna.Study) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "optuna_study.log")
-        storage = JournalStorage(JournalFileBackend(str(file)))
-        optuna.copy_study(
-            from_study_name=optuna_study.study_name, from_storage=optuna_study._storage, to_storage=storage
-        )
-        study.run.client.log_artifact(study.run.run_id, str(file))
+class _AskedGridSampler(GridSampler):
+    """Optuna's, for trials that are asked for: it does not stop a loop of Optuna's own, since none is running."""
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        pass

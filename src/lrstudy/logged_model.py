@@ -3,42 +3,65 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
+import mlflow.pytorch
 import numpy as np
-from mlflow.models import ModelSignature
-from mlflow.pytorch import log_model
+import torch
+from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from lrstudy.experiment import Experiment
+from lrstudy.quick_start import quick_start
 
 # Given, since to find them out MLflow would load the model in a process of its own, which takes many seconds.
 REQUIREMENTS = [f"{package}=={version(package)}" for package in ("mlflow", "torch", "numpy")]
 
 
-def log_network(experiment: Experiment) -> None:
-    """Logs the network, its normalisation included, to MLflow's active run, and leaves it on the CPU.
+def save_network(experiment: Experiment, path: Path, identity: dict[str, Any]) -> None:
+    """Saves the network, its normalisation included, as an MLflow model, and leaves it on the CPU.
 
-    The model is called `model`. It takes images as they are stored, uint8 `(N, side, side, channels)`, and gives
-    probabilities, float32 `(N, classes)`. The classes' names are in the model's metadata.
+    The model takes images as they are stored, uint8 `(N, side, side, channels)`, and gives probabilities, float32
+    `(N, classes)`. The classes' names are in the model's metadata.
+
+    Args:
+        experiment: with the weights to save.
+        path: of a folder that is not there yet.
+        identity: what MLflow's `Model` is to say of its run and of itself.
     """
-    images = experiment.plan.data.images
+    classes = experiment.plan.data.classes
+    # Two images: of a single one the exporter would conclude that there is never more than one.
+    example = np.asarray(experiment.plan.data.images[experiment.plan.data.train[:2]])
+    _save(experiment.classifier.cpu().eval(), example, list(classes), path, Model(**identity))
+
+
+def get_ready() -> None:
+    """Saves a network of no use: the first one takes seconds, for what the exporter imports."""
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1, 1))
+    with quick_start(), tempfile.TemporaryDirectory() as folder:
+        _save(network, np.zeros((2, 1), np.float32), ["none"], Path(folder, "model"), Model())
+
+
+def _save(network: torch.nn.Module, example: np.ndarray, classes: list[str], path: Path, model: Model) -> None:
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, *images.shape[1:]))]),
-        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(experiment.plan.data.classes)))]),
+        inputs=Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))]),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(classes)))]),
     )
     with _quietly():
-        log_model(
-            experiment.classifier.cpu().eval(),
-            name="model",
+        mlflow.pytorch.save_model(
+            network,
+            str(path),
+            mlflow_model=model,
             signature=signature,
-            # Two images: of a single one the exporter would conclude that there is never more than one.
-            input_example=np.asarray(images[experiment.plan.data.train[:2]]),
+            input_example=example,
             pip_requirements=REQUIREMENTS,
-            metadata={"classes": list(experiment.plan.data.classes)},
+            metadata={"classes": classes},
             serialization_format="pt2",
         )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric
 
 # Often enough for curves that grow while one watches; seldom enough that many epochs share one call.
-SECONDS_BETWEEN_CALLS = 0.8
+SECONDS_BETWEEN_CALLS = 1.0
 # https://mlflow.org/docs/latest/api_reference/rest-api.html#log-batch
 MOST_METRICS_A_CALL = 1000
 
@@ -31,7 +31,7 @@ class MetricWriter:
 
     def __init__(self, client: MlflowClient) -> None:
         self._client = client
-        self._waiting: SimpleQueue[tuple[str, Metric]] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[str, list[Metric]]] = SimpleQueue()
         self._closing = Event()
         self._sending = Lock()
         self._failure: Exception | None = None
@@ -56,15 +56,13 @@ class MetricWriter:
         if self._failure:
             raise self._failure
         now = time.time_ns() // 1_000_000
-        for name, value in metrics.items():
-            self._waiting.put((run_id, Metric(name, value, now, step)))
+        self._waiting.put((run_id, [Metric(name, value, now, step) for name, value in metrics.items()]))
 
     def flush(self) -> None:
         """Sends all that was added, and returns when the server has it."""
         with self._sending:
-            for run_id, metrics in self._taken().items():
-                for start in range(0, len(metrics), MOST_METRICS_A_CALL):
-                    self._client.log_batch(run_id, metrics=metrics[start : start + MOST_METRICS_A_CALL])
+            for run_id, metrics in self._taken():
+                self._client.log_batch(run_id, metrics=metrics)
 
     def _work(self) -> None:
         closing = False
@@ -75,11 +73,16 @@ class MetricWriter:
             except Exception as error:
                 self._failure = error
 
-    def _taken(self) -> dict[str, list[Metric]]:
-        """All that is waiting, by run."""
-        taken: dict[str, list[Metric]] = {}
+    def _taken(self) -> list[tuple[str, list[Metric]]]:
+        """All that is waiting, a run's together; what was added together stays so, and is on the server whole or not."""
+        calls: list[tuple[str, list[Metric]]] = []
+        open_calls: dict[str, list[Metric]] = {}
         with suppress(Empty):
             while True:
-                run_id, metric = self._waiting.get_nowait()
-                taken.setdefault(run_id, []).append(metric)
-        return taken
+                run_id, metrics = self._waiting.get_nowait()
+                call = open_calls.get(run_id)
+                if call is None or len(call) + len(metrics) > MOST_METRICS_A_CALL:
+                    call = open_calls[run_id] = []
+                    calls.append((run_id, call))
+                call += metrics
+        return calls

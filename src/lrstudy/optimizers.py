@@ -6,8 +6,10 @@ SparseAdam (takes sparse gradients alone).
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,5 +63,22 @@ def build_optimizer(
         given["momentum"] = momentum
     if weight_decay is not None:
         given["weight_decay"] = weight_decay
-    optimizer: torch.optim.Optimizer = getattr(torch.optim, spec.torch_name)(weights, **given)
+    optimizer: torch.optim.Optimizer = _bare(getattr(torch.optim, spec.torch_name))(weights, **given)
     return optimizer
+
+
+@cache
+def _bare(kind: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+    """`kind` as torch wrote it, without what torch wraps around its methods for its compiler and its profiler.
+
+    The wrappers import the compiler at the first call, which takes a second and more; the numbers are the same.
+    """
+    import torch
+
+    methods = {
+        name: inspect.unwrap(method) for name in dir(kind) if hasattr(method := getattr(kind, name), "__wrapped__")
+    }
+    # The wrapper of `step` also turns gradients off; `hooked` keeps the constructor from wrapping it again.
+    step = torch.no_grad()(methods.pop("step"))
+    step.hooked = True
+    return type(kind.__name__, (kind,), methods | {"step": step})

@@ -1,9 +1,7 @@
-"""What is known of a training before it begins: its settings, its data, its machine, and from them its identity."""
+"""A training that has not begun: its settings, its images, its machine."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from lrstudy import data
+from lrstudy import data, provenance
 from lrstudy.data import ImageData
-from lrstudy.models import OWN_MODELS
+from lrstudy.data.splitting import PARTS
+from lrstudy.description import DataFacts, Description, Facts
 from lrstudy.optimizers import build_optimizer
 from lrstudy.runtime import Runtime
 from lrstudy.settings import TrainSettings
-from lrstudy.training import TRAINING_VERSION
-
-# Of an optimizer's defaults those that say how it computes, not what.
-SWITCHES = ("foreach", "fused", "capturable", "differentiable")
 
 
 @dataclass(frozen=True)
@@ -38,26 +33,24 @@ class Plan:
         return self.optimizer([torch.nn.Parameter(torch.zeros(1))]).defaults
 
     @property
-    def key(self) -> str:
-        """The training's identity: 32 hex digits of the settings, the data and our code's version.
+    def description(self) -> Description:
+        """The training in plain values."""
+        return Description(self.settings, self.facts, self.hyperparameters)
 
-        Versions of libraries are not in it, though some change a number's last digits: the run's tags have them.
-        """
-        settings = self.settings
-        identity = {
-            "model": settings.model,
-            "hidden": settings.hidden if settings.model in OWN_MODELS else None,
-            "optimizer": settings.optimizer,
-            "hyperparameters": {name: value for name, value in self.hyperparameters.items() if name not in SWITCHES},
-            "epochs": settings.epochs,
-            "batch_size": settings.batch_size,
-            "seed": settings.seed,
-            "data": self.data.digest,
-            "device": self.runtime.device.type,
-            "threads": self.runtime.threads,
-            "version": TRAINING_VERSION,
-        }
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+    @property
+    def facts(self) -> Facts:
+        """What is known of the data and the machine, in plain values."""
+        images = self.data
+        facts = DataFacts(
+            images.name,
+            images.source,
+            images.digest,
+            (images.images.shape[1], images.images.shape[2], images.images.shape[3]),
+            {part: len(getattr(images, part)) for part in PARTS},
+            self.chance_loss,
+            images.bad_images,
+        )
+        return Facts(facts, str(self.runtime.device), self.runtime.threads, provenance.hardware(self.runtime))
 
     @property
     def chance_loss(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lrstudy.runtime import Runtime, usable_cores
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "mlflow", "optuna")
 
 
+@cache
 def versions() -> dict[str, str]:
     """The version of Python and of each package that has a part in the numbers."""
     return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
@@ -30,6 +32,7 @@ def hardware(runtime: Runtime) -> str:
     return line
 
 
+@cache
 def uncommitted_changes() -> bool | None:
     """Whether the files under version control differ from their last commit; None where there is no git."""
     try:

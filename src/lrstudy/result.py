@@ -1,20 +1,22 @@
-"""What a training came to: its epochs, its best weights, its verdict, its score on the held-out test part."""
+"""What a training came to: its epochs, its verdict, its score on the held-out test part. Needs no PyTorch."""
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from lrstudy.experiment import Experiment
-from lrstudy.training import Epoch, evaluate
-from lrstudy.verdict import Curve, Verdict, judge
+from lrstudy.epoch import Epoch
+from lrstudy.verdict import Verdict
+
+# Two of the files that a training leaves, which a study reads again.
+HISTORY, WEIGHTS = "history.csv", "weights.pt"
+# The names of its pictures.
+PICTURES = ("loss_curves", "confusion_matrix", "first_layer_filters", "what_each_layer_sees")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A training that has ended. The experiment's network holds the weights of the epoch `best`."""
+    """A training that has ended; `best` is the epoch of the lowest validation loss."""
 
     history: tuple[Epoch, ...]
     best: Epoch
@@ -39,23 +41,15 @@ class Result:
         }
 
 
-def watch(experiment: Experiment, epochs: Iterable[Epoch]) -> Result:
-    """Takes a training's epochs as they come, keeps the best one's weights, and sums the training up at its end.
+@dataclass(frozen=True)
+class Outcome:
+    """What a worker brings back: the epochs, the result and its files by their paths; a pruned trial has no result."""
 
-    The best epoch is the one of the lowest validation loss. The network is left with its weights, with which the test
-    part, looked at here for the only time, is scored.
-    """
-    history: list[Epoch] = []
-    lowest, weights = math.inf, copy.deepcopy(experiment.network.state_dict())
-    for epoch in epochs:
-        history.append(epoch)
-        if epoch.val_loss < lowest:
-            lowest = epoch.val_loss
-            for name, value in experiment.network.state_dict().items():
-                weights[name].copy_(value)
-    experiment.network.load_state_dict(weights)
-    # Of a training whose validation loss was never a finite number, the untrained network is the best.
-    best = min(history, key=lambda epoch: epoch.val_loss if epoch.val_loss < math.inf else math.inf)
-    test_loss, test_accuracy = evaluate(experiment.network, experiment.load_test())
-    verdict = judge(Curve(history, experiment.plan.chance_loss, experiment.plan.chance_accuracy))
-    return Result(tuple(history), best, verdict, test_loss, test_accuracy)
+    history: tuple[Epoch, ...]
+    result: Result | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch of the lowest validation loss."""
+        return self.result.best if self.result else min(self.history, key=lambda epoch: epoch.score)

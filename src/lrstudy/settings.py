@@ -32,9 +32,10 @@ def split_commas(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-def _known_optimizer(name: str) -> str:
-    if name not in OPTIMIZERS:
-        raise ValueError(f"no optimizer has this name; {suggest(name, list(OPTIMIZERS))}")
+def known_optimizer(name: str, known: tuple[str, ...] = tuple(OPTIMIZERS)) -> str:
+    """`name`, if it is one of `known`, as a validator."""
+    if name not in known:
+        raise ValueError(f"no optimizer has this name; {suggest(name, list(known))}")
     return name
 
 
@@ -63,7 +64,7 @@ Neurons = Annotated[int, Field(ge=1, le=65536)]
 NotBlank = Annotated[str, AfterValidator(_not_blank)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Hidden = Annotated[tuple[Neurons, ...], BeforeValidator(split_commas), Field(min_length=1)]
-OptimizerName = Annotated[str, AfterValidator(_known_optimizer)]
+OptimizerName = Annotated[str, AfterValidator(known_optimizer)]
 Rate = Annotated[Finite, Field(gt=0, le=LARGEST)]
 HIDDEN = (256, 128, 64)
 
@@ -119,7 +120,9 @@ def parameters(settings: BaseModel) -> dict[str, str]:
 
 
 def typed(value: object) -> str:
-    """`value` as it is typed on a command line: `(256, 128)` is `256,128`, `((8,), (4,))` is `8;4`, `0.0` is `0`."""
+    """`value` as it is typed: `(256, 128)` is `256,128`, `((8,), (4,))` is `8;4`, `0.0` is `0`, `True` is `true`."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return (";" if value and isinstance(value[0], tuple) else ",").join(typed(part) for part in value)
     # Names of files may hold bytes that are no text, which a tracking server would refuse.

@@ -2,55 +2,67 @@
 
 from __future__ import annotations
 
-import math
+import time
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, Queue
-from typing import Any, Protocol
+from typing import Protocol
 
-from lrstudy.plan import Plan
-from lrstudy.study_tracking import StudyRun, link, open_child
-from lrstudy.tracking import DESCRIPTION, TrackedRun, log_result, shortened
-from lrstudy.training import Epoch
-from lrstudy.trial import Outcome, run_trial
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from lrstudy import places, tasks
+from lrstudy.description import Description, Survey
+from lrstudy.done import PRUNED, Done
+from lrstudy.epoch import Epoch
+from lrstudy.errors import LearningRateStudyError
+from lrstudy.mailbox import Mailbox
+from lrstudy.result import Outcome
+from lrstudy.settings import TrainSettings
+from lrstudy.study_tracking import (
+    ChildRun,
+    StudyRun,
+    claim,
+    curve,
+    describe_child,
+    log_crash,
+    log_outcome,
+    log_pruned,
+    take_in,
+)
+from lrstudy.tracking import VERDICT
 from lrstudy.workers import WORKER_DIED
 
 TRIES = 3
-SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_BETWEEN_LOOKS = 0.1
+# Of a training that another process is at, the server is asked so often.
+SECONDS_BETWEEN_QUESTIONS = 1.0
 
 
-@dataclass(frozen=True)
-class Done:
-    """A trial that has ended. Without `verdict` it has failed, `reason` says why; `reused` was there before."""
+class Proposer(Protocol):
+    """Says which trainings a study is made of."""
 
-    number: int
-    plan: Plan
-    run_id: str
-    val_loss: float = math.inf
-    val_accuracy: float = 0.0
-    verdict: str = ""
-    reason: str = ""
-    reused: bool = False
+    prunes: bool
 
+    @property
+    def planned(self) -> int:
+        """The number of trainings, as far as is known."""
 
-@dataclass
-class _Running:
-    """A trial under way; `logged` is the last epoch that the server has, -1 where it has none."""
+    def propose(self) -> TrainSettings | None:
+        """The next training; None where none is left, or none before what runs has ended."""
 
-    number: int
-    plan: Plan
-    run: TrackedRun
-    logged: int
-    tries: int = 1
+    def heard(self, number: int, epoch: Epoch) -> bool:
+        """Whether a trial that got so far is to stop."""
+
+    def tell(self, done: Done) -> None:
+        """Takes how a trial ended."""
 
 
 class Watcher(Protocol):
     """Is told how a study goes on."""
 
-    def started(self, number: int) -> None:
+    def started(self, number: int, description: Description) -> None:
         """A trial has begun."""
 
     def epoch(self, number: int, epoch: Epoch) -> None:
@@ -60,93 +72,179 @@ class Watcher(Protocol):
         """A trial has ended, or had before."""
 
 
-def run_trials(
-    plans: Sequence[Plan], study: StudyRun, executor: Executor, at_a_time: int, mailbox: Queue[Any], watcher: Watcher
-) -> list[Done]:
-    """Runs a trial for each plan, in their order, `at_a_time` of them side by side; what ended before is reused.
+@dataclass
+class _Trial:
+    """A trial under way; `logged` is the last epoch that the server has or is being sent, -1 where none."""
 
-    Args:
-        plans: what to train.
-        study: the run that the trials are children of.
-        executor: where they run.
-        at_a_time: how many are given to the executor at once.
-        mailbox: a queue that workers can put epochs into.
-        watcher: told how it goes on.
+    number: int
+    description: Description
+    child: ChildRun
+    logged: int
+    tries: int = 1
+    stopped: bool = False
+
+
+class Trials:
+    """The trials of a study, `at_a_time` of them side by side on an executor, in the order in which they are proposed.
+
+    What ended before is reused. A worker that dies costs its trial a try. When this ends by an exception, what was
+    running is marked as killed.
     """
-    done = {number: reused for number, plan in enumerate(plans) if (reused := _reuse(study, number, plan))}
-    for reused in done.values():
-        watcher.done(reused)
-    waiting = deque((number, plan) for number, plan in enumerate(plans) if number not in done)
-    running: dict[Future[Outcome], _Running] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_a_time:
-                trial = _open(study, *waiting.popleft())
-                running[_submit(executor, trial, mailbox)] = trial
-                watcher.started(trial.number)
-            ended, _ = wait(running, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
-            _log_epochs(mailbox, {trial.number: trial for trial in running.values()}, watcher)
-            for future in ended:
-                trial = running.pop(future)
-                if isinstance(future.exception(), (BrokenExecutor, WORKER_DIED)) and trial.tries < TRIES:
-                    trial.tries += 1
-                    running[_submit(executor, trial, mailbox)] = trial
-                else:
-                    done[trial.number] = _end(study, trial, future)
-                    watcher.done(done[trial.number])
-    except BaseException:
-        for trial in running.values():
-            study.run.client.set_terminated(trial.run.run_id, "KILLED")
-        raise
-    return [done[number] for number in range(len(plans))]
 
+    def __init__(
+        self, proposer: Proposer, survey: Survey, study: StudyRun, executor: Executor, at_a_time: int, watcher: Watcher
+    ) -> None:
+        self._proposer = proposer
+        self._survey = survey
+        self._study = study
+        self._executor = executor
+        self._at_a_time = at_a_time
+        self._watcher = watcher
+        self._proposed = 0
+        self._deferred: deque[tuple[int, Description]] = deque()
+        self._asked = 0.0
+        self._running: dict[Future[Outcome], _Trial] = {}
+        self._open: set[str] = set()
+        self._done: list[Done] = []
 
-def _reuse(study: StudyRun, number: int, plan: Plan) -> Done | None:
-    there = study.there.get(plan.key)
-    if there is None or there.info.status != "FINISHED":
+    def run(self, mailbox: Mailbox) -> list[Done]:
+        """Runs them all, and gives what became of them by their numbers.
+
+        Raises:
+            LearningRateStudyError: the server is gone, or the data have changed.
+        """
+        try:
+            self._fill(mailbox)
+            while self._running or self._deferred:
+                ended = self._wait(mailbox)
+                settled = filter(None, [self._settle(trial, future, mailbox) for future, trial in ended.items()])
+                # The workers go on with the next trials while the server is told of the last ones.
+                self._fill(mailbox)
+                for trial, future in settled:
+                    self._log_end(trial, future)
+        except BaseException:
+            for run_id in self._open:
+                with suppress(MlflowException):  # the error may be that the server is gone
+                    self._study.run.client.set_terminated(run_id, "KILLED")
+            raise
+        return sorted(self._done, key=lambda done: done.number)
+
+    def _fill(self, mailbox: Mailbox) -> None:
+        """Gives the executor as much as it takes at a time, and then tells the server of it."""
+        begun = []
+        while len(self._running) < self._at_a_time and (trial := self._next()):
+            self._submit(trial, mailbox)
+            self._watcher.started(trial.number, trial.description)
+            begun.append(trial)
+        for trial in begun:
+            describe_child(trial.child, trial.description)
+
+    def _next(self) -> _Trial | None:
+        """The next trial to run; what is found finished on the way is taken in."""
+        while (settings := self._proposer.propose()) is not None:
+            number, self._proposed = self._proposed, self._proposed + 1
+            if trial := self._claim(number, self._survey.describe(settings), beside_others=False):
+                return trial
+        if time.monotonic() - self._asked < SECONDS_BETWEEN_QUESTIONS:
+            return None
+        for _ in range(len(self._deferred)):
+            if trial := self._claim(*self._deferred.popleft(), beside_others=not self._running):
+                return trial
+        self._asked = time.monotonic()
         return None
-    link(study, there)
-    metrics, verdict = there.data.metrics, there.data.tags["lrstudy.verdict"]
-    return Done(
-        number, plan, there.info.run_id, metrics["best/val_loss"], metrics["best/val_accuracy"], verdict, reused=True
-    )
+
+    def _claim(self, number: int, description: Description, *, beside_others: bool) -> _Trial | None:
+        claimed = claim(self._study, description, prunes=self._proposer.prunes, beside_others=beside_others)
+        if isinstance(claimed, Run):
+            take_in(self._study, claimed)
+            self._end(self._reused(number, description, claimed))
+        elif claimed is None:
+            self._deferred.append((number, description))
+        else:
+            self._open.add(claimed.run.run_id)
+            return _Trial(number, description, claimed, claimed.last_epoch)
+        return None
+
+    def _reused(self, number: int, description: Description, run: Run) -> Done:
+        run_id, metrics, verdict = run.info.run_id, run.data.metrics, run.data.tags[VERDICT]
+        points = curve(self._study, run_id) if self._proposer.prunes else ()
+        scores = metrics["best/val_loss"], metrics["best/val_accuracy"]
+        return Done(number, description, run_id, *scores, verdict, reused=True, curve=points)
+
+    def _submit(self, trial: _Trial, mailbox: Mailbox) -> None:
+        job = tasks.Job(trial.number, trial.description.key, trial.description.settings, mailbox.address)
+        self._running[self._executor.submit(tasks.train, job)] = trial
+
+    def _wait(self, mailbox: Mailbox) -> dict[Future[Outcome], _Trial]:
+        """Waits a moment for trials to end, and takes those out that have; passes on what others tell meanwhile."""
+        if self._running:
+            wait(self._running, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
+        else:  # others are at all that is left
+            time.sleep(SECONDS_BETWEEN_QUESTIONS)
+        ended = {future: trial for future, trial in self._running.items() if future.done()}
+        trials = {trial.number: trial for trial in self._running.values()}
+        for number, epoch in mailbox.letters():
+            if (trial := trials.get(number)) and not trial.stopped:
+                self._hear(trial, epoch, mailbox)
+        for future in ended:
+            del self._running[future]
+        return ended
+
+    def _hear(self, trial: _Trial, epoch: Epoch, mailbox: Mailbox) -> None:
+        self._watcher.epoch(trial.number, epoch)
+        # A trial that is tried again gives the same bits again: the server has them.
+        if epoch.epoch == trial.logged + 1:
+            trial.child.run.log_epoch(epoch)
+            trial.logged = epoch.epoch
+        if self._proposer.heard(trial.number, epoch):
+            trial.stopped = True
+            mailbox.stop(trial.number, epoch.epoch)
+
+    def _settle(
+        self, trial: _Trial, future: Future[Outcome], mailbox: Mailbox
+    ) -> tuple[_Trial, Future[Outcome]] | None:
+        """Tells the proposer how a trial ended; or gives it another try, if its worker has died, and gives None."""
+        error = future.exception()
+        if isinstance(error, LearningRateStudyError):
+            raise error
+        if isinstance(error, (BrokenExecutor, WORKER_DIED)) and trial.tries < TRIES:
+            trial.tries += 1
+            self._submit(trial, mailbox)
+            return None
+        self._end(_crashed(trial, error) if error else self._ended(trial, future.result()))
+        return trial, future
+
+    def _ended(self, trial: _Trial, outcome: Outcome) -> Done:
+        best = outcome.best
+        verdict = outcome.result.verdict.word if outcome.result else PRUNED
+        points = [(epoch.epoch, epoch.val_loss) for epoch in outcome.history] if self._proposer.prunes else ()
+        scores = best.val_loss, best.val_accuracy
+        return Done(trial.number, trial.description, trial.child.run.run_id, *scores, verdict, curve=points)
+
+    def _end(self, done: Done) -> None:
+        self._done.append(done)
+        self._proposer.tell(done)
+        self._watcher.done(done)
+
+    def _log_end(self, trial: _Trial, future: Future[Outcome]) -> None:
+        """Logs how a trial ended, with its last epochs, and removes its checkpoint."""
+        if error := future.exception():
+            log_crash(trial.child, _reason(error))
+        else:
+            outcome = future.result()
+            for epoch in outcome.history[trial.logged + 1 :]:
+                trial.child.run.log_epoch(epoch)
+            if outcome.result:
+                log_outcome(trial.child, trial.description, outcome)
+            else:
+                log_pruned(self._study, trial.child, trial.description, outcome)
+            places.checkpoint(trial.description.key).unlink(missing_ok=True)
+        self._open.discard(trial.child.run.run_id)
 
 
-def _open(study: StudyRun, number: int, plan: Plan) -> _Running:
-    child = open_child(study, plan)
-    return _Running(number, plan, child.run, child.last_epoch)
+def _crashed(trial: _Trial, error: BaseException) -> Done:
+    return Done(trial.number, trial.description, trial.child.run.run_id, reason=_reason(error))
 
 
-def _submit(executor: Executor, trial: _Running, mailbox: Queue[Any]) -> Future[Outcome]:
-    return executor.submit(run_trial, trial.number, trial.plan.settings, mailbox.put)
-
-
-def _log_epochs(mailbox: Queue[Any], trials: dict[int, _Running], watcher: Watcher) -> None:
-    with suppress(Empty):
-        while True:
-            number, epoch = mailbox.get_nowait()
-            trial = trials[number]
-            watcher.epoch(number, epoch)
-            # A trial that is tried again gives the same bits again: the server has them.
-            if epoch.epoch > trial.logged:
-                trial.run.log_epoch(epoch)
-                trial.logged = epoch.epoch
-
-
-def _end(study: StudyRun, trial: _Running, future: Future[Outcome]) -> Done:
-    """Logs how a trial ended: with a result, or crashed."""
-    client, run_id = study.run.client, trial.run.run_id
-    if error := future.exception():
-        reason = shortened(f"{type(error).__name__}: {error}")
-        client.set_tag(run_id, DESCRIPTION, reason)
-        client.set_terminated(run_id, "FAILED")
-        return Done(trial.number, trial.plan, run_id, reason=reason)
-    outcome = future.result()
-    for epoch in outcome.result.history[trial.logged + 1 :]:  # of an executor that sends no mail
-        trial.run.log_epoch(epoch)
-    log_result(trial.run, trial.plan.data, outcome.result, outcome.files)
-    # Only a run that has all its metrics is a finished one.
-    trial.run.writer.flush()
-    client.set_terminated(run_id)
-    best = outcome.result.best
-    return Done(trial.number, trial.plan, run_id, best.val_loss, best.val_accuracy, outcome.result.verdict.word)
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

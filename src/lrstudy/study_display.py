@@ -4,30 +4,50 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lrstudy.plan import Plan
+from lrstudy.description import Description, Survey
+from lrstudy.done import Done, best_of
+from lrstudy.epoch import Epoch
 from lrstudy.progress import in_words
 from lrstudy.settings import typed
-from lrstudy.study import Done
-from lrstudy.tracking import run_name
-from lrstudy.training import Epoch
+from lrstudy.study import Proposer
+from lrstudy.verdict import counted
+
+
+def estimate(survey: Survey, trainings: int, epochs: int, at_a_time: int) -> str:
+    """What is about to be trained on what, and about how long it will take."""
+    data = survey.facts.data
+    parts = " + ".join(str(number) for number in data.parts.values())
+    seconds = trainings * epochs * survey.epoch_seconds / min(at_a_time, trainings)
+    left_out = f"; {counted(len(data.bad_images), 'broken image')} left out" if data.bad_images else ""
+    return (
+        f"data: {data.name}, {parts} images (training + validation + test) of {data.image[0]}×{data.image[1]} pixels"
+        f"{left_out}\\n"
+        f"study: {counted(trainings, 'training')} of {counted(epochs, 'epoch')} on {survey.facts.device}, "
+        f"{at_a_time} at a time, {counted(survey.facts.threads, 'thread')} each: about {_time(seconds)}, "
+        "less what is on the server already"
+    )
 
 
 class StudyDisplay:
     """A live table in a terminal; elsewhere a line for each trial that ends."""
 
-    def __init__(self, plans: list[Plan]) -> None:
-        self._plans = plans
+    def __init__(self, proposer: Proposer, epochs: int, survey: Survey, at_a_time: int) -> None:
+        self._proposer = proposer
+        self._epochs = epochs
+        self._trial_seconds = epochs * survey.epoch_seconds / at_a_time
         self._done: list[Done] = []
-        self._running: dict[int, str] = {}
+        self._best: Done | None = None
+        self._running: dict[int, tuple[Description, str]] = {}
         self._started = time.monotonic()
-        self._console = Console(stderr=True)
-        self._live = Live(console=self._console, transient=True, get_renderable=self._render, refresh_per_second=4)
+        console = Console(stderr=True)
+        self._live = Live(console=console, transient=True, get_renderable=self._render, refresh_per_second=4)
 
     def __enter__(self) -> StudyDisplay:
         if sys.stderr.isatty():
@@ -37,62 +57,66 @@ class StudyDisplay:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def started(self, number: int) -> None:
+    def started(self, number: int, description: Description) -> None:
         """A trial has begun."""
-        self._running[number] = "starts"
+        self._running[number] = description, "starts"
 
     def epoch(self, number: int, epoch: Epoch) -> None:
         """A trial has got so far."""
-        self._running[number] = in_words(epoch, self._plans[number].settings.epochs)
+        description, _ = self._running[number]
+        self._running[number] = description, in_words(epoch, self._epochs)
 
     def done(self, done: Done) -> None:
         """A trial has ended, or had before."""
         self._done.append(done)
+        self._best = best_of([done, *([self._best] if self._best else [])])
         self._running.pop(done.number, None)
         if not sys.stderr.isatty():
             print(f"{self._progress()}  {_line(done)}", file=sys.stderr, flush=True)
 
     def _progress(self) -> str:
-        return f"[{len(self._done)}/{len(self._plans)}]"
+        return f"[{len(self._done)}/{self._proposer.planned}]"
 
     def _render(self) -> Group:
-        lines = [f"{run_name(self._plans[number].settings)}: {words}" for number, words in self._running.items()]
-        if best := best_of(self._done):
-            lines.append(f"best so far: {_line(best)}")
-        return Group(Text(f"{self._progress()} trials done{self._left()}"), *map(Text, lines))
+        lines = [f"{description.name}: {words}" for description, words in self._running.values()]
+        if self._best:
+            lines.append(f"best so far: {_line(self._best)}")
+        return Group(Text(f"{self._progress()} trials done, about {_time(self._left())} left"), *map(Text, lines))
 
-    def _left(self) -> str:
+    def _left(self) -> float:
+        """Seconds: at first by the estimate, then more and more by how long the trials take."""
         trained = sum(not done.reused for done in self._done)
-        if not trained:
-            return ""
-        seconds = (time.monotonic() - self._started) / trained * (len(self._plans) - len(self._done))
-        return f", about {seconds:.0f} s left"
+        taken = time.monotonic() - self._started
+        each = (self._trial_seconds + taken) / (1 + trained)
+        return each * (self._proposer.planned - len(self._done))
 
 
-def best_of(done: list[Done]) -> Done | None:
-    """The trial of the lowest validation loss; None where all have failed."""
-    finished = [one for one in done if one.verdict]
-    return min(finished, key=lambda one: one.val_loss, default=None)
-
-
-def table(done: list[Done]) -> Table:
+def table(done: Sequence[Done]) -> Table:
     """A row for each trial with what tells it from the others, the best one marked."""
     best = best_of(done)
-    varied = [name for name in ("hidden", "seed") if len({getattr(one.plan.settings, name) for one in done}) > 1]
+    settings = [one.description.settings for one in done]
+    varied = [name for name in ("hidden", "seed") if len({getattr(one, name) for one in settings}) > 1]
     shown = Table("optimizer", "lr", *varied, "val loss", "val accuracy", "verdict", "", box=None, pad_edge=False)
     for one in done:
         marks = ["best"] * (one is best) + ["reused"] * one.reused
-        names = [typed(getattr(one.plan.settings, name)) for name in ("optimizer", "lr", *varied)]
+        names = [typed(getattr(one.description.settings, name)) for name in ("optimizer", "lr", *varied)]
         scores = (f"{one.val_loss:.4f}", f"{one.val_accuracy:.1%}") if one.verdict else ("", "")
-        shown.add_row(*names, *scores, one.verdict or f"failed: {one.reason}", ", ".join(marks))
+        shown.add_row(*names, *scores, one.verdict or Text(f"failed: {one.reason}"), ", ".join(marks))
     return shown
 
 
 def _line(done: Done) -> str:
     if not done.verdict:
-        return f"{run_name(done.plan.settings)} failed: {done.reason}"
+        return f"{done.description.name} failed: {done.reason}"
     reused = " (reused)" if done.reused else ""
     return (
-        f"{run_name(done.plan.settings)}  val loss {done.val_loss:.4f}  accuracy {done.val_accuracy:.1%}  "
+        f"{done.description.name}  val loss {done.val_loss:.4f}  accuracy {done.val_accuracy:.1%}  "
         f"{done.verdict}{reused}"
     )
+
+
+def _time(seconds: float) -> str:
+    """`50 s`, `12 min` or `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

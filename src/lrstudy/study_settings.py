@@ -3,24 +3,34 @@
 from itertools import product
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from lrstudy.models import OWN_MODELS
 from lrstudy.optimizers import OPTIMIZERS
 from lrstudy.settings import (
     HIDDEN,
     Auto,
     CommonSettings,
     Hidden,
+    NotBlank,
     OptimizerName,
     Rate,
     TrainSettings,
+    either,
+    known_optimizer,
     split_commas,
     typed,
 )
 
+THE_FOUR = ("sgd", "rmsprop", "adagrad", "adam")
+
 
 def _split_semicolons(value: object) -> object:
     return value.split(";") if isinstance(value, str) else value
+
+
+def _known_or_all(name: str) -> str:
+    return known_optimizer(name, ("all", *OPTIMIZERS))
 
 
 class StudySettings(CommonSettings):
@@ -30,6 +40,9 @@ class StudySettings(CommonSettings):
         "auto", description="trainings at a time; auto: as many as fit the cores, on a GPU one"
     )
     models: Literal["best", "all"] = Field("best", description="which trainings' pictures and MLflow models to log")
+    study_file: NotBlank = Field(
+        "auto", description="where Optuna's study file grows; auto: it is only an artifact, at the end"
+    )
 
     def training(self, optimizer: str, lr: float, hidden: tuple[int, ...], seed: int) -> TrainSettings:
         """The settings of one of the study's trainings. Momentum is for the optimizers that have one."""
@@ -44,7 +57,7 @@ class GridSettings(StudySettings):
     """The settings of a grid: every optimizer with every learning rate, network shape and seed."""
 
     optimizers: Annotated[tuple[OptimizerName, ...], BeforeValidator(split_commas)] = Field(
-        ("sgd", "rmsprop", "adagrad", "adam"), min_length=1, description="optimizers, separated by commas"
+        THE_FOUR, min_length=1, description="optimizers, separated by commas"
     )
     lrs: Annotated[tuple[Rate, ...], BeforeValidator(split_commas)] = Field(
         (0.1, 0.01, 0.001), min_length=1, description="learning rates, separated by commas"
@@ -53,6 +66,7 @@ class GridSettings(StudySettings):
         (HIDDEN,), min_length=1, description="neurons of the dense layers; several shapes are separated by semicolons"
     )
     seeds: int = Field(1, ge=1, le=1000, description="how often each training is repeated, from seed on upward")
+    extend: bool = Field(False, description="go on beyond an end of the learning rates that is an optimizer's best")
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> Self:
@@ -61,9 +75,56 @@ class GridSettings(StudySettings):
             twice = next((value for value in values if values.count(value) > 1), None)
             if twice is not None:
                 raise ValueError(f"{name}={typed(values)}: {typed(twice)} is there twice; once is enough.")
+        if len(self.hidden) > 1 and self.model not in OWN_MODELS:
+            raise ValueError(
+                f"hidden={typed(self.hidden)}: {self.model} has its own layers; give one shape, or model={either(list(OWN_MODELS))}."
+            )
+        if self.seed + self.seeds > 2**32:
+            raise ValueError(f"seeds={self.seeds}: from seed={self.seed} on there are not so many.")
         return self
+
+    @property
+    def size(self) -> str:
+        """`4×3`: optimizers and learning rates, and shapes and seeds where there are several."""
+        sizes = [len(self.optimizers), len(self.lrs), *(n for n in (len(self.hidden), self.seeds) if n > 1)]
+        return "×".join(map(str, sizes))
 
     def cells(self) -> list[TrainSettings]:
         """Every training of the grid, in its order: by optimizer, then learning rate, shape and seed."""
         seeds = range(self.seed, self.seed + self.seeds)
         return [self.training(*cell) for cell in product(self.optimizers, self.lrs, self.hidden, seeds)]
+
+
+class SearchSettings(StudySettings):
+    """The settings of a search: learning rates drawn log-uniformly between `low` and `high`."""
+
+    optimizer: Annotated[str, AfterValidator(_known_or_all)] = Field(
+        "all", description=f"the optimizer to search for, or all: {', '.join(THE_FOUR)}"
+    )
+    hidden: Hidden = Field(HIDDEN, description="neurons of the dense layers of mlp and cnn, input side first")
+    low: Rate = Field(0.00001, description="lowest learning rate")
+    high: Rate = Field(10.0, description="highest learning rate")
+    trials: int = Field(30, ge=1, le=100_000, description="trainings for each optimizer")
+    sampler: Literal["tpe", "random", "qmc", "gp"] = Field(
+        "tpe", description="Optuna's: tpe, random, qmc (quasi-random) or gp (Gaussian process)"
+    )
+    pruner: Literal["none", "median", "halving", "hyperband"] = Field(
+        "none", description="Optuna's, by the validation loss: none, median, halving or hyperband"
+    )
+
+    @model_validator(mode="after")
+    def _a_range(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low={typed(self.low)}: it must be less than high={typed(self.high)}.")
+        if self.momentum and not any(OPTIMIZERS[name].momentum for name in self.optimizers):
+            raise ValueError(f"momentum={typed(self.momentum)}: {self.optimizer} has none to set; make it 0.")
+        return self
+
+    @property
+    def optimizers(self) -> tuple[str, ...]:
+        """What is searched for, each with `trials` trainings."""
+        return THE_FOUR if self.optimizer == "all" else (self.optimizer,)
+
+    def examples(self) -> list[TrainSettings]:
+        """A training of each optimizer."""
+        return [self.training(name, self.low, self.hidden, self.seed) for name in self.optimizers]

@@ -2,85 +2,221 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import mlflow
-from mlflow.entities import Run
+from filelock import FileLock
+from mlflow.entities import Param, Run, RunTag
 from mlflow.tracking.context.registry import resolve_tags
 
-from lrstudy.plan import Plan
+from lrstudy import owner, places
+from lrstudy.description import Description, Facts
+from lrstudy.done import PRUNED
+from lrstudy.owner import Owner
+from lrstudy.result import Outcome
 from lrstudy.settings import typed
 from lrstudy.study_settings import StudySettings
-from lrstudy.tracking import TrackedRun, log_beginning, run_name, started_run
+from lrstudy.tracking import (
+    DESCRIPTION,
+    OWNER,
+    VERDICT,
+    TrackedRun,
+    log_beginning,
+    log_files,
+    log_result,
+    shortened,
+    started_run,
+)
 
 PARENT = "mlflow.parentRunId"
+KEY, PRUNED_KEY, SEARCH = "lrstudy.key", "lrstudy.pruned_key", "lrstudy.search"
 LAST_CURVE = "val_loss"
+ENDED_EARLY = ("KILLED", "FAILED")
 
 
 @dataclass(frozen=True)
 class StudyRun:
-    """A study's own run, the experiment it lies in, and the trainings that the experiment holds by their keys."""
+    """A study's own run, and what it needs to open its trials'.
+
+    `identity` tells studies with the same proposals from others; `superseded` are the runs of studies that came to no
+    end, whose trials this one takes over; `source` are MLflow's tags on the program that runs.
+    """
 
     run: TrackedRun
     experiment_id: str
-    there: dict[str, Run]
+    identity: str
+    superseded: frozenset[str]
+    source: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class ChildRun:
-    """A trial's run, and the last epoch that it already has on the server; -1 if it has none."""
+    """A trial's run that is ours to write to; `last_epoch` is the last that the server has, -1 if none."""
 
     run: TrackedRun
-    last_epoch: int
+    last_epoch: int = -1
+    params: frozenset[str] = frozenset()
+    metrics: frozenset[str] = frozenset()
 
 
 @contextmanager
-def open_study(kind: str, name: str, settings: StudySettings, data_digest: str) -> Iterator[StudyRun]:
+def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, identity: str) -> Iterator[StudyRun]:
     """A study's run, with its settings as parameters; it ends as the `with` block ends.
 
     Raises:
         TrackingError: the server cannot be reached, or refuses what is written.
     """
-    with started_run(name) as run:
+    tags = {
+        "lrstudy.kind": kind,
+        "lrstudy.data_digest": facts.data.digest,
+        "lrstudy.study": identity,
+        "lrstudy.hardware": facts.hardware,
+    }
+    with started_run(name, tags) as run:
         opened = run.client.get_run(run.run_id)
-        for key, value in settings:
-            if key not in opened.data.params:
-                run.client.log_param(run.run_id, key, typed(value))
-        run.client.set_tag(run.run_id, "lrstudy.kind", kind)
-        run.client.set_tag(run.run_id, "lrstudy.data_digest", data_digest)
-        yield StudyRun(run, opened.info.experiment_id, _trainings(opened.info.experiment_id, data_digest))
+        params = [Param(key, typed(value)) for key, value in settings if key not in opened.data.params]
+        run.client.log_batch(run.run_id, params=params)
+        experiment = opened.info.experiment_id
+        _mark_abandoned(run, experiment, facts)
+        superseded = _without_end(run, experiment, facts)
+        yield StudyRun(run, experiment, identity, superseded, resolve_tags({PARENT: run.run_id}))
 
 
-def _trainings(experiment_id: str, data_digest: str) -> dict[str, Run]:
-    """The experiment's trainings on the data by key: of several the finished one, else the latest."""
-    found = mlflow.search_runs(
-        [experiment_id],
-        f"tags.`lrstudy.kind` = 'train' and tags.`lrstudy.data_digest` = '{data_digest}'",
-        order_by=["attributes.start_time ASC"],
-        output_format="list",
-    )
-    finished_last = sorted(found, key=lambda run: run.info.status == "FINISHED")
-    return {run.data.tags["lrstudy.key"]: run for run in finished_last if "lrstudy.key" in run.data.tags}
+def claim(study: StudyRun, description: Description, *, prunes: bool, beside_others: bool) -> Run | ChildRun | None:
+    """The finished run of a training; or one that is now ours to write to; None where another process is at it.
 
-
-def open_child(study: StudyRun, plan: Plan) -> ChildRun:
-    """A run for a trial: the one that an earlier study left unfinished, if it did, or else a new one."""
+    Args:
+        study: that the training is a trial of.
+        description: of the training.
+        prunes: whether one that the same study stopped early will do.
+        beside_others: to open a run beside one of a process of which nothing is known, since it is on another machine.
+    """
     client = study.run.client
-    left = study.there.get(plan.key)
-    if left is not None and left.info.status in ("KILLED", "FAILED"):
-        client.set_tag(left.info.run_id, PARENT, study.run.run_id)
-        client.update_run(left.info.run_id, status="RUNNING")
-        points = client.get_metric_history(left.info.run_id, LAST_CURVE)
-        last_epoch = max((point.step for point in points), default=-1)
-        return ChildRun(TrackedRun(client, left.info.run_id, study.run.writer), last_epoch)
-    tags = resolve_tags({PARENT: study.run.run_id})
-    created = client.create_run(study.experiment_id, tags=tags, run_name=run_name(plan.settings))
-    log_beginning(client, created.info.run_id, plan)
-    return ChildRun(TrackedRun(client, created.info.run_id, study.run.writer), -1)
+    uri = hashlib.sha256(mlflow.get_tracking_uri().encode()).hexdigest()[:16]
+    folder = places.cache() / "claims"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{uri}.lock"):  # two studies that start together each look before the other writes
+        there = _runs(study, f"tags.`{KEY}` = '{description.key}'")
+        if prunes:
+            there += _runs(study, f"tags.`{PRUNED_KEY}` = '{description.key}' and tags.`{SEARCH}` = '{study.identity}'")
+        for run in there:
+            if run.info.status == "FINISHED":
+                return run
+        left = [run for run in there if _is_left(run)]
+        others = [owner.find(run.data.tags.get(OWNER)) for run in there if not _is_left(run)]
+        if Owner.LIVES in others or (others and not beside_others):
+            return None
+        if left:
+            tags = [RunTag(PARENT, study.run.run_id), RunTag(OWNER, owner.this_process())]
+            client.log_batch(left[-1].info.run_id, tags=tags)
+            client.update_run(left[-1].info.run_id, status="RUNNING")
+            return _as_left(study, left[-1])
+        tags = {**study.source, **description.tags, OWNER: owner.this_process()}
+        created = client.create_run(study.experiment_id, tags=tags, run_name=description.name)
+    return ChildRun(TrackedRun(client, created.info.run_id, study.run.writer))
 
 
-def link(study: StudyRun, reused: Run) -> None:
-    """Marks a finished run that the study makes use of, so that it is found from the study."""
-    study.run.client.set_tag(reused.info.run_id, f"lrstudy.used_by.{study.run.run_id}", "true")
+def describe_child(child: ChildRun, description: Description) -> None:
+    """Logs what is known of a trial before it begins, but what its run has already."""
+    log_beginning(child.run.client, child.run.run_id, description, child.params)
+
+
+def take_in(study: StudyRun, finished: Run) -> None:
+    """Makes a finished run the study's: as its child if the study it is of came to no end, else by a link."""
+    client, run_id = study.run.client, finished.info.run_id
+    parent = finished.data.tags.get(PARENT)
+    if parent in study.superseded:
+        client.set_tag(run_id, PARENT, study.run.run_id)
+    elif parent != study.run.run_id:
+        client.set_tag(run_id, f"lrstudy.used_by.{study.run.run_id}", "true")
+
+
+def curve(study: StudyRun, run_id: str) -> list[tuple[int, float]]:
+    """A run's epochs and their validation losses."""
+    return [(point.step, point.value) for point in study.run.client.get_metric_history(run_id, LAST_CURVE)]
+
+
+def log_outcome(child: ChildRun, description: Description, outcome: Outcome) -> None:
+    """Logs the end of a trial that came to a result."""
+    assert outcome.result is not None  # noqa: S101 - for the type
+    log_result(child.run, outcome.result, outcome.files, description.facts.data.bad_images, child.metrics)
+    _finish(child)
+
+
+def log_pruned(study: StudyRun, child: ChildRun, description: Description, outcome: Outcome) -> None:
+    """Logs the end of a trial that was stopped: it is no training to be reused, but by the same search."""
+    best = outcome.best
+    metrics = {"best/val_loss": best.val_loss, "best/val_accuracy": best.val_accuracy, "best/epoch": best.epoch}
+    child.run.writer.add(
+        child.run.run_id, {name: value for name, value in metrics.items() if name not in child.metrics}, 0
+    )
+    last = outcome.history[-1].epoch
+    tags = {
+        VERDICT: PRUNED,
+        PRUNED_KEY: description.key,
+        SEARCH: study.identity,
+        DESCRIPTION: f"**{PRUNED}** after epoch {last}: other trials had a lower validation loss by then.",
+    }
+    child.run.client.log_batch(child.run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    log_files(child.run.client, child.run.run_id, outcome.files)
+    child.run.client.delete_tag(child.run.run_id, KEY)
+    _finish(child)
+
+
+def log_crash(child: ChildRun, reason: str) -> None:
+    """Logs that a trial came to nothing."""
+    child.run.client.set_tag(child.run.run_id, DESCRIPTION, shortened(reason))
+    child.run.client.set_terminated(child.run.run_id, "FAILED")
+
+
+def log_best(study: StudyRun, description: Description, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+    """Logs to the study's run what it came to: the best training's settings, `metrics` and `tags`."""
+    settings = {name: getattr(description.settings, name) for name in ("optimizer", "lr", "hidden", "seed")}
+    study.run.writer.add(study.run.run_id, metrics, 0)
+    study.run.client.log_batch(
+        study.run.run_id,
+        params=[Param(f"best.{name}", typed(value)) for name, value in settings.items()],
+        tags=[RunTag(key, value) for key, value in tags.items()],
+    )
+
+
+def _finish(child: ChildRun) -> None:
+    # Only a run that has all its metrics is a finished one.
+    child.run.writer.flush()
+    child.run.client.set_terminated(child.run.run_id)
+
+
+def _as_left(study: StudyRun, left: Run) -> ChildRun:
+    last_epoch = max((epoch for epoch, _ in curve(study, left.info.run_id)), default=-1)
+    run = TrackedRun(study.run.client, left.info.run_id, study.run.writer)
+    return ChildRun(run, last_epoch, frozenset(left.data.params), frozenset(left.data.metrics))
+
+
+def _runs(study: StudyRun, query: str) -> list[Run]:
+    """The experiment's runs that `query` finds, by the time they began."""
+    found = study.run.client.search_runs([study.experiment_id], query, order_by=["attributes.start_time ASC"])
+    return list(found)
+
+
+def _is_left(run: Run) -> bool:
+    """Whether nobody is at a run that is not finished."""
+    gone = run.info.status == "RUNNING" and owner.find(run.data.tags.get(OWNER)) is Owner.GONE
+    return gone or run.info.status in ENDED_EARLY
+
+
+def _mark_abandoned(run: TrackedRun, experiment_id: str, facts: Facts) -> None:
+    """Ends the runs on the same data whose process is no more: the server cannot know."""
+    query = f"attributes.status = 'RUNNING' and tags.`lrstudy.data_digest` = '{facts.data.digest}'"
+    for found in run.client.search_runs([experiment_id], query):
+        if _is_left(found):
+            run.client.set_terminated(found.info.run_id, "KILLED")
+
+
+def _without_end(run: TrackedRun, experiment_id: str, facts: Facts) -> frozenset[str]:
+    """The studies on the same data that came to no end."""
+    query = f"attributes.status != 'FINISHED' and tags.`lrstudy.kind` != 'train' and tags.`lrstudy.data_digest` = '{facts.data.digest}'"
+    found = run.client.search_runs([experiment_id], query)
+    return frozenset(one.info.run_id for one in found if one.info.status in ENDED_EARLY)

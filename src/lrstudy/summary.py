@@ -6,7 +6,7 @@ import mlflow
 
 from lrstudy.experiment import Experiment
 from lrstudy.result import Result
-from lrstudy.tracking import TrackedRun, run_name
+from lrstudy.tracking import TrackedRun
 from lrstudy.verdict import counted
 
 
@@ -21,7 +21,7 @@ def beginning(experiment: Experiment) -> str:
     return (
         f"data: {data.name}, {parts} {colour} images (training + validation + test) of {side}×{side} pixels, "
         f"{len(data.classes)} classes{_left_out(experiment)}\n"
-        f"training: {settings.model} of {weights:,} weights, {run_name(settings)}, "
+        f"training: {settings.model} of {weights:,} weights, {experiment.plan.description.name}, "
         f"{counted(settings.epochs, 'epoch')}, on {machine.device}, {counted(machine.threads, 'thread')}"
     )
 
@@ -31,7 +31,7 @@ def end(experiment: Experiment, result: Result, run: TrackedRun) -> str:
     server = mlflow.get_tracking_uri()
     look = f"open {server}" if server.startswith("http") else f"mlflow ui --backend-store-uri {server}"
     return (
-        f"{run_name(experiment.plan.settings)}: {result.verdict.word}; {result.verdict.reason}.\n"
+        f"{experiment.plan.description.name}: {result.verdict.word}; {result.verdict.reason}.\n"
         f"validation: lowest loss {result.best.val_loss:.4g} at epoch {result.best.epoch}, "
         f"accuracy {result.best.val_accuracy:.1%} (n={len(experiment.plan.data.validation)})\n"
         f"held-out test: accuracy {result.test_accuracy:.1%} (n={len(experiment.plan.data.test)})\n"

@@ -11,11 +11,11 @@ import os
 import re
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -24,24 +24,31 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    Param,
+    Run,
+    RunTag,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.types import Schema, TensorSpec
 from sqlalchemy.exc import SQLAlchemyError
 
-from lrstudy import provenance
-from lrstudy.data.splitting import PARTS
+from lrstudy import owner
+from lrstudy.data.records import BadImage
+from lrstudy.description import DataFacts, Description
+from lrstudy.epoch import Epoch
 from lrstudy.errors import LearningRateStudyError, TrackingError
 from lrstudy.metric_writer import MetricWriter
-from lrstudy.settings import TrainSettings, parameters, typed
-
-if TYPE_CHECKING:
-    from lrstudy.data import ImageData
-    from lrstudy.plan import Plan
-    from lrstudy.result import Result
-    from lrstudy.training import Epoch
+from lrstudy.result import Result
 
 DESCRIPTION = "mlflow.note.content"
+VERDICT = "lrstudy.verdict"
+OWNER = "lrstudy.process"
 # Of a call to the server. By MLflow's default a dead one is noticed after four minutes.
 RETRIES = "3"
 LONGEST_TAG = 5000
@@ -69,26 +76,26 @@ class TrackedRun:
 
 
 @contextmanager
-def open_run(plan: Plan) -> Iterator[TrackedRun]:
+def open_run(description: Description) -> Iterator[TrackedRun]:
     """A run for a training, opened with all that is known before it begins; it ends as the `with` block ends.
 
     Raises:
         TrackingError: the server cannot be reached, or refuses what is written.
     """
-    with started_run(run_name(plan.settings)) as run:
-        log_beginning(run.client, run.run_id, plan)
+    with started_run(description.name, description.tags) as run:
+        log_beginning(run.client, run.run_id, description, run.client.get_run(run.run_id).data.params)
         yield run
 
 
 @contextmanager
-def started_run(name: str) -> Iterator[TrackedRun]:
-    """The run that `mlflow run` opened for this process, or else a new one; it ends as the `with` block ends.
+def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
+    """With `tags`, the run that `mlflow run` opened for this process, or else a new one; it ends as the `with` block ends.
 
     Raises:
         TrackingError: the server cannot be reached, or refuses what is written.
     """
-    with _tracking_errors():
-        run = _start(name)
+    connect()
+    run = _start(name, tags)
     client, run_id = MlflowClient(), run.info.run_id
     status = "FAILED"
     try:
@@ -107,26 +114,74 @@ def started_run(name: str) -> Iterator[TrackedRun]:
             mlflow.end_run(status)
 
 
-def log_result(run: TrackedRun, data: ImageData, result: Result, files: Mapping[str, bytes]) -> None:
-    """Logs the end of a training: its verdict, its final metrics, and `files` by their paths."""
+def log_result(
+    run: TrackedRun,
+    result: Result,
+    files: Mapping[str, bytes],
+    bad_images: Sequence[BadImage],
+    there: Container[str] = (),
+) -> None:
+    """Logs the end of a training: its verdict, its final metrics but those that are `there` already, and its files.
+
+    Args:
+        run: of the training.
+        result: what it came to.
+        files: by their paths.
+        bad_images: what was left out of the data.
+        there: names of final metrics that the server has.
+    """
     # At step 0: MLflow's UI then draws them as bars, and not as curves of a single point.
-    run.writer.add(run.run_id, result.metrics, 0)
-    tags = {"lrstudy.verdict": result.verdict.word, DESCRIPTION: describe(result)}
+    run.writer.add(run.run_id, {name: value for name, value in result.metrics.items() if name not in there}, 0)
+    tags = {VERDICT: result.verdict.word, DESCRIPTION: describe(result)}
     run.client.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    log_files(run, files)
-    if data.bad_images:
-        table = {"path": [bad.path for bad in data.bad_images], "reason": [bad.reason for bad in data.bad_images]}
+    log_files(run.client, run.run_id, files)
+    if bad_images:
+        table = {"path": [bad.path for bad in bad_images], "reason": [bad.reason for bad in bad_images]}
         run.client.log_table(run.run_id, table, "bad_images.json")
 
 
-def log_files(run: TrackedRun, files: Mapping[str, bytes]) -> None:
+def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> None:
     """Logs `files` as artifacts, by their paths."""
     with tempfile.TemporaryDirectory() as folder:
         for path, content in files.items():
             file = Path(folder, path)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-        run.client.log_artifacts(run.run_id, folder)
+        client.log_artifacts(run_id, folder)
+
+
+def log_model(client: MlflowClient, run_id: str, save: Callable[[Path, dict[str, Any]], None]) -> None:
+    """Logs an MLflow model, called `model`, to a run, which may have ended.
+
+    Args:
+        client: of the server.
+        run_id: the run's.
+        save: writes the model to the path that it is given, with what MLflow's `Model` is to say of itself.
+    """
+    run = client.get_run(run_id)
+    model = client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    identity = {
+        "artifact_path": model.artifact_location,
+        "run_id": run_id,
+        "model_uuid": model.model_id,
+        "model_id": model.model_id,
+    }
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            save(Path(folder, "model"), identity)
+            client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
+    except BaseException:
+        client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+        raise
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+
+def has_model(client: MlflowClient, run: Run) -> bool:
+    """Whether a run has a model that is whole."""
+    query = f"source_run_id = '{run.info.run_id}'"
+    models = client.search_logged_models([run.info.experiment_id], query)
+    return any(model.status == LoggedModelStatus.READY for model in models)
 
 
 def mark_failed(run_id: str, sentence: str) -> None:
@@ -138,11 +193,6 @@ def mark_failed(run_id: str, sentence: str) -> None:
         client.set_terminated(run_id, "FAILED")
     except MlflowException:
         return
-
-
-def run_name(settings: TrainSettings) -> str:
-    """What a person reads in a list of runs: `adam lr=0.001`."""
-    return f"{settings.optimizer} lr={typed(settings.lr)}"
 
 
 def describe(result: Result) -> str:
@@ -159,14 +209,24 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST_TAG else f"{text[: LONGEST_TAG - 1]}…"
 
 
-def _start(name: str) -> mlflow.ActiveRun:
+def connect() -> None:
+    """Makes sure that the tracking server answers, and that a tracking database is there and of MLflow's version.
+
+    Raises:
+        TrackingError: it cannot be reached, or cannot be used.
+    """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
+    with _tracking_errors(), _one_at_a_time(mlflow.get_tracking_uri()):
+        MlflowClient().search_experiments(max_results=1)
+
+
+def _start(name: str, tags: Mapping[str, str]) -> mlflow.ActiveRun:
     opened_by_mlflow = "MLFLOW_RUN_ID" in os.environ
-    with _one_at_a_time(mlflow.get_tracking_uri()):
-        run = mlflow.start_run(run_name=None if opened_by_mlflow else name)
-    # Names that MLflow makes up look like `painted-crow-311`; a name that a user gave to `mlflow run` stays.
-    if opened_by_mlflow and re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or ""):
-        MlflowClient().update_run(run.info.run_id, name=name)
+    with _tracking_errors():
+        run = mlflow.start_run(run_name=None if opened_by_mlflow else name, tags={**tags, OWNER: owner.this_process()})
+        # Names that MLflow makes up look like `painted-crow-311`; a name that a user gave to `mlflow run` stays.
+        if opened_by_mlflow and re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or ""):
+            MlflowClient().update_run(run.info.run_id, name=name)
     return run
 
 
@@ -190,44 +250,18 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
         raise TrackingError(f"the tracking database {path} cannot be used: {error}.") from error
 
 
-def log_beginning(client: MlflowClient, run_id: str, plan: Plan) -> None:
-    """Logs all that is known of a training before it begins."""
-    there = client.get_run(run_id).data.params
-    params = parameters(plan.settings) | _optimizer_parameters(plan)
-    client.log_batch(
-        run_id,
-        params=[Param(key, value) for key, value in params.items() if key not in there],
-        tags=[RunTag(key, value) for key, value in _tags(plan).items()],
-    )
-    client.log_inputs(run_id, [_dataset(plan.data, part) for part in PARTS])
+def log_beginning(client: MlflowClient, run_id: str, description: Description, there: Container[str] = ()) -> None:
+    """Logs the parameters of a training, but those that are `there` already, and its data."""
+    params = [Param(name, value) for name, value in description.params.items() if name not in there]
+    client.log_batch(run_id, params=params)
+    client.log_inputs(run_id, [_dataset(description.facts.data, part) for part in description.facts.data.parts])
 
 
-def _dataset(data: ImageData, part: str) -> DatasetInput:
-    rows = getattr(data, part)
+def _dataset(data: DataFacts, part: str) -> DatasetInput:
     digest = hashlib.sha256(f"{data.digest} {part}".encode()).hexdigest()[:32]
-    schema = Schema([TensorSpec(np.dtype(np.uint8), (len(rows), *data.images.shape[1:]))])
+    schema = Schema([TensorSpec(np.dtype(np.uint8), (data.parts[part], *data.image))])
     described = _Dataset(CodeDatasetSource({"source": data.source}), f"{data.name} {part}", digest, schema).to_dict()
     return DatasetInput(Dataset(**described), [InputTag("mlflow.data.context", part)])
-
-
-def _optimizer_parameters(plan: Plan) -> dict[str, str]:
-    """All that the optimizer works with, as `optimizer.betas`, but what is a setting and never torch's default."""
-    defaults = plan.hyperparameters.items()
-    return {f"optimizer.{name}": typed(value) for name, value in defaults if name not in ("lr", "momentum")}
-
-
-def _tags(plan: Plan) -> dict[str, str]:
-    tags = {
-        "lrstudy.kind": "train",
-        "lrstudy.key": plan.key,
-        "lrstudy.data_digest": plan.data.digest,
-        "lrstudy.device": str(plan.runtime.device),
-        "lrstudy.threads": str(plan.runtime.threads),
-        "lrstudy.hardware": provenance.hardware(plan.runtime),
-        "lrstudy.versions": ", ".join(f"{name} {version}" for name, version in provenance.versions().items()),
-    }
-    changed = provenance.uncommitted_changes()
-    return tags if changed is None else tags | {"lrstudy.git_uncommitted_changes": str(changed).lower()}
 
 
 class _Dataset(MetaDataset):

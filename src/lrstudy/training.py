@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,37 +11,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lrstudy.batches import Part
+from lrstudy.epoch import Epoch
 from lrstudy.errors import SettingsError
 from lrstudy.models import normalises_batches
 
-# Part of a training's identity: to be raised whenever the numbers that a training gives change.
-TRAINING_VERSION = 1
-
 # Images in one forward pass of an evaluation, whose numbers so do not depend on the setting batch_size.
 EVALUATION_BATCH = 256
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one pass over the training part came to. Losses are mean cross-entropies in nats.
-
-    Epoch 0 is the untrained network, evaluated on both parts. From epoch 1 on the training loss and accuracy are the
-    means over the epoch's steps, each taken before its update, as deep-learning libraries commonly report them; those
-    of validation are taken after the epoch's last step.
-    """
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    train_seconds: float
-    val_seconds: float
-
-    @property
-    def diverged(self) -> bool:
-        """Whether a loss is no longer a finite number, from which no step leads back."""
-        return not (math.isfinite(self.train_loss) and math.isfinite(self.val_loss))
 
 
 def fit(
@@ -55,17 +28,21 @@ def fit(
     epochs: int,
     batch_size: int,
     seed: int,
+    last_done: int = -1,
 ) -> Iterator[Epoch]:
     """Trains `network` and yields epoch 0, then each epoch as it ends; ends early after one that diverged.
 
-    Between two records the network is in evaluation mode and may be read, not changed.
+    Between two records the network is in evaluation mode and may be read, not changed. An epoch depends on nothing but
+    the weights, the optimizer's state and its own number, so that a training may go on from any epoch's end: then
+    `last_done` is that epoch, and the next one is the first that is yielded.
 
     Raises:
         SettingsError: the network normalises over the batch and the batch is a single image.
     """
     sizes = batch_sizes(len(train), batch_size, whole=normalises_batches(network))
-    yield _untrained(network, train, validation)
-    for epoch in range(1, epochs + 1):
+    if last_done < 0:
+        yield _untrained(network, train, validation)
+    for epoch in range(max(1, last_done + 1), epochs + 1):
         started = time.perf_counter()
         order = _seed_epoch(seed, epoch, len(train))
         train_loss, train_accuracy = _train(network, optimizer, train, torch.split(order, sizes))

@@ -2,53 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from lrstudy import artifacts, experiment, runtime
+from lrstudy import artifacts, checkpoint, runtime
 from lrstudy.data import ImageData
+from lrstudy.errors import DataError
+from lrstudy.experiment import Experiment
+from lrstudy.mailbox import Sender
 from lrstudy.plan import Plan, load_data
-from lrstudy.result import Result, watch
+from lrstudy.result import HISTORY, Outcome
 from lrstudy.settings import TrainSettings
-from lrstudy.training import Epoch
-
-Tell = Callable[[tuple[int, Epoch]], Any]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A training that has ended: what it came to, and its files by their paths."""
-
-    result: Result
-    files: dict[str, bytes]
+from lrstudy.tasks import Job
+from lrstudy.watch import Progress, follow, sum_up
 
 
-def run_trial(number: int, settings: TrainSettings, tell: Tell) -> Outcome:
-    """Trains what `settings` describe.
+def run_trial(job: Job) -> Outcome:
+    """Trains what `job` describes, from where an earlier try left it; ends early where word is left to stop.
 
-    Args:
-        number: the trial's.
-        settings: of the training.
-        tell: called with the trial's number and each epoch as it ends.
+    Raises:
+        DataError: the images are not those that the study began with.
     """
-    machine = runtime.prepare(settings.device, settings.threads, settings.model)
-    training = experiment.build(Plan(settings, _data(settings), machine))
-    result = watch(training, _telling(number, training.epochs(), tell))
-    return Outcome(result, artifacts.tables(training, result))
+    plan = planned(job.settings)
+    if plan.description.key != job.key:
+        raise DataError(f"data={job.settings.data}: the images have changed since the study began; start it again.")
+    training, progress = checkpoint.resume(plan, job.key)
+    if (stopped := _train(job, training, progress)) is not None:
+        history = tuple(progress.history[: stopped + 1])
+        return Outcome(history, files={HISTORY: artifacts.history(history)})
+    result = sum_up(training, progress)
+    return Outcome(result.history, result, artifacts.tables(training, result))
 
 
-def _telling(number: int, epochs: Iterable[Epoch], tell: Tell) -> Iterator[Epoch]:
-    for epoch in epochs:
-        tell((number, epoch))
-        yield epoch
-
-
-def _data(settings: TrainSettings) -> ImageData:
-    """The data set, loaded once a process: all trials of a study have the same."""
+def planned(settings: TrainSettings) -> Plan:
+    """The training that `settings` describe, on this process's device; the data are loaded once a process."""
     of_data = ("data", "data_root", "image_size", "fit", "bad_images", "split_seed")
-    return _loaded(TrainSettings(**{name: getattr(settings, name) for name in of_data}))
+    data = _loaded(TrainSettings(**{name: getattr(settings, name) for name in of_data}))
+    return Plan(settings, data, runtime.prepare(settings.device, settings.threads, settings.model))
+
+
+def _train(job: Job, training: Experiment, progress: Progress) -> int | None:
+    """Trains to the end, and gives None; or to where word is left to stop, and gives the last epoch that counts."""
+    sender = Sender(job.mailbox, job.number)
+    for epoch in progress.history:
+        sender.send(epoch)
+    epochs = follow(training, progress, training.epochs(len(progress.history) - 1))
+    for epoch in checkpoint.kept(training, job.key, progress, epochs):
+        sender.send(epoch)
+        if (last := sender.last_epoch()) is not None:
+            return last
+    return None
 
 
 @cache

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from lrstudy.training import Epoch
+from lrstudy.epoch import Epoch
 
 # A loss is judged by the median of its last epochs: one epoch that happens to end on a jump is no trend.
 END_EPOCHS = 3

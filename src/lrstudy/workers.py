@@ -5,11 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from multiprocessing.managers import SyncManager
-from pathlib import Path
-from queue import Queue
+from multiprocessing.connection import wait
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -21,7 +20,7 @@ WORKER_DIED = ProcessExpired
 class Workers(Executor):
     """Processes forked from one that has imported PyTorch and nothing else, so that they start at once.
 
-    What dies is replaced; `shutdown` without waiting ends what is running.
+    What dies is replaced; `shutdown` without waiting ends what is running. They end when their parent does.
     """
 
     def __init__(self, count: int) -> None:
@@ -43,24 +42,17 @@ class Workers(Executor):
 
     def _start(self) -> ProcessPool:
         context = multiprocessing.get_context("forkserver")
-        return ProcessPool(self._count, initializer=_leave_interrupts_to_the_parent, context=context)
+        return ProcessPool(self._count, initializer=_begin_work, context=context)
 
 
-def import_ahead() -> None:
-    """Starts the process that workers are forked from, which imports what they need while this one imports its own."""
-    from multiprocessing import forkserver
-
-    source = str(Path(__file__).parents[1])
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["lrstudy.trial"])
-    forkserver.ensure_running()
-
-
-def open_mailbox() -> tuple[SyncManager, Queue[Any]]:
-    """A queue that can be sent to any process, and the manager to close when it is no longer needed."""
-    manager = multiprocessing.get_context("forkserver").Manager()
-    return manager, manager.Queue()
-
-
-def _leave_interrupts_to_the_parent() -> None:
+def _begin_work() -> None:
+    # Ctrl-C is for the parent, which ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

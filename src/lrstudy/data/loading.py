@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
-from platformdirs import user_cache_path
 
+from lrstudy import places
 from lrstudy.data import cache
 from lrstudy.data.folder import Listing, list_folder
 from lrstudy.data.pixels import channel_sums, mean_and_std
@@ -37,7 +37,7 @@ def load(
     Raises:
         DataError: the images are missing, broken, or too few.
     """
-    root = user_cache_path("lrstudy")
+    root = places.cache()
     if data in SOURCES:
         arrays = SOURCES[data].read(data_root or root)
         pixels = _scale_arrays(arrays, root / "images", image_size, fit)

@@ -1,0 +1,112 @@
+"""A study from its settings to its end: a worker surveys, Optuna proposes, workers train, MLflow keeps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+
+from lrstudy import runtime, tasks, tracking
+from lrstudy.description import Facts
+from lrstudy.done import Done, best_of
+from lrstudy.errors import LearningRateStudyError
+from lrstudy.mailbox import Mailbox
+from lrstudy.office import Office
+from lrstudy.optuna_study import StudyFile, study_file
+from lrstudy.settings import parameters
+from lrstudy.show import show
+from lrstudy.study import Proposer, Trials
+from lrstudy.study_display import StudyDisplay, estimate, table
+from lrstudy.study_settings import StudySettings
+from lrstudy.study_tracking import StudyRun, log_best, open_study
+from lrstudy.workers import Workers
+
+# What changes how a study is run, or how long it goes on, but not what it is.
+NOT_OF_IDENTITY = {"workers", "models", "study_file", "trials", "optimizers", "lrs", "hidden", "seeds", "extend"}
+
+
+class StudyProposer(Proposer, Protocol):
+    """A proposer that may have something to say at the end."""
+
+    def finish(self) -> list[str]:
+        """Ends the proposing; sentences for the user."""
+
+
+def conduct(
+    kind: str, settings: StudySettings, name: str, office: Office, propose: Callable[[StudyFile, int], StudyProposer]
+) -> None:
+    """Trains what is missing of a study, and logs and prints what it came to.
+
+    Args:
+        kind: `grid` or `search`.
+        settings: the study's.
+        name: what a person reads in a list of runs, without the data.
+        office: that surveys.
+        propose: makes the proposer, given Optuna's file and the number of trainings at a time.
+
+    Raises:
+        LearningRateStudyError: it cannot begin, cannot go on, or every trial has failed.
+    """
+    survey = office.survey()
+    identity = _identity(kind, settings, survey.facts)
+    at_a_time = _at_a_time(settings, survey.facts)
+    with (
+        study_file(settings.study_file, identity) as file,
+        open_study(kind, f"{name} {survey.facts.data.name}", settings, survey.facts, identity) as study,
+        _workers(at_a_time) as executor,
+    ):
+        proposer = propose(file, at_a_time)
+        print(estimate(survey, proposer.planned, settings.epochs, at_a_time), flush=True)
+        with Mailbox() as mailbox, StudyDisplay(proposer, settings.epochs, survey, at_a_time) as display:
+            done = Trials(proposer, survey, study, executor, at_a_time, display).run(mailbox)
+        sentences = proposer.finish()
+        best = _best(done)
+        shown = [one for one in done if one.ranks] if settings.models == "all" else [best]
+        show(study, shown, office, executor)
+        study.run.client.log_artifact(study.run.run_id, str(file.path))
+        if kind == "search":
+            plots = executor.submit(tasks.optuna_plots, file.path).result()
+            tracking.log_files(study.run.client, study.run.run_id, plots)
+        _log_end(study, best)
+    Console().print(table(done))
+    print(*sentences, sep="\n", end="\n" if sentences else "")
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[Executor]:
+    """Workers, of which none is left when the `with` block ends."""
+    executor = Workers(count)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _at_a_time(settings: StudySettings, facts: Facts) -> int:
+    if settings.workers != "auto":
+        return settings.workers
+    return max(1, runtime.usable_cores() // facts.threads) if facts.device == "cpu" else 1
+
+
+def _identity(kind: str, settings: StudySettings, facts: Facts) -> str:
+    """What tells studies apart that Optuna's file may not mix, and whose trials are not proposed alike."""
+    of_study = {name: value for name, value in parameters(settings).items() if name not in NOT_OF_IDENTITY}
+    parts = [kind, facts.data.digest, facts.device, facts.threads, of_study]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _best(done: Sequence[Done]) -> Done:
+    if best := best_of(done):
+        return best
+    reason = next((one.reason for one in done if one.reason), "they were pruned")
+    raise LearningRateStudyError(f"none of the {len(done)} trainings has come to an end: {reason}.")
+
+
+def _log_end(study: StudyRun, best: Done) -> None:
+    metrics = {"best/val_loss": best.val_loss, "best/val_accuracy": best.val_accuracy}
+    log_best(study, best.description, metrics, {"lrstudy.best_run": best.run_id, tracking.VERDICT: best.verdict})

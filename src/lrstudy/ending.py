@@ -1,0 +1,43 @@
+"""How an entry point ends: well, or in one sentence and an exit code, never in a stack trace of the user's mistake."""
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from lrstudy.errors import LearningRateStudyError
+
+BAD_INPUT = 2
+INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
+
+
+def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
+    """Runs an entry point; a user's mistake ends it in one sentence and exit code 2, never a stack trace."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        entry_point(sys.argv[1:])
+    except LearningRateStudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        _tell_mlflow(str(error))
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    # At its end Python looks through all that was ever imported for garbage, which takes up to two seconds.
+    gc.freeze()
+    sys.exit(0)
+
+
+def _terminated(number: int, _: object) -> NoReturn:
+    """Ends the program as an exception would, so that its run is closed and no process is left behind."""
+    sys.exit(128 + number)
+
+
+def _tell_mlflow(sentence: str) -> None:
+    """Ends the run that `mlflow run` opened for this process, if it did, with `sentence` as its description."""
+    if run_id := os.environ.get("MLFLOW_RUN_ID"):
+        from lrstudy import tracking
+
+        tracking.mark_failed(run_id, sentence)

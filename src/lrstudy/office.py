@@ -1,0 +1,56 @@
+"""A worker beside those of the trials: it surveys before they begin, and makes their models ready to be logged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+from lrstudy import tasks
+from lrstudy.description import Survey
+from lrstudy.errors import LearningRateStudyError
+from lrstudy.settings import TrainSettings
+from lrstudy.workers import WORKER_DIED, Workers
+
+
+class Office:
+    """Starts the worker and its survey in the background: what workers are forked from is still importing.
+
+    Args:
+        trainings: some of the study's: of each optimizer and each shape of network at least one.
+    """
+
+    def __init__(self, trainings: Sequence[TrainSettings]) -> None:
+        self._workers = Workers(1)
+        self._starter = ThreadPoolExecutor(1)
+        self._started = self._starter.submit(self._start, trainings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._starter.shutdown()
+        self._workers.shutdown(cancel_futures=True)
+
+    def survey(self) -> Survey:
+        """What the worker found out, when it has.
+
+        Raises:
+            LearningRateStudyError: the study cannot begin, or the worker has died.
+        """
+        try:
+            return self._started.result().result()
+        except WORKER_DIED as error:
+            raise LearningRateStudyError(f"the process that tries data and networks has died: {error}.") from error
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Gives the worker something to do."""
+        return self._workers.submit(function, *arguments)
+
+    def _start(self, trainings: Sequence[TrainSettings]) -> Future[Survey]:
+        surveying = self._workers.submit(tasks.survey, trainings)
+        self._workers.submit(tasks.get_ready)
+        return surveying

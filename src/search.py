@@ -1,0 +1,32 @@
+"""Searches the learning rate log-uniformly and logs the study to MLflow: `python src/search.py --optimizer sgd`."""
+
+from lrstudy.ending import end_well
+from lrstudy.forking import import_ahead
+from lrstudy.quick_start import quick_start
+
+
+def main(arguments: list[str]) -> None:
+    """Searches as the command line describes."""
+    # The process that workers are forked from imports PyTorch while this one imports its own.
+    import_ahead()
+    with quick_start():
+        from lrstudy.command_line import parse
+        from lrstudy.study_settings import SearchSettings
+
+        settings = parse(SearchSettings, arguments)
+
+        # After the settings, since these imports take seconds and a mistake in a setting should show at once.
+        from lrstudy.office import Office
+    with Office(settings.examples()) as office:
+        with quick_start():
+            from lrstudy import tracking
+            from lrstudy.conduct import conduct
+            from lrstudy.search import Search
+
+            tracking.connect()
+        name = f"search {settings.optimizer} {settings.trials}"
+        conduct("search", settings, name, office, lambda file, at_a_time: Search(settings, file, at_a_time))
+
+
+if __name__ == "__main__":
+    end_well(main)
