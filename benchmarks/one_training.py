@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def measure(arguments: list[str]) -> None:
     with clock.step("imports: torch"):
         from lrstudy import experiment, progress, runtime
         from lrstudy.plan import Plan, load_data
-        from lrstudy.result import watch
+        from lrstudy.watch import begin, follow, sum_up
     with clock.step("imports: MLflow"):
         from lrstudy import tracking
     with clock.step("device and threads"):
@@ -65,26 +66,29 @@ def measure(arguments: list[str]) -> None:
         plan = Plan(settings, load_data(settings), machine)
     with clock.step("network and optimizer"):
         training = experiment.build(plan)
-    opened = tracking.open_run(plan)
+    opened = tracking.open_run(plan.description)
     with clock.step("tracking: opening the run, in a new database"):
         run = opened.__enter__()
     clock.seconds["of which tracking"] = 0.0
     clock.time_calls(run.writer, "add", "of which tracking")
     clock.time_calls(run.client, "log_batch", "of which tracking")
     started = time.perf_counter()
-    result = watch(training, run.log_epochs(progress.shown(training.epochs(), settings.epochs)))
+    so_far = begin(training)
+    for _ in run.log_epochs(progress.shown(follow(training, so_far, training.epochs()), settings.epochs)):
+        pass
+    result = sum_up(training, so_far)
     loop = time.perf_counter() - started
     tracked = clock.seconds["of which tracking"]
     clock.seconds["training"] = sum(epoch.train_seconds for epoch in result.history)
     clock.seconds["validation"] = sum(epoch.val_seconds for epoch in result.history)
     clock.seconds["progress, best weights, test score"] = loop - clock.seconds["training"] - clock.seconds["validation"]
     with clock.step("artifacts: verdict, tables, pictures, model"):
-        from lrstudy import artifacts
-        from lrstudy.logged_model import log_network
+        from lrstudy import artifacts, pictures
+        from lrstudy.logged_model import save_network
 
-        files = artifacts.tables(training, result) | artifacts.pictures(training, result)
-        tracking.log_result(run, plan.data, result, files)
-        log_network(training)
+        files = artifacts.tables(training, result) | pictures.draw(training, result)
+        tracking.log_result(run, result, files, plan.data.bad_images)
+        tracking.log_model(run.client, run.run_id, partial(save_network, training))
     with clock.step("tracking: the rest of the metrics, closing"):
         opened.__exit__(None, None, None)
     clock.seconds["of which tracking"] = tracked

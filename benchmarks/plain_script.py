@@ -1,4 +1,4 @@
-"""The study's grid as the documentation of PyTorch, MLflow and Optuna would have it: `python benchmarks/plain_script.py`.
+"""The study's grid as the documentation of PyTorch, MLflow and Optuna has it: `python benchmarks/plain_script.py`.
 
 A DataLoader, `log_metrics` each epoch, `log_model` with its defaults, Optuna's grid sampler. What the benchmark of the
 study is measured against; `--data` is `digits` or a folder of class folders, `--epochs` and `--side` are numbers.

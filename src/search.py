@@ -11,9 +11,12 @@ def main(arguments: list[str]) -> None:
     import_ahead()
     with quick_start():
         from lrstudy.command_line import parse
+        from lrstudy.data import check_name
         from lrstudy.study_settings import SearchSettings
 
         settings = parse(SearchSettings, arguments)
+
+        check_name(settings.data)
 
         # After the settings, since these imports take seconds and a mistake in a setting should show at once.
         from lrstudy.office import Office

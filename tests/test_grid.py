@@ -7,7 +7,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import Queue
 
 import mlflow
 import optuna
@@ -19,8 +18,17 @@ from optuna.storages.journal import JournalFileBackend
 
 from conftest import ROOT, Command
 from lrstudy.command_line import parse
+from lrstudy.description import Description
+from lrstudy.done import Done
+from lrstudy.epoch import Epoch
 from lrstudy.errors import SettingsError
+from lrstudy.grid import Grid
+from lrstudy.mailbox import Mailbox
+from lrstudy.optuna_study import study_file
+from lrstudy.study import Trials
 from lrstudy.study_settings import GridSettings
+from lrstudy.study_tracking import open_study
+from lrstudy.survey import survey
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 SMALL = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "3", "--hidden", "16")
@@ -176,35 +184,38 @@ class TestAGrid:
             assert [step for step, _ in curves(run)["val_loss"]] == list(range(201))
 
 
+class Seen:
+    """A watcher that remembers."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.ended: list[Done] = []
+
+    def started(self, number: int, description: Description) -> None:
+        self.begun.append(number)
+
+    def epoch(self, number: int, epoch: Epoch) -> None:
+        assert number in self.begun
+
+    def done(self, done: Done) -> None:
+        self.ended.append(done)
+
+
 @pytest.mark.usefixtures("tracking_uri")
-def test_another_executor_takes_the_workers_place() -> None:
-    from lrstudy.plan import Plan, load_data
-    from lrstudy.runtime import prepare
-    from lrstudy.study import Done, run_trials
-    from lrstudy.study_tracking import open_study
-    from lrstudy.training import Epoch
-
-    class Watcher:
-        def __init__(self) -> None:
-            self.seen: list[int] = []
-
-        def started(self, number: int) -> None:
-            self.seen.append(number)
-
-        def epoch(self, number: int, epoch: Epoch) -> None:
-            assert number in self.seen
-
-        def done(self, done: Done) -> None:
-            assert done.number in self.seen
-
+def test_another_executor_takes_the_workers_place(tmp_path: Path) -> None:
     settings = parse(GridSettings, list(SMALL))
-    cells = settings.cells()
-    data, machine = load_data(cells[0]), prepare("cpu", 1, "mlp")
-    plans = [Plan(cell, data, machine) for cell in cells]
-    with open_study("grid", "by threads", settings, data.digest) as study, ThreadPoolExecutor(1) as executor:
-        done = run_trials(plans, study, executor, 1, Queue(), Watcher())
-    assert [one.number for one in done] == [0, 1, 2, 3]
+    found = survey(settings.cells())
+    watcher = Seen()
+    with (
+        study_file("auto", "it") as file,
+        open_study("grid", "by threads", settings, found.facts, "it") as study,
+        ThreadPoolExecutor(1) as executor,
+        Mailbox() as mailbox,
+    ):
+        done = Trials(Grid(settings, file), found, study, executor, 1, watcher).run(mailbox)
+    assert [one.number for one in done] == [0, 1, 2, 3] == watcher.begun
     assert all(one.verdict for one in done)
+    assert watcher.ended == done
     assert {run.info.status for run in runs()} == {"FINISHED"}
 
 

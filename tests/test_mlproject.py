@@ -9,12 +9,13 @@ from mlflow.projects.utils import load_project
 from conftest import ROOT
 from lrstudy.command_line import parse
 from lrstudy.settings import CommonSettings, TrainSettings, typed
-from lrstudy.study_settings import GridSettings
+from lrstudy.study_settings import GridSettings, SearchSettings
 
 PROJECT = load_project(ROOT)  # type: ignore[no-untyped-call]
 ENTRY_POINTS: dict[str, tuple[str, type[CommonSettings]]] = {
     "main": ("src/train.py", TrainSettings),
     "grid": ("src/grid.py", GridSettings),
+    "search": ("src/search.py", SearchSettings),
 }
 OTHER = {
     "data": "mnist",
@@ -39,6 +40,13 @@ OTHER = {
     "optimizers": "adam,sgd",
     "lrs": "0.5,0.25",
     "seeds": "3",
+    "study_file": "/studies/one.log",
+    "extend": "true",
+    "low": "0.001",
+    "high": "1",
+    "trials": "7",
+    "sampler": "random",
+    "pruner": "median",
 }
 BESIDES = {("main", "momentum"): {"optimizer": "sgd"}}  # what a parameter needs to be set at all
 

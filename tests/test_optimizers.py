@@ -1,8 +1,12 @@
 """The table of optimizers: one suite, run over every row."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
+from conftest import ROOT
 from lrstudy.optimizers import OPTIMIZERS, build_optimizer
 
 
@@ -15,7 +19,51 @@ def test_an_optimizer_has_torchs_own_defaults(name: str) -> None:
     ours = build_optimizer(name, weights(), lr=0.01)
     torchs = getattr(torch.optim, OPTIMIZERS[name].torch_name)(weights(), lr=0.01)
     assert ours.defaults == torchs.defaults
-    assert type(ours) is type(torchs)
+    assert isinstance(ours, type(torchs))
+
+
+def _steps(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
+    """The parameters after steps by gradients of many sizes, of which some are zero."""
+    for step in range(8):
+        optimizer.zero_grad()
+        for parameter in parameters:
+            parameter.grad = torch.sin(parameter.detach() * 10.0 ** (step - 4)) * (step != 5)
+        optimizer.step()
+    return [parameter.detach().clone() for parameter in parameters]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_gives_the_bits_of_torchs_own_also_after_its_state_was_restored(
+    name: str, momentum: float
+) -> None:
+    if momentum and not OPTIMIZERS[name].momentum:
+        pytest.skip("it has no momentum")
+    kind = getattr(torch.optim, OPTIMIZERS[name].torch_name)
+    theirs_weights, ours_weights = weights(), weights()
+    theirs = kind(theirs_weights, lr=0.01, **({"momentum": momentum} if momentum else {}))
+    ours = build_optimizer(name, ours_weights, lr=0.01, momentum=momentum)
+    for their, our in zip(_steps(theirs, theirs_weights), _steps(ours, ours_weights), strict=True):
+        assert torch.equal(their, our)
+    again = build_optimizer(name, ours_weights, lr=0.01, momentum=momentum)
+    again.load_state_dict(ours.state_dict())
+    for their, our in zip(_steps(theirs, theirs_weights), _steps(again, ours_weights), strict=True):
+        assert torch.equal(their, our)
+
+
+def test_a_training_does_not_wait_for_torchs_compiler_to_be_imported() -> None:
+    script = """
+import sys, torch
+from lrstudy.optimizers import build_optimizer
+weight = torch.nn.Parameter(torch.ones(3))
+optimizer = build_optimizer("adam", [weight], lr=0.01)
+optimizer.zero_grad()
+weight.sum().backward()
+optimizer.step()
+optimizer.load_state_dict(optimizer.state_dict())
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT / "src", check=True)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

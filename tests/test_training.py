@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lrstudy.batches import KeptPart
+from lrstudy.epoch import Epoch
 from lrstudy.errors import SettingsError
-from lrstudy.training import Epoch, batch_sizes, evaluate, fit, predict
+from lrstudy.training import batch_sizes, evaluate, fit, predict
 
 
 def part(images: int, seed: int, side: int = 4) -> KeptPart:

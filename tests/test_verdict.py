@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lrstudy.training import Epoch
+from lrstudy.epoch import Epoch
 from lrstudy.verdict import Curve, judge
 
 LN10 = math.log(10)

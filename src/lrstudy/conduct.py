@@ -18,14 +18,18 @@ from lrstudy.errors import LearningRateStudyError
 from lrstudy.mailbox import Mailbox
 from lrstudy.office import Office
 from lrstudy.optuna_study import StudyFile, study_file
+from lrstudy.provenance import uncommitted_changes
 from lrstudy.settings import parameters
 from lrstudy.show import show
 from lrstudy.study import Proposer, Trials
 from lrstudy.study_display import StudyDisplay, estimate, table
 from lrstudy.study_settings import StudySettings
-from lrstudy.study_tracking import StudyRun, log_best, open_study
+from lrstudy.study_tracking import StudyRun, log_best, open_study, source
 from lrstudy.workers import Workers
 
+# Of trials that are shorter, one more than run side by side is given to the workers, so that none waits for the next.
+# Of longer ones it is not, since on the server it would look as if it were running.
+SHORT_SECONDS = 5.0
 # What changes how a study is run, or how long it goes on, but not what it is.
 NOT_OF_IDENTITY = {"workers", "models", "study_file", "trials", "optimizers", "lrs", "hidden", "seeds", "extend"}
 
@@ -52,6 +56,8 @@ def conduct(
     Raises:
         LearningRateStudyError: it cannot begin, cannot go on, or every trial has failed.
     """
+    for look in (source, uncommitted_changes):  # at version control, which takes a moment: while the worker surveys
+        look()
     survey = office.survey()
     identity = _identity(kind, settings, survey.facts)
     at_a_time = _at_a_time(settings, survey.facts)
@@ -63,7 +69,8 @@ def conduct(
         proposer = propose(file, at_a_time)
         print(estimate(survey, proposer.planned, settings.epochs, at_a_time), flush=True)
         with Mailbox() as mailbox, StudyDisplay(proposer, settings.epochs, survey, at_a_time) as display:
-            done = Trials(proposer, survey, study, executor, at_a_time, display).run(mailbox)
+            short = settings.epochs * survey.epoch_seconds < SHORT_SECONDS
+            done = Trials(proposer, survey, study, executor, at_a_time + short, display).run(mailbox)
         sentences = proposer.finish()
         best = _best(done)
         shown = [one for one in done if one.ranks] if settings.models == "all" else [best]

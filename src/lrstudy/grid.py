@@ -57,8 +57,8 @@ class Grid:
             self._asked[cell] = ProposedTrial(self._study, self._study.ask(self._distributions))
         return cell
 
-    def heard(self, number: int, epoch: Epoch) -> bool:
-        """Whether a trial that got so far is to stop."""
+    def heard(self, number: int, epoch: Epoch) -> bool:  # noqa: ARG002
+        """A grid's trials are all trained to their end."""
         return False
 
     def tell(self, done: Done) -> None:

@@ -74,7 +74,7 @@ class MetricWriter:
                 self._failure = error
 
     def _taken(self) -> list[tuple[str, list[Metric]]]:
-        """All that is waiting, a run's together; what was added together stays so, and is on the server whole or not."""
+        """All that is waiting, a run's together. What was added together stays so, and is sent whole or not at all."""
         calls: list[tuple[str, list[Metric]]] = []
         open_calls: dict[str, list[Metric]] = {}
         with suppress(Empty):

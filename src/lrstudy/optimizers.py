@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +58,7 @@ def build_optimizer(
     import torch
 
     spec = OPTIMIZERS[name]
-    given: dict[str, float] = {"lr": lr}
+    given: dict[str, Any] = {"lr": lr}
     if spec.momentum:
         given["momentum"] = momentum
     if weight_decay is not None:

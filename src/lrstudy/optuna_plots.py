@@ -38,7 +38,6 @@ def _plots(studies: list[optuna.Study]) -> Iterator[tuple[str, Any]]:
     for study in ended:
         name = study.study_name.replace(" ", "_")
         yield f"slice_{name}", plots.plot_slice(study)
-        yield f"timeline_{name}", plots.plot_timeline(study)
         if any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
             yield f"intermediate_values_{name}", plots.plot_intermediate_values(study)
 

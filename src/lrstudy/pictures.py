@@ -60,8 +60,7 @@ def _what_each_layer_sees(experiment: Experiment, _: Result) -> Figure:
     from lrstudy import figures, layers
 
     data = experiment.plan.data
-    normalised, _ = experiment.validation.batch(torch.arange(1))
-    seen = layers.activations(experiment.network, normalised)
+    seen = layers.activations(experiment.network, experiment.validation.batch(torch.arange(1))[0])
     return figures.activation_maps(data.images[data.validation[0]], seen, data.classes)
 
 

@@ -85,7 +85,7 @@ class _Trial:
 
 
 class Trials:
-    """The trials of a study, `at_a_time` of them side by side on an executor, in the order in which they are proposed.
+    """The trials of a study, `at_a_time` of them given to an executor, in the order in which they are proposed.
 
     What ended before is reused. A worker that dies costs its trial a try. When this ends by an exception, what was
     running is marked as killed.

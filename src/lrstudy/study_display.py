@@ -28,7 +28,7 @@ def estimate(survey: Survey, trainings: int, epochs: int, at_a_time: int) -> str
     left_out = f"; {counted(len(data.bad_images), 'broken image')} left out" if data.bad_images else ""
     return (
         f"data: {data.name}, {parts} images (training + validation + test) of {data.image[0]}×{data.image[1]} pixels"
-        f"{left_out}\\n"
+        f"{left_out}\n"
         f"study: {counted(trainings, 'training')} of {counted(epochs, 'epoch')} on {survey.facts.device}, "
         f"{at_a_time} at a time, {counted(survey.facts.threads, 'thread')} each: about {_time(seconds)}, "
         "less what is on the server already"
@@ -92,17 +92,26 @@ class StudyDisplay:
 
 
 def table(done: Sequence[Done]) -> Table:
-    """A row for each trial with what tells it from the others, the best one marked."""
+    """A row for each trial with what tells it from the others, the best one marked.
+
+    An optimizer's trials stand together, from the highest learning rate to the lowest.
+    """
     best = best_of(done)
     settings = [one.description.settings for one in done]
+    optimizers = list(dict.fromkeys(one.optimizer for one in settings))
     varied = [name for name in ("hidden", "seed") if len({getattr(one, name) for one in settings}) > 1]
     shown = Table("optimizer", "lr", *varied, "val loss", "val accuracy", "verdict", "", box=None, pad_edge=False)
-    for one in done:
+    for one in sorted(done, key=lambda one: _place(one, optimizers)):
         marks = ["best"] * (one is best) + ["reused"] * one.reused
         names = [typed(getattr(one.description.settings, name)) for name in ("optimizer", "lr", *varied)]
         scores = (f"{one.val_loss:.4f}", f"{one.val_accuracy:.1%}") if one.verdict else ("", "")
         shown.add_row(*names, *scores, one.verdict or Text(f"failed: {one.reason}"), ", ".join(marks))
     return shown
+
+
+def _place(done: Done, optimizers: list[str]) -> tuple[object, ...]:
+    settings = done.description.settings
+    return optimizers.index(settings.optimizer), -settings.lr, settings.hidden, settings.seed
 
 
 def _line(done: Done) -> str:

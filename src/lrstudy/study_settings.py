@@ -77,7 +77,8 @@ class GridSettings(StudySettings):
                 raise ValueError(f"{name}={typed(values)}: {typed(twice)} is there twice; once is enough.")
         if len(self.hidden) > 1 and self.model not in OWN_MODELS:
             raise ValueError(
-                f"hidden={typed(self.hidden)}: {self.model} has its own layers; give one shape, or model={either(list(OWN_MODELS))}."
+                f"hidden={typed(self.hidden)}: {self.model} has layers of its own; "
+                f"give one shape, or model={either(list(OWN_MODELS))}."
             )
         if self.seed + self.seeds > 2**32:
             raise ValueError(f"seeds={self.seeds}: from seed={self.seed} on there are not so many.")

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import mlflow
 from filelock import FileLock
@@ -42,14 +43,14 @@ class StudyRun:
     """A study's own run, and what it needs to open its trials'.
 
     `identity` tells studies with the same proposals from others; `superseded` are the runs of studies that came to no
-    end, whose trials this one takes over; `source` are MLflow's tags on the program that runs.
+    end, whose trials this one takes over; `tags` are those of every trial's run.
     """
 
     run: TrackedRun
     experiment_id: str
     identity: str
     superseded: frozenset[str]
-    source: Mapping[str, str]
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,13 @@ class ChildRun:
     last_epoch: int = -1
     params: frozenset[str] = frozenset()
     metrics: frozenset[str] = frozenset()
+
+
+@cache
+def source() -> dict[str, str]:
+    """MLflow's tags on the program that runs."""
+    tags: dict[str, str] = resolve_tags()
+    return tags
 
 
 @contextmanager
@@ -82,7 +90,7 @@ def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, iden
         experiment = opened.info.experiment_id
         _mark_abandoned(run, experiment, facts)
         superseded = _without_end(run, experiment, facts)
-        yield StudyRun(run, experiment, identity, superseded, resolve_tags({PARENT: run.run_id}))
+        yield StudyRun(run, experiment, identity, superseded, {**source(), PARENT: run.run_id})
 
 
 def claim(study: StudyRun, description: Description, *, prunes: bool, beside_others: bool) -> Run | ChildRun | None:
@@ -110,11 +118,11 @@ def claim(study: StudyRun, description: Description, *, prunes: bool, beside_oth
         if Owner.LIVES in others or (others and not beside_others):
             return None
         if left:
-            tags = [RunTag(PARENT, study.run.run_id), RunTag(OWNER, owner.this_process())]
-            client.log_batch(left[-1].info.run_id, tags=tags)
+            ours = {PARENT: study.run.run_id, OWNER: owner.this_process()}
+            client.log_batch(left[-1].info.run_id, tags=[RunTag(key, value) for key, value in ours.items()])
             client.update_run(left[-1].info.run_id, status="RUNNING")
             return _as_left(study, left[-1])
-        tags = {**study.source, **description.tags, OWNER: owner.this_process()}
+        tags = {**study.tags, **description.tags, OWNER: owner.this_process()}
         created = client.create_run(study.experiment_id, tags=tags, run_name=description.name)
     return ChildRun(TrackedRun(client, created.info.run_id, study.run.writer))
 
@@ -217,6 +225,6 @@ def _mark_abandoned(run: TrackedRun, experiment_id: str, facts: Facts) -> None:
 
 def _without_end(run: TrackedRun, experiment_id: str, facts: Facts) -> frozenset[str]:
     """The studies on the same data that came to no end."""
-    query = f"attributes.status != 'FINISHED' and tags.`lrstudy.kind` != 'train' and tags.`lrstudy.data_digest` = '{facts.data.digest}'"
-    found = run.client.search_runs([experiment_id], query)
+    query = f"tags.`lrstudy.kind` != 'train' and tags.`lrstudy.data_digest` = '{facts.data.digest}'"
+    found = run.client.search_runs([experiment_id], f"attributes.status != 'FINISHED' and {query}")
     return frozenset(one.info.run_id for one in found if one.info.status in ENDED_EARLY)

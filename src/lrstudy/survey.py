@@ -1,4 +1,4 @@
-"""What a worker finds out before a study begins: that its networks can be trained on its data, and how long it takes."""
+"""What a worker finds out before a study begins: whether its trainings are possible, and how long they take."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def open_run(description: Description) -> Iterator[TrackedRun]:
 
 @contextmanager
 def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
-    """With `tags`, the run that `mlflow run` opened for this process, or else a new one; it ends as the `with` block ends.
+    """The run that `mlflow run` opened for this process, or else a new one, with `tags`; it ends as the block ends.
 
     Raises:
         TrackingError: the server cannot be reached, or refuses what is written.
@@ -216,6 +216,7 @@ def connect() -> None:
         TrackingError: it cannot be reached, or cannot be used.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     with _tracking_errors(), _one_at_a_time(mlflow.get_tracking_uri()):
         MlflowClient().search_experiments(max_results=1)
 

@@ -6,9 +6,9 @@ any kind a square of 8-bit pixels, `decoding` does so for all of them, in proces
 scikit-learn or Pillow.
 """
 
-from lrstudy.data.loading import load
+from lrstudy.data.loading import check_name, load
 from lrstudy.data.pixels import gather
 from lrstudy.data.records import BadImage, ImageData
 from lrstudy.data.sources import SOURCES
 
-__all__ = ["SOURCES", "BadImage", "ImageData", "gather", "load"]
+__all__ = ["SOURCES", "BadImage", "ImageData", "check_name", "gather", "load"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -53,12 +54,31 @@ def load(
     return _assemble(name, origin, pixels, labelling, split_seed, listing.passed_over)
 
 
+def check_name(data: str) -> None:
+    """Refuses at once what is neither a data set's name nor something that may be a folder of images.
+
+    Raises:
+        DataError: there is nothing of this name.
+    """
+    if data in SOURCES:
+        return
+    with _readable(data) as folder:
+        if not folder.exists():
+            near = get_close_matches(data.lower(), SOURCES, n=1)
+            suggestion = f"; did you mean {near[0]}?" if near else "."
+            raise DataError(f"data={printable(data)}: there is no such folder{suggestion}")
+
+
 def _list(data: str) -> Listing:
-    try:
-        folder = Path(data).expanduser()
-        if not folder.exists() and (near := get_close_matches(data.lower(), SOURCES, n=1)):
-            raise DataError(f"data={printable(data)}: there is no such folder; did you mean {near[0]}?")
+    check_name(data)
+    with _readable(data) as folder:
         return list_folder(folder)
+
+
+@contextmanager
+def _readable(data: str) -> Iterator[Path]:
+    try:
+        yield Path(data).expanduser()
     except (OSError, RuntimeError, ValueError) as error:  # a name too long, with a zero byte, of no user's home
         raise DataError(f"data={printable(data)}: this folder cannot be read ({error}).") from error
 
