@@ -10,6 +10,7 @@ import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -68,11 +69,11 @@ def train(parts: Parts, epochs: int, optimizer_name: str, lr: float) -> list[dic
     history = []
     for _ in range(epochs):
         losses, correct = [], []
-        for rows in torch.randperm(len(images)).split(256):
+        for rows in torch.randperm(len(images)).split(256):  # type: ignore[no-untyped-call]
             logits = network(images[rows])
             loss = cross_entropy(logits, labels[rows])
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             losses.append(loss.detach() * len(rows))
             correct.append((logits.argmax(1) == labels[rows]).sum())
@@ -96,7 +97,7 @@ def main() -> None:
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     parts = load(arguments.data, arguments.side)
-    space = {"optimizer": list(OPTIMIZERS), "lr": [0.1, 0.01, 0.001]}
+    space: dict[str, Any] = {"optimizer": list(OPTIMIZERS), "lr": [0.1, 0.01, 0.001]}
     study = optuna.create_study(sampler=optuna.samplers.GridSampler(space, seed=0))
     with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
         running = []
@@ -107,7 +108,7 @@ def main() -> None:
         client = mlflow.MlflowClient()
         experiment = client.search_experiments()[0].experiment_id
         parent = client.create_run(experiment, run_name="grid").info.run_id
-        best = (float("inf"), {})
+        best: tuple[float, dict[str, Any]] = (float("inf"), {})
         for _, point, future in running:
             history = future.result()
             tags = {"mlflow.parentRunId": parent}

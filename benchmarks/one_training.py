@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +84,13 @@ def measure(arguments: list[str]) -> None:
     with clock.step("artifacts: verdict, tables, pictures, model"):
         from lrstudy import artifacts, pictures
         from lrstudy.logged_model import save_network
+        from lrstudy.look import look
 
-        files = artifacts.tables(training, result) | pictures.draw(training, result)
+        drawn = pictures.draw(settings, result.history, result.best, result.verdict.word, look(training))
+        files = artifacts.tables(training, result) | drawn
         tracking.log_result(run, result, files, plan.data.bad_images)
-        tracking.log_model(run.client, run.run_id, partial(save_network, training))
+        with tracking.logged_model(run.client, run.run_id) as (path, identity):
+            save_network(training, path, identity)
     with clock.step("tracking: the rest of the metrics, closing"):
         opened.__exit__(None, None, None)
     clock.seconds["of which tracking"] = tracked

@@ -5,6 +5,7 @@ study is measured against; `--data` is `digits` or a folder of class folders, `-
 """
 
 import argparse
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -24,7 +25,7 @@ OPTIMIZERS = {
 }
 
 
-def load(data: str, side: int) -> tuple[Dataset, list[int]]:
+def load(data: str, side: int) -> tuple[Dataset[Any], list[int]]:
     """A data set of normalised images, and its labels."""
     if data == "digits":
         digits = load_digits()
@@ -52,7 +53,7 @@ def main() -> None:
     inputs = everything[0][0].numel()
     criterion = nn.CrossEntropyLoss()
 
-    def evaluate(network: nn.Module, loader: DataLoader) -> tuple[float, float]:
+    def evaluate(network: nn.Module, loader: DataLoader[Any]) -> tuple[float, float]:
         network.eval()
         total, correct, count = 0.0, 0, 0
         with torch.no_grad():
@@ -98,7 +99,7 @@ def main() -> None:
             mlflow.pytorch.log_model(network, name="model", input_example=example)
         return best if best < float("inf") else 1e9
 
-    space = {"optimizer": list(OPTIMIZERS), "lr": [0.1, 0.01, 0.001]}
+    space: dict[str, Any] = {"optimizer": list(OPTIMIZERS), "lr": [0.1, 0.01, 0.001]}
     with mlflow.start_run(run_name="grid"):
         study = optuna.create_study(sampler=optuna.samplers.GridSampler(space, seed=0))
         study.optimize(objective)

@@ -1,7 +1,5 @@
 """Trains one configuration and logs it to MLflow: `python src/train.py --optimizer adam --lr 0.001`."""
 
-from functools import partial
-
 from lrstudy.command_line import parse
 from lrstudy.ending import end_well
 from lrstudy.settings import TrainSettings
@@ -14,6 +12,7 @@ def main(arguments: list[str]) -> None:
     # After the settings, since these imports take seconds and a mistake in a setting should show at once.
     from lrstudy import artifacts, experiment, pictures, progress, runtime, summary, tracking
     from lrstudy.logged_model import save_network
+    from lrstudy.look import look
     from lrstudy.plan import Plan, load_data
     from lrstudy.watch import begin, follow, sum_up
 
@@ -26,9 +25,11 @@ def main(arguments: list[str]) -> None:
         for _ in run.log_epochs(progress.shown(follow(training, so_far, training.epochs()), settings.epochs)):
             pass
         result = sum_up(training, so_far)
-        files = artifacts.tables(training, result) | pictures.draw(training, result)
+        drawn = pictures.draw(settings, result.history, result.best, result.verdict.word, look(training))
+        files = artifacts.tables(training, result) | drawn
         tracking.log_result(run, result, files, plan.data.bad_images)
-        tracking.log_model(run.client, run.run_id, partial(save_network, training))
+        with tracking.logged_model(run.client, run.run_id) as (path, identity):
+            save_network(training, path, identity)
     print(summary.end(training, result, run))
 
 

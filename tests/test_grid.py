@@ -1,11 +1,10 @@
 """The grid through its entry point, into a real tracking database, compared with trainings alone."""
 
-import os
+import json
 import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import mlflow
@@ -16,7 +15,6 @@ from mlflow.entities import Run
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from conftest import ROOT, Command
 from lrstudy.command_line import parse
 from lrstudy.description import Description
 from lrstudy.done import Done
@@ -29,32 +27,11 @@ from lrstudy.study import Trials
 from lrstudy.study_settings import GridSettings
 from lrstudy.study_tracking import open_study
 from lrstudy.survey import survey
+from studies import children, curves, finals, run_script, running, runs, studies, trainings
 
-CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 SMALL = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "3", "--hidden", "16")
-
-
-def runs() -> list[Run]:
-    found = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], order_by=["start_time"], output_format="list")
-    return list(found)
-
-
-def children(of: Run) -> list[Run]:
-    return [run for run in runs() if run.data.tags.get("mlflow.parentRunId") == of.info.run_id]
-
-
-def curves(run: Run) -> dict[str, list[tuple[int, float]]]:
-    client = mlflow.MlflowClient()
-    points = {name: client.get_metric_history(run.info.run_id, name) for name in CURVES}
-    return {name: [(point.step, point.value) for point in some] for name, some in points.items()}
-
-
-def run_script(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(ROOT / "src" / script), *arguments], capture_output=True, text=True)
-
-
-def studies() -> list[Run]:
-    return [run for run in runs() if run.data.tags["lrstudy.kind"] == "grid"]
+# Of some seconds, so that there is time to disturb it.
+LONG = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "250")
 
 
 @pytest.mark.usefixtures("tracking_uri")
@@ -85,8 +62,7 @@ class TestAGrid:
         assert trial.data.tags["lrstudy.key"] == single.data.tags["lrstudy.key"]
 
     def alone(self) -> Run:
-        trainings = [run for run in runs() if run.data.tags["lrstudy.kind"] == "train"]
-        (single,) = [run for run in trainings if "mlflow.parentRunId" not in run.data.tags]
+        (single,) = [run for run in trainings() if "mlflow.parentRunId" not in run.data.tags]
         return single
 
     def check_best(self, study: Run, trials: list[Run]) -> None:
@@ -122,9 +98,7 @@ class TestAGrid:
         assert again.stdout.count("reused") == 4
 
     def test_survives_workers_that_are_killed_and_gives_the_same_bits(self) -> None:
-        settings = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "100")
-        command = [sys.executable, str(ROOT / "src/grid.py"), *settings]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with running("grid.py", *LONG) as process:
             killed: set[int] = set()
             while len(killed) < 2 and process.poll() is None:
                 time.sleep(0.2)
@@ -139,8 +113,8 @@ class TestAGrid:
         assert len(killed) == 2
         disturbed = {run.data.tags["lrstudy.key"]: curves(run) for run in children(studies()[0])}
         assert len(disturbed) == 4
-        assert all([step for step, _ in curve["val_loss"]] == list(range(101)) for curve in disturbed.values())
-        alone = run_script("train.py", "--optimizer", "sgd", "--lr", "0.1", "--epochs", "100")
+        assert all([step for step, _ in curve["val_loss"]] == list(range(251)) for curve in disturbed.values())
+        alone = run_script("train.py", "--optimizer", "sgd", "--lr", "0.1", "--epochs", "250")
         assert alone.returncode == 0, alone.stderr
         single = self.alone()
         assert disturbed[single.data.tags["lrstudy.key"]] == curves(single)
@@ -158,30 +132,106 @@ class TestAGrid:
     def has_begun(self) -> bool:
         return any(len(curves(run)["val_loss"]) > 1 for run in runs() if run.info.status == "RUNNING")
 
-    def test_interrupted_ends_quickly_leaves_no_process_and_goes_on_later(self) -> None:
-        command = [sys.executable, str(ROOT / "src/grid.py"), *SMALL[:4], "--epochs", "200"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            while not any(run.info.status == "RUNNING" and curves(run)["val_loss"] for run in runs()):
-                time.sleep(0.3)
+    @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+    def test_stopped_in_any_way_leaves_no_process_and_goes_on_later_to_the_same_end(self, sent: signal.Signals) -> None:
+        with running("grid.py", *LONG) as process:
+            while not any(run.info.status == "RUNNING" and len(curves(run)["val_loss"]) > 1 for run in trainings()):
+                time.sleep(0.2)
                 assert process.poll() is None
             family = psutil.Process(process.pid).children(recursive=True)
-            process.send_signal(signal.SIGINT)
-            started = time.monotonic()
-            said = process.communicate()
-        assert process.returncode == 130
-        assert time.monotonic() - started < 20
-        assert "Traceback" not in said[1]
+            process.send_signal(sent)
+            began = time.monotonic()
+            said = process.communicate()[1]
+        assert time.monotonic() - began < 10
+        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[sent]
+        assert "Traceback" not in said
         assert not psutil.wait_procs(family, timeout=10)[1]
-        statuses = {run.info.status for run in runs()}
-        assert statuses <= {"KILLED", "FINISHED"}
-        assert "KILLED" in {run.info.status for run in children(studies()[0])} | {studies()[0].info.status}
+        if sent != signal.SIGKILL:
+            assert {run.info.status for run in runs()} <= {"KILLED", "FINISHED"}
+            assert studies()[0].info.status == "KILLED"
 
-        assert run_script("grid.py", *SMALL[:4], "--epochs", "200").returncode == 0
-        trainings = [run for run in runs() if run.data.tags["lrstudy.kind"] == "train"]
-        assert len(trainings) == 4, "never a cell twice"
-        for run in trainings:
+        again = run_script("grid.py", *LONG)
+        assert again.returncode == 0, again.stderr
+        first, second = studies()
+        assert (first.info.status, second.info.status) == ("KILLED", "FINISHED")
+        assert len(trainings()) == len(children(second)) == 4, "never a cell twice, all of one study"
+        for run in trainings():
             assert run.info.status == "FINISHED"
-            assert [step for step, _ in curves(run)["val_loss"]] == list(range(201))
+            assert [step for step, _ in curves(run)["val_loss"]] == list(range(251))
+            assert all(len(values) == 1 for values in finals(run).values())
+        alone = run_script("train.py", "--optimizer", "adam", "--lr", "0.01", "--epochs", "250")
+        assert alone.returncode == 0, alone.stderr
+        single = self.alone()
+        (twin,) = [run for run in children(second) if run.data.tags["lrstudy.key"] == single.data.tags["lrstudy.key"]]
+        assert (curves(twin), finals(twin)) == (curves(single), finals(single))
+
+    def test_two_grids_at_once_train_each_cell_once(self) -> None:
+        with running("grid.py", *LONG[:-1], "100") as one, running("grid.py", *LONG[:-1], "100") as other:
+            said = [process.communicate() for process in (one, other)]
+        assert (one.returncode, other.returncode) == (0, 0), said
+        assert {run.info.status for run in runs()} == {"FINISHED"}
+        assert len(trainings()) == 4
+        assert len({run.data.tags["lrstudy.key"] for run in trainings()}) == 4
+
+    def test_a_run_that_lives_on_another_machine_is_left_alone(self) -> None:
+        assert run_script("grid.py", *SMALL, "--lrs", "0.1", "--optimizers", "sgd").returncode == 0
+        (elsewhere,) = trainings()
+        client = mlflow.MlflowClient()
+        client.set_tag(elsewhere.info.run_id, "lrstudy.process", json.dumps({"node": "elsewhere", "pid": 1}))
+        client.update_run(elsewhere.info.run_id, status="RUNNING")
+        assert run_script("grid.py", *SMALL, "--lrs", "0.1", "--optimizers", "sgd").returncode == 0
+        assert client.get_run(elsewhere.info.run_id).info.status == "RUNNING"
+        assert len(trainings()) == 2
+
+    def test_extends_an_axis_until_the_best_learning_rate_is_bracketed(self) -> None:
+        settings = (
+            "--optimizers",
+            "sgd",
+            "--lrs",
+            "0.01,0.001",
+            "--epochs",
+            "30",
+            "--hidden",
+            "32",
+            "--extend",
+            "true",
+        )
+        ended = run_script("grid.py", *settings, "--seeds", "2")
+        assert ended.returncode == 0, ended.stderr
+        by_lr: dict[float, list[float]] = {}
+        for run in trainings():
+            by_lr.setdefault(float(run.data.params["lr"]), []).append(run.data.metrics["best/val_loss"])
+        lrs = sorted(by_lr)
+        assert lrs[:4] == [0.001, 0.01, 0.0316, 0.1]
+        assert all(later / earlier == pytest.approx(10**0.5, rel=0.01) for earlier, later in pairwise(lrs[1:]))
+        assert {len(losses) for losses in by_lr.values()} == {2}
+        means = [sum(by_lr[lr]) for lr in lrs]
+        assert means.index(min(means)) == len(lrs) - 2, "one further than the best, and no more"
+        assert "is at an end" not in ended.stdout
+
+    def test_compares_shapes_of_network_and_names_an_unsettled_best(self) -> None:
+        ended = run_script(
+            "grid.py", "--optimizers", "sgd", "--lrs", "0.1,0.01", "--epochs", "2", "--hidden", "8,4;4,8"
+        )
+        assert ended.returncode == 0, ended.stderr
+        assert {run.data.params["hidden"] for run in trainings()} == {"8,4", "4,8"}
+        assert "sgd with hidden=8,4: the best learning rate, 0.1, is at an end; extend=true goes on" in ended.stdout
+
+    def test_logs_pictures_and_a_model_for_all_where_all_are_asked_for(self) -> None:
+        ended = run_script("grid.py", *SMALL, "--optimizers", "sgd", "--models", "all")
+        assert ended.returncode == 0, ended.stderr
+        client = mlflow.MlflowClient()
+        for run in trainings():
+            assert "figures" in {file.path for file in client.list_artifacts(run.info.run_id)}
+        models = mlflow.search_logged_models([studies()[0].info.experiment_id], output_format="list")
+        assert {model.source_run_id for model in models} == {run.info.run_id for run in trainings()}
+
+    def test_a_tracking_server_that_is_not_there_is_one_sentence(self) -> None:
+        there_is_none = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+        ended = run_script("grid.py", *SMALL, **there_is_none)
+        assert ended.returncode == 2
+        (sentence,) = [line for line in ended.stderr.splitlines() if "WARNING" not in line]
+        assert sentence.startswith("error: the tracking server http://127.0.0.1:9 cannot be used")
 
 
 class Seen:
@@ -243,7 +293,7 @@ def test_the_grid_is_the_studys_in_its_order() -> None:
     assert {(cell.epochs, cell.batch_size, cell.seed) for cell in GridSettings().cells()} == {(50, 256, 0)}
 
 
-def test_a_grid_that_cannot_be_trained_is_refused_before_any_run(train: Command, tmp_path: Path) -> None:
+def test_a_grid_that_cannot_be_trained_is_refused_before_any_run(tmp_path: Path) -> None:
     ended = run_script("grid.py", "--data", "nowhere")
     assert ended.returncode == 2
     assert ended.stderr == "error: data=nowhere: there is no such folder.\n"

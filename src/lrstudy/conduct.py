@@ -17,8 +17,9 @@ from lrstudy.done import Done, best_of
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.mailbox import Mailbox
 from lrstudy.office import Office
-from lrstudy.optuna_study import StudyFile, study_file
+from lrstudy.optuna_study import ARTIFACT, StudyFile, study_file
 from lrstudy.provenance import uncommitted_changes
+from lrstudy.quick_start import quick_start
 from lrstudy.settings import parameters
 from lrstudy.show import show
 from lrstudy.study import Proposer, Trials
@@ -56,8 +57,11 @@ def conduct(
     Raises:
         LearningRateStudyError: it cannot begin, cannot go on, or every trial has failed.
     """
-    for look in (source, uncommitted_changes):  # at version control, which takes a moment: while the worker surveys
-        look()
+    with quick_start():  # what takes a moment, while the worker surveys: version control, and matplotlib
+        from lrstudy import pictures  # noqa: F401 - for the end
+
+        source()
+        uncommitted_changes()
     survey = office.survey()
     identity = _identity(kind, settings, survey.facts)
     at_a_time = _at_a_time(settings, survey.facts)
@@ -74,11 +78,9 @@ def conduct(
         sentences = proposer.finish()
         best = _best(done)
         shown = [one for one in done if one.ranks] if settings.models == "all" else [best]
-        show(study, shown, office, executor)
-        study.run.client.log_artifact(study.run.run_id, str(file.path))
-        if kind == "search":
-            plots = executor.submit(tasks.optuna_plots, file.path).result()
-            tracking.log_files(study.run.client, study.run.run_id, plots)
+        show(study.run.client, shown, office, executor)
+        plots = executor.submit(tasks.optuna_plots, file.path).result() if kind == "search" else {}
+        tracking.log_files(study.run.client, study.run.run_id, {ARTIFACT: file.path.read_bytes(), **plots})
         _log_end(study, best)
     Console().print(table(done))
     print(*sentences, sep="\n", end="\n" if sentences else "")

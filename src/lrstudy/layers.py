@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lrstudy.sight import Activation
+
 SHOWN_LAYERS = 6
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish)
-
-
-@dataclass(frozen=True)
-class Activation:
-    """What one layer made of one image: `(channels, height, width)`, `(tokens, width)` or `(neurons,)`."""
-
-    layer: str
-    values: np.ndarray
 
 
 def first_filters(network: nn.Module, channels: int, side: int) -> np.ndarray:

@@ -35,14 +35,14 @@ def save_network(experiment: Experiment, path: Path, identity: dict[str, Any]) -
         path: of a folder that is not there yet.
         identity: what MLflow's `Model` is to say of its run and of itself.
     """
-    classes = experiment.plan.data.classes
+    data = experiment.plan.data
     # Two images: of a single one the exporter would conclude that there is never more than one.
-    example = np.asarray(experiment.plan.data.images[experiment.plan.data.train[:2]])
-    _save(experiment.classifier.cpu().eval(), example, list(classes), path, Model(**identity))
+    example = np.asarray(data.images[data.train[:2]])
+    _save(experiment.classifier.cpu().eval(), example, list(data.classes), path, Model(**identity))
 
 
 def get_ready() -> None:
-    """Saves a network of no use: the first one takes seconds, for what the exporter imports."""
+    """Saves a network of no use: for the first one the exporter imports half of PyTorch, which takes seconds."""
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1, 1))
     with quick_start(), tempfile.TemporaryDirectory() as folder:
         _save(network, np.zeros((2, 1), np.float32), ["none"], Path(folder, "model"), Model())

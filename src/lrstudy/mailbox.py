@@ -82,8 +82,7 @@ class Sender:
         """Takes an epoch to send."""
         self._waiting.append(epoch)
         if time.monotonic() - self._last > SECONDS_BETWEEN_LETTERS:
-            self._deliver()
-            self._last = time.monotonic()
+            self.flush()
 
     def last_epoch(self) -> int | None:
         """The epoch that the trial is to end with; None where it is to go on."""
@@ -92,7 +91,9 @@ class Sender:
         except FileNotFoundError:
             return None
 
-    def _deliver(self) -> None:
+    def flush(self) -> None:
+        """Sends what it has taken, as far as there is room for it now."""
+        self._last = time.monotonic()
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to_driver:
             to_driver.setblocking(False)
             to_driver.connect(str(self._address / "letters"))

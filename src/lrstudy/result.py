@@ -10,8 +10,6 @@ from lrstudy.verdict import Verdict
 
 # Two of the files that a training leaves, which a study reads again.
 HISTORY, WEIGHTS = "history.csv", "weights.pt"
-# The names of its pictures.
-PICTURES = ("loss_curves", "confusion_matrix", "first_layer_filters", "what_each_layer_sees")
 
 
 @dataclass(frozen=True)

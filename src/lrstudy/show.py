@@ -2,53 +2,60 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import Executor
-from functools import partial
+from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from lrstudy import tasks
 from lrstudy.done import Done
+from lrstudy.epoch import Epoch
 from lrstudy.office import Office
-from lrstudy.result import HISTORY, PICTURES, WEIGHTS
-from lrstudy.settings import TrainSettings
-from lrstudy.study_tracking import StudyRun
-from lrstudy.tracking import has_model, log_files, log_model
+from lrstudy.result import HISTORY, WEIGHTS
+from lrstudy.sight import Sight
+from lrstudy.tracking import has_model, log_files, logged_model
 
 
-def show(study: StudyRun, trials: Sequence[Done], office: Office, executor: Executor) -> None:
+def show(client: MlflowClient, trials: Sequence[Done], office: Office, executor: Executor) -> None:
     """Logs the pictures and the model of each of `trials`, unless they are there.
 
     Args:
-        study: that they are trials of.
+        client: of the server.
         trials: which to show.
         office: a worker that has got ready to save models.
-        executor: of the workers that draw.
+        executor: of the workers that have trained.
     """
-    client = study.run.client
     for trial in trials:
-        run = client.get_run(trial.run_id)
+        run, settings = client.get_run(trial.run_id), trial.description.settings
         drawn, saved = bool(client.list_artifacts(trial.run_id, "figures")), has_model(client, run)
         if drawn and saved:
             continue
-        weights, history = (_artifact(client, run, name) for name in (WEIGHTS, HISTORY))
-        settings = trial.description.settings
-        of_picture = settings, weights, history, run.data.metrics
-        drawing = [] if drawn else [executor.submit(tasks.picture, name, *of_picture) for name in PICTURES]
-        if not saved:
-            log_model(client, trial.run_id, partial(_save, office, settings, weights))
-        if drawing:
-            files = [one.result() for one in drawing]
-            log_files(client, trial.run_id, {path: file for some in files for path, file in some.items()})
+        weights = _artifact(client, run, WEIGHTS)
+        seeing = None if drawn else executor.submit(tasks.see, settings, weights)
+        if saved:
+            _draw(client, run, trial, seeing)
+            continue
+        with logged_model(client, trial.run_id) as (path, identity):
+            saving = office.submit(tasks.save_model, settings, weights, path, identity)
+            _draw(client, run, trial, seeing)
+            saving.result()
 
 
-def _save(office: Office, settings: TrainSettings, weights: bytes, path: Path, identity: dict[str, Any]) -> None:
-    office.submit(tasks.save_model, settings, weights, path, identity).result()
+def _draw(client: MlflowClient, run: Run, trial: Done, seeing: Future[Sight] | None) -> None:
+    from lrstudy import pictures
+
+    if seeing is None:
+        return
+    rows = csv.DictReader(io.StringIO(_artifact(client, run, HISTORY).decode(), newline=""))
+    history = [Epoch(int(row.pop("epoch")), **{name: float(value) for name, value in row.items()}) for row in rows]
+    best = history[int(run.data.metrics["best/epoch"])]
+    files = pictures.draw(trial.description.settings, history, best, trial.verdict, seeing.result())
+    log_files(client, trial.run_id, files)
 
 
 def _artifact(client: MlflowClient, run: Run, name: str) -> bytes:

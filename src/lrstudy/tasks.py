@@ -11,6 +11,7 @@ from lrstudy.description import Survey
 from lrstudy.quick_start import quick_start
 from lrstudy.result import Outcome
 from lrstudy.settings import TrainSettings
+from lrstudy.sight import Sight
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,11 @@ def get_ready() -> None:
     logged_model.get_ready()
 
 
-def picture(
-    name: str, settings: TrainSettings, weights: bytes, history: bytes, metrics: dict[str, float]
-) -> dict[str, bytes]:
+def see(settings: TrainSettings, weights: bytes) -> Sight:
     """See `lrstudy.showpieces`."""
     from lrstudy import showpieces
 
-    return showpieces.picture(name, settings, weights, history, metrics)
+    return showpieces.see(settings, weights)
 
 
 def save_model(settings: TrainSettings, weights: bytes, path: Path, identity: dict[str, Any]) -> None:

@@ -9,18 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sqlite3
 import tempfile
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
-from alembic.util.exc import CommandError
-from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
@@ -36,7 +33,6 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 from mlflow.types import Schema, TensorSpec
-from sqlalchemy.exc import SQLAlchemyError
 
 from lrstudy import owner
 from lrstudy.data.records import BadImage
@@ -45,6 +41,7 @@ from lrstudy.epoch import Epoch
 from lrstudy.errors import LearningRateStudyError, TrackingError
 from lrstudy.metric_writer import MetricWriter
 from lrstudy.result import Result
+from lrstudy.tracking_database import prepared
 
 DESCRIPTION = "mlflow.note.content"
 VERDICT = "lrstudy.verdict"
@@ -52,7 +49,6 @@ OWNER = "lrstudy.process"
 # Of a call to the server. By MLflow's default a dead one is noticed after four minutes.
 RETRIES = "3"
 LONGEST_TAG = 5000
-SECONDS_LOCKED = 60.0
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
@@ -150,13 +146,11 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> 
         client.log_artifacts(run_id, folder)
 
 
-def log_model(client: MlflowClient, run_id: str, save: Callable[[Path, dict[str, Any]], None]) -> None:
-    """Logs an MLflow model, called `model`, to a run, which may have ended.
+@contextmanager
+def logged_model(client: MlflowClient, run_id: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Where to save an MLflow model, then logged to a run as `model`, and what its `Model` is to say of itself.
 
-    Args:
-        client: of the server.
-        run_id: the run's.
-        save: writes the model to the path that it is given, with what MLflow's `Model` is to say of itself.
+    The run may have ended.
     """
     run = client.get_run(run_id)
     model = client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
@@ -169,7 +163,7 @@ def log_model(client: MlflowClient, run_id: str, save: Callable[[Path, dict[str,
     }
     try:
         with tempfile.TemporaryDirectory() as folder:
-            save(Path(folder, "model"), identity)
+            yield Path(folder, "model"), identity
             client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
     except BaseException:
         client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
@@ -217,7 +211,7 @@ def connect() -> None:
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-    with _tracking_errors(), _one_at_a_time(mlflow.get_tracking_uri()):
+    with _tracking_errors(), prepared(mlflow.get_tracking_uri()):
         MlflowClient().search_experiments(max_results=1)
 
 
@@ -229,26 +223,6 @@ def _start(name: str, tags: Mapping[str, str]) -> mlflow.ActiveRun:
         if opened_by_mlflow and re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or ""):
             MlflowClient().update_run(run.info.run_id, name=name)
     return run
-
-
-@contextmanager
-def _one_at_a_time(uri: str) -> Iterator[None]:
-    """Keeps other trainings from making the same new database file while this one does, which would damage it.
-
-    Raises:
-        TrackingError: the file cannot be opened, which MLflow would try again for minutes.
-    """
-    path = uri.removeprefix("sqlite:///")
-    if path == uri or "?" in path:
-        yield
-        return
-    try:
-        with FileLock(f"{path}.lock", timeout=SECONDS_LOCKED):
-            with closing(sqlite3.connect(path, timeout=SECONDS_LOCKED)) as database:
-                database.execute("begin immediate")
-            yield
-    except (OSError, Timeout, sqlite3.Error, SQLAlchemyError, CommandError) as error:
-        raise TrackingError(f"the tracking database {path} cannot be used: {error}.") from error
 
 
 def log_beginning(client: MlflowClient, run_id: str, description: Description, there: Container[str] = ()) -> None:

@@ -1,0 +1,65 @@
+"""What tests of the grid and the search have alike: a study's command, and what the server holds after it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import mlflow
+from mlflow.entities import Run
+
+from conftest import ROOT
+
+CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+def run_script(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "src" / script), *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+@contextmanager
+def running(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The command while it runs."""
+    command = [sys.executable, str(ROOT / "src" / script), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def runs() -> list[Run]:
+    """All runs of the test's experiment, by the time they began."""
+    found = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], order_by=["start_time"], output_format="list")
+    return list(found)
+
+
+def studies() -> list[Run]:
+    return [run for run in runs() if run.data.tags.get("lrstudy.kind") in ("grid", "search")]
+
+
+def trainings() -> list[Run]:
+    return [run for run in runs() if run.data.tags.get("lrstudy.kind") == "train"]
+
+
+def children(of: Run) -> list[Run]:
+    return [run for run in runs() if run.data.tags.get("mlflow.parentRunId") == of.info.run_id]
+
+
+def curves(run: Run) -> dict[str, list[tuple[int, float]]]:
+    client = mlflow.MlflowClient()
+    points = {name: client.get_metric_history(run.info.run_id, name) for name in CURVES}
+    return {name: [(point.step, point.value) for point in some] for name, some in points.items()}
+
+
+def finals(run: Run) -> dict[str, list[float]]:
+    """The values that each metric was logged with that is logged once, but for times."""
+    client = mlflow.MlflowClient()
+    names = [name for name in run.data.metrics if "/" in name and not name.startswith("time/")]
+    return {name: [point.value for point in client.get_metric_history(run.info.run_id, name)] for name in names}

@@ -1,0 +1,104 @@
+"""A training that is cut off and goes on, against one that was not."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+import torch
+
+from lrstudy import checkpoint, places, provenance
+from lrstudy.epoch import Epoch
+from lrstudy.optimizers import OPTIMIZERS
+from lrstudy.plan import Plan
+from lrstudy.settings import TrainSettings
+from lrstudy.trial import planned
+from lrstudy.watch import follow
+
+EPOCHS = 6
+
+
+@pytest.fixture(autouse=True)
+def _at_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", -1.0)
+    monkeypatch.setattr(checkpoint, "LARGEST_SHARE", float("inf"))
+
+
+def plan(optimizer: str = "adam", model: str = "mlp", momentum: float = 0.0) -> Plan:
+    return planned(
+        TrainSettings(optimizer=optimizer, model=model, hidden=(16,), epochs=EPOCHS, lr=0.01, momentum=momentum)
+    )
+
+
+def trained(
+    what: Plan, epochs: int = EPOCHS + 1
+) -> tuple[list[Epoch], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The history, the last and the best weights after so many more epochs, or at the end."""
+    training, progress = checkpoint.resume(what, what.description.key)
+    running: Iterator[Epoch] = follow(training, progress, training.epochs(len(progress.history) - 1))
+    list(islice(checkpoint.kept(training, what.description.key, progress, running), epochs))
+    return progress.history, training.network.state_dict(), progress.best_weights
+
+
+def losses(history: list[Epoch]) -> list[tuple[int, float, float]]:
+    return [(epoch.epoch, epoch.train_loss, epoch.val_loss) for epoch in history]
+
+
+def check_the_same(what: Plan, cut_after: int) -> None:
+    whole = trained(what)
+    checkpoint_file = places.checkpoint(what.description.key)
+    checkpoint_file.unlink()
+    cut = trained(what, cut_after)
+    assert len(cut[0]) == cut_after
+    assert checkpoint_file.exists()
+    went_on = trained(what)
+    assert losses(went_on[0]) == losses(whole[0])
+    assert [epoch.train_seconds for epoch in went_on[0][:cut_after]] == [epoch.train_seconds for epoch in cut[0]]
+    for ours, theirs in zip(went_on[1:], whole[1:], strict=True):
+        assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_goes_on_with_the_same_bits(optimizer: str) -> None:
+    check_the_same(plan(optimizer, momentum=0.9 if OPTIMIZERS[optimizer].momentum else 0.0), 3)
+
+
+@pytest.mark.parametrize("cut_after", [1, 2, EPOCHS])
+def test_a_training_goes_on_after_any_epoch(cut_after: int) -> None:
+    check_the_same(plan(), cut_after)
+
+
+@pytest.mark.parametrize("model", ["cnn", "resnet18"])
+def test_convolutions_and_networks_that_normalise_go_on_with_the_same_bits(model: str) -> None:
+    check_the_same(plan(model=model), 2)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "one bit", "empty", "of something else"])
+def test_a_damaged_checkpoint_is_told_of_and_the_training_starts_over(
+    damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    what = plan()
+    trained(what, 3)
+    path = places.checkpoint(what.description.key)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged = {"truncated": content[:-100], "one bit": content, "empty": bytearray(), "of something else": b"text" * 99}
+    path.write_bytes(bytes(damaged[damage]))
+    history, *_ = trained(what)
+    assert [epoch.epoch for epoch in history] == list(range(EPOCHS + 1))
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    what = plan()
+    trained(what, 3)
+    monkeypatch.setattr(provenance, "versions", lambda: {"torch": "another"})
+    _, progress = checkpoint.resume(what, what.description.key)
+    assert progress.history == []
+
+
+def test_a_training_goes_on_where_no_checkpoint_can_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    places.cache().mkdir(parents=True)
+    (places.cache() / "checkpoints").write_text("a file where the folder should be")
+    history, *_ = trained(plan())
+    assert len(history) == EPOCHS + 1
+    assert capsys.readouterr().err.count("no checkpoint can be written") == 1

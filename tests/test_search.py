@@ -1,0 +1,235 @@
+"""The search through its entry point, into a real tracking database."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from lrstudy.command_line import parse
+from lrstudy.description import DataFacts, Description, Facts
+from lrstudy.done import PRUNED, Done, best_of
+from lrstudy.epoch import Epoch
+from lrstudy.errors import SettingsError
+from lrstudy.optuna_study import study_file
+from lrstudy.search import PRUNERS, SAMPLERS, Search
+from lrstudy.settings import TrainSettings
+from lrstudy.study_settings import SearchSettings
+from studies import children, curves, run_script, studies, trainings
+
+SMALL = ("--epochs", "3", "--hidden", "16", "--trials", "3")
+FACTS = Facts(DataFacts("made", "here", "0" * 32, (8, 8, 1), {"train": 6}, math.log(10), ()), "cpu", 1, "a machine")
+
+
+def done(number: int, settings: TrainSettings, val_loss: float = 1.0, verdict: str = "good") -> Done:
+    return Done(number, Description(settings, FACTS, {"lr": settings.lr}), f"run {number}", val_loss, 0.5, verdict)
+
+
+def bowl(lr: float) -> float:
+    """A validation loss whose lowest point is at 0.1."""
+    return 0.1 + (math.log10(lr) + 1) ** 2
+
+
+def proposed(settings: SearchSettings, at_a_time: int, late: bool) -> list[tuple[str, float]]:
+    """What a search proposes when its trials end in the order in which they began, or as `late` as they may."""
+    found: list[TrainSettings] = []
+    open_trials: list[int] = []
+    with study_file("auto", "it") as file:
+        search = Search(settings, file, at_a_time)
+        while len(found) < search.planned or open_trials:
+            while len(open_trials) < at_a_time and (training := search.propose()) is not None:
+                open_trials.append(len(found))
+                found.append(training)
+            ended = open_trials.pop(-1 if late else 0)
+            search.tell(done(ended, found[ended], bowl(found[ended].lr)))
+        assert search.propose() is None
+    return [(training.optimizer, training.lr) for training in found]
+
+
+class TestWhatASearchProposes:
+    @pytest.mark.parametrize("sampler", SAMPLERS)
+    def test_lies_between_low_and_high_and_is_spread_over_the_decades(self, sampler: str) -> None:
+        settings = SearchSettings(optimizer="sgd", sampler=sampler, trials=12, low=1e-4, high=1.0)
+        lrs = [lr for _, lr in proposed(settings, 2, late=False)]
+        assert len(set(lrs)) == 12
+        assert all(1e-4 <= lr <= 1 for lr in lrs)
+        assert min(lrs) < 1e-2 < max(lrs)
+
+    @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+    def test_does_not_depend_on_which_worker_was_faster_or_how_many_there_are(self, sampler: str) -> None:
+        settings = SearchSettings(optimizer="all", sampler=sampler, trials=16)
+        alone = proposed(settings, 1, late=False)
+        assert proposed(settings, 2, late=True) == alone
+        assert proposed(settings, 3, late=True) == alone
+
+    def test_is_the_same_at_first_when_more_trials_are_asked_for(self) -> None:
+        few, many = (proposed(SearchSettings(optimizer="sgd", trials=n), 2, late=False) for n in (14, 20))
+        assert many[:14] == few
+
+    def test_comes_closer_to_the_best_learning_rate_with_tpe(self) -> None:
+        lrs = [lr for _, lr in proposed(SearchSettings(optimizer="sgd", trials=40), 2, late=False)]
+        assert sum(abs(math.log10(lr) + 1) < 0.5 for lr in lrs[-15:]) > 7
+
+    def test_is_a_budget_of_the_same_size_for_each_of_the_four(self) -> None:
+        optimizers = [name for name, _ in proposed(SearchSettings(trials=5), 2, late=False)]
+        assert {name: optimizers.count(name) for name in optimizers} == dict.fromkeys(
+            ("sgd", "rmsprop", "adagrad", "adam"), 5
+        )
+
+
+class TestWhatOptunaIsTold:
+    def test_a_diverged_trial_is_bad_and_finite_and_a_crash_is_a_failure(self) -> None:
+        settings = SearchSettings(optimizer="sgd", trials=3)
+        with study_file("auto", "it") as file:
+            search = Search(settings, file, 3)
+            trainings = [search.propose() for _ in range(3)]
+            assert all(trainings)
+            for number, (loss, verdict) in enumerate([(0.2, "diverged"), (math.inf, ""), (2.0, "collapsed")]):
+                training = trainings[number]
+                assert training is not None
+                search.tell(done(number, training, loss, verdict))
+            search.finish()
+            diverged, crashed, collapsed = file.storage.get_all_trials(0)
+        assert diverged.state is collapsed.state is TrialState.COMPLETE
+        assert crashed.state is TrialState.FAIL
+        assert diverged.value == pytest.approx(2 * math.log(10))
+        assert diverged.value is not None
+        assert collapsed.value == 2.0
+        assert diverged.user_attrs["verdict"] == "diverged"
+
+    def test_neither_a_diverged_nor_a_pruned_trial_is_the_best(self) -> None:
+        trials = [
+            done(0, TrainSettings(), 0.1, "diverged"),
+            done(1, TrainSettings(), 0.2, PRUNED),
+            done(2, TrainSettings(), 0.9),
+        ]
+        assert best_of(trials) == trials[2]
+        assert best_of(trials[1:2]) is None
+
+    @pytest.mark.parametrize("pruner", [name for name in PRUNERS if name != "none"])
+    def test_every_pruner_stops_a_trial_that_is_far_worse_than_the_others(self, pruner: str) -> None:
+        settings = SearchSettings(optimizer="sgd", trials=30, pruner=pruner, epochs=20)
+        stopped = []
+        with study_file("auto", "it") as file:
+            search = Search(settings, file, 1)
+            for number in range(30):
+                training = search.propose()
+                assert training is not None
+                bad = number % 3 == 2
+                losses = [2.3 if bad else 2.3 / (epoch + 1) for epoch in range(21)]
+                heard = (
+                    search.heard(number, Epoch(n, loss, 0.5, loss, 0.5, 1.0, 0.1)) for n, loss in enumerate(losses)
+                )
+                pruned = any(heard)
+                stopped += [number] * pruned
+                ended = done(number, training, min(losses), PRUNED if pruned else "good")
+                search.tell(ended if pruned else replace(ended, curve=tuple(enumerate(losses))))
+            search.finish()
+            states = [trial.state for trial in file.storage.get_all_trials(0)]
+        assert any(number % 3 == 2 for number in stopped)
+        assert [state is TrialState.PRUNED for state in states] == [number in stopped for number in range(30)]
+
+
+@pytest.mark.usefixtures("tracking_uri")
+class TestASearch:
+    def test_searches_and_started_again_trains_only_what_is_missing(self, tmp_path: Path) -> None:
+        ended = run_script("search.py", "--optimizer", "sgd", *SMALL, "--study-file", "study.log")
+        assert ended.returncode == 0, ended.stderr
+        (study,) = studies()
+        assert (study.info.status, study.info.run_name) == ("FINISHED", "search sgd 3 digits")
+        trials = children(study)
+        assert len(trials) == 3
+        best = min(trials, key=lambda run: run.data.metrics["best/val_loss"])
+        assert study.data.tags["lrstudy.best_run"] == best.info.run_id
+        assert study.data.params["best.lr"] == best.data.params["lr"]
+        assert study.data.metrics["best/val_loss"] == best.data.metrics["best/val_loss"]
+        self.check_optuna(study.info.run_id, {run.info.run_id: run for run in trials}, tmp_path)
+
+        again = run_script("search.py", "--optimizer", "sgd", *SMALL[:-1], "5", "--study-file", "study.log")
+        assert again.returncode == 0, again.stderr
+        assert again.stdout.count("reused") == 3
+        assert len(trainings()) == 5
+        assert {run.info.run_id for run in trials} < {run.info.run_id for run in trainings()}
+
+        other = run_script("search.py", "--optimizer", "adam", *SMALL, "--study-file", "study.log")
+        assert other.returncode == 2
+        assert "error: study_file=study.log: it is of another study (search sgd)" in other.stderr
+        assert len(trainings()) == 5
+
+    def check_optuna(self, run_id: str, trials: dict[str, mlflow.entities.Run], folder: Path) -> None:
+        client = mlflow.MlflowClient()
+        client.download_artifacts(run_id, "", str(folder))
+        plots = {path.name for path in (folder / "optuna").iterdir()}
+        assert {"optimization_history.png", "slice_search_sgd.png"} <= plots
+        for file in (folder / "optuna_study.log", folder / "study.log"):
+            storage = JournalStorage(JournalFileBackend(str(file)))
+            stored = optuna.load_study(study_name="search sgd", storage=storage)
+            assert {trial.user_attrs["run_id"] for trial in stored.trials} == set(trials)
+            for trial in stored.trials:
+                run = trials[trial.user_attrs["run_id"]]
+                assert trial.value == run.data.metrics["best/val_loss"]
+                assert trial.params["lr"] == pytest.approx(float(run.data.params["lr"]), rel=1e-5)
+
+    def test_a_pruned_trial_ends_early_and_is_never_taken_for_a_whole_training(self) -> None:
+        settings = ("--optimizer", "adam", "--epochs", "60", "--hidden", "16", "--trials", "10", "--pruner", "median")
+        ended = run_script("search.py", *settings, "--workers", "1")
+        assert ended.returncode == 0, ended.stderr
+        pruned = [run for run in trainings() if run.data.tags["lrstudy.verdict"] == "pruned"]
+        assert pruned
+        for run in pruned:
+            steps = [step for step, _ in curves(run)["val_loss"]]
+            assert steps == list(range(len(steps)))
+            assert len(steps) < 61
+            assert "lrstudy.key" not in run.data.tags
+            assert "test/accuracy" not in run.data.metrics
+        again = run_script("search.py", *settings, "--workers", "1")
+        assert again.returncode == 0, again.stderr
+        assert again.stdout.count("reused") == 10
+        assert len(trainings()) == 10
+
+        lr = pruned[0].data.params["lr"]
+        alone = run_script("grid.py", "--optimizers", "adam", "--lrs", lr, "--epochs", "60", "--hidden", "16")
+        assert alone.returncode == 0, alone.stderr
+        assert "reused" not in alone.stdout
+        assert len(trainings()) == 11
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--low", "1", "--high", "0.1"], "low=1: it must be less than high=0.1"),
+        (["--low", "0"], "low=0: it must be a finite number greater than 0"),
+        (["--high", "inf"], "high=inf: it must be a finite number"),
+        (["--trials", "0"], "trials=0: it must be a whole number of at least 1"),
+        (["--trials", "2.5"], "trials=2.5: it must be a whole number"),
+        (["--optimizer", "sdg"], "optimizer=sdg: no optimizer has this name; did you mean sgd"),
+        (["--sampler", "sobol"], "sampler=sobol: it must be tpe, random, qmc or gp"),
+        (["--pruner", "mean"], "pruner=mean: it must be none, median, halving or hyperband"),
+        (["--optimizer", "adam", "--momentum", "0.9"], "momentum=0.9: adam has none to set"),
+    ],
+)
+def test_a_bad_setting_is_refused_in_one_sentence(arguments: list[str], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        parse(SearchSettings, arguments)
+
+
+@pytest.mark.parametrize("content", ["", "no journal\n", '{"op_code": 0}\n', None])
+def test_what_is_no_study_file_is_not_written_over(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "notes.txt"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_text(content)
+    with pytest.raises(SettingsError, match="no study file of Optuna's"), study_file(str(path), "it"):
+        pass
+    assert path.is_dir() if content is None else path.read_text() == content
+
+
+def test_a_study_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be written"), study_file(str(tmp_path / "a" / "b.log"), "it"):
+        pass

@@ -1,0 +1,79 @@
+"""New tracking databases, made by real processes that are killed meanwhile."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from conftest import ROOT
+from lrstudy import places
+from lrstudy.errors import TrackingError
+from lrstudy.tracking_database import prepared
+
+SAYS_WHERE = """
+import sys
+import mlflow
+print(*[one.artifact_location for one in mlflow.MlflowClient(sys.argv[1]).search_experiments()])
+"""
+MAKES_ONE = """
+import sys
+from lrstudy.tracking_database import prepared
+print("begins", flush=True)
+with prepared(sys.argv[1]):
+    pass
+"""
+
+
+def experiments(uri: str) -> list[str]:
+    return [one.artifact_location for one in mlflow.MlflowClient(uri).search_experiments()]
+
+
+def test_a_new_database_keeps_its_artifacts_beside_itself(tmp_path: Path) -> None:
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        with prepared(uri):
+            assert (folder / "mlflow.db").stat().st_size > 0
+        script = "import mlflow, sys; print([e.artifact_location for e in mlflow.MlflowClient(sys.argv[1]).search_experiments()])"
+        ended = subprocess.run(
+            [sys.executable, "-c", script, uri], cwd=folder, capture_output=True, text=True, check=True
+        )
+        assert ended.stdout.strip() == str([str(folder / "mlruns" / "0")])
+
+
+def test_one_that_is_there_is_left_as_it_is(tracking_uri: str) -> None:
+    with mlflow.start_run() as run:
+        pass
+    with prepared(tracking_uri):
+        assert mlflow.MlflowClient(tracking_uri).get_run(run.info.run_id)
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.1, 0.3, 0.6])
+def test_killed_while_it_is_made_it_is_made_the_next_time(tmp_path: Path, seconds: float) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    with subprocess.Popen([sys.executable, "-c", MAKES_ONE, uri], cwd=ROOT / "src", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(seconds)
+        process.kill()
+    with prepared(uri):
+        assert len(experiments(uri)) == 1
+    assert {path.name for path in tmp_path.glob("mlflow.db*")} == {"mlflow.db", "mlflow.db.lock"}
+
+
+def test_without_a_cache_it_is_made_all_the_same(tmp_path: Path) -> None:
+    places.cache().parent.mkdir(parents=True)
+    places.cache().write_text("a file where the folder should be")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    with prepared(uri):
+        assert len(experiments(uri)) == 1
+
+
+def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("notes " * 1000)
+    sentence = r"the tracking database .*mlflow.db cannot be used"
+    with pytest.raises(TrackingError, match=sentence), prepared(f"sqlite:///{tmp_path / 'mlflow.db'}"):
+        pass
