@@ -7,16 +7,18 @@ from pydantic.fields import FieldInfo
 
 from conftest import ROOT
 from lrstudy.settings import CommonSettings, TrainSettings, typed
-from lrstudy.study_settings import GridSettings
+from lrstudy.study_settings import GridSettings, SearchSettings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_readme_lists_every_setting_with_its_default_and_meaning() -> None:
-    training, grid = README.split("| name | default | meaning |\n|---|---|---|\n")[1:]
+    training, *studies = README.split("| name | default | meaning |\n|---|---|---|\n")[1:]
     assert _table(training) == _declared(TrainSettings.model_fields)
-    own = {name: field for name, field in GridSettings.model_fields.items() if name not in CommonSettings.model_fields}
-    assert _table(grid) == _declared(own)
+    kinds: tuple[type[CommonSettings], ...] = (GridSettings, SearchSettings)
+    for table, kind in zip(studies, kinds, strict=True):
+        own = {name: field for name, field in kind.model_fields.items() if name not in CommonSettings.model_fields}
+        assert _table(table) == _declared(own)
 
 
 def _table(text: str) -> dict[str, tuple[str, str]]:
@@ -46,7 +48,15 @@ def test_the_readmes_setup_installs_the_mlflow_that_the_environment_has() -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["CHANGELOG.md", "CONTRIBUTING.md", "src/lrstudy/verdict.py", "benchmarks/large_set.py"]
+    "name",
+    [
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "src/lrstudy/verdict.py",
+        "benchmarks/large_set.py",
+        "benchmarks/study.py",
+        "benchmarks/long_study.py",
+    ],
 )
 def test_the_files_that_the_readme_names_are_there(name: str) -> None:
     assert name in README

@@ -37,11 +37,9 @@ def test_a_new_database_keeps_its_artifacts_beside_itself(tmp_path: Path) -> Non
         uri = f"sqlite:///{folder / 'mlflow.db'}"
         with prepared(uri):
             assert (folder / "mlflow.db").stat().st_size > 0
-        script = "import mlflow, sys; print([e.artifact_location for e in mlflow.MlflowClient(sys.argv[1]).search_experiments()])"
-        ended = subprocess.run(
-            [sys.executable, "-c", script, uri], cwd=folder, capture_output=True, text=True, check=True
-        )
-        assert ended.stdout.strip() == str([str(folder / "mlruns" / "0")])
+        command = [sys.executable, "-c", SAYS_WHERE, uri]
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        assert ended.stdout.split() == [str(folder / "mlruns" / "0")]
 
 
 def test_one_that_is_there_is_left_as_it_is(tracking_uri: str) -> None:

@@ -6,14 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
 from typing import TYPE_CHECKING
 
 import torch
 from sklearn.metrics import classification_report, confusion_matrix
 
-from lrstudy import provenance
-from lrstudy.epoch import Epoch
+from lrstudy import history, provenance
 from lrstudy.experiment import Experiment
 from lrstudy.result import HISTORY, WEIGHTS, Result
 from lrstudy.training import predict
@@ -33,7 +31,7 @@ def tables(experiment: Experiment, result: Result) -> dict[str, bytes]:
     weights = io.BytesIO()
     torch.save({name: value.cpu() for name, value in experiment.network.state_dict().items()}, weights)
     return {
-        HISTORY: history(result.history),
+        HISTORY: history.write(result.history),
         "classification_report.txt": f"Validation part\n\n{report}".encode(),
         "confusion_matrix.csv": _csv(
             ["true class / predicted class", *classes],
@@ -43,11 +41,6 @@ def tables(experiment: Experiment, result: Result) -> dict[str, bytes]:
         "environment.json": _json(_environment(experiment)),
         WEIGHTS: weights.getvalue(),
     }
-
-
-def history(epochs: Sequence[Epoch]) -> bytes:
-    """The table of a training's epochs."""
-    return _csv([field.name for field in fields(Epoch)], [astuple(epoch) for epoch in epochs])
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

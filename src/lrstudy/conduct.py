@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Protocol
 
+import psutil
 from rich.console import Console
 
 from lrstudy import runtime, tasks, tracking
@@ -63,6 +65,7 @@ def conduct(
         source()
         uncommitted_changes()
     survey = office.survey()
+    start_seconds = time.time() - psutil.Process().create_time()
     identity = _identity(kind, settings, survey.facts)
     at_a_time = _at_a_time(settings, survey.facts)
     with (
@@ -74,14 +77,16 @@ def conduct(
         print(estimate(survey, proposer.planned, settings.epochs, at_a_time), flush=True)
         with Mailbox() as mailbox, StudyDisplay(proposer, settings.epochs, survey, at_a_time) as display:
             short = settings.epochs * survey.epoch_seconds < SHORT_SECONDS
-            done = Trials(proposer, survey, study, executor, at_a_time + short, display).run(mailbox)
+            trials = Trials(proposer, survey, study, executor, at_a_time + short, display)
+            done = trials.run(mailbox)
         sentences = proposer.finish()
         best = _best(done)
         shown = [one for one in done if one.ranks] if settings.models == "all" else [best]
         show(study.run.client, shown, office, executor)
         plots = executor.submit(tasks.optuna_plots, file.path).result() if kind == "search" else {}
         tracking.log_files(study.run.client, study.run.run_id, {ARTIFACT: file.path.read_bytes(), **plots})
-        _log_end(study, best)
+        seconds = {"start": start_seconds, "data": survey.data_seconds, **trials.seconds}
+        _log_end(study, best, seconds | {"total": time.time() - psutil.Process().create_time()})
     Console().print(table(done))
     print(*sentences, sep="\n", end="\n" if sentences else "")
 
@@ -116,6 +121,8 @@ def _best(done: Sequence[Done]) -> Done:
     raise LearningRateStudyError(f"none of the {len(done)} trainings has come to an end: {reason}.")
 
 
-def _log_end(study: StudyRun, best: Done) -> None:
+def _log_end(study: StudyRun, best: Done, seconds: Mapping[str, float]) -> None:
     metrics = {"best/val_loss": best.val_loss, "best/val_accuracy": best.val_accuracy}
-    log_best(study, best.description, metrics, {"lrstudy.best_run": best.run_id, tracking.VERDICT: best.verdict})
+    times = {f"time/{name}_seconds": value for name, value in seconds.items()}
+    tags = {"lrstudy.best_run": best.run_id, tracking.VERDICT: best.verdict}
+    log_best(study, best.description, metrics | times, tags)

@@ -107,10 +107,14 @@ class Description:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a worker found out for a study: the facts, each optimizer's hyperparameters, and how long an epoch takes."""
+    """What a worker found out for a study: the facts, each optimizer's hyperparameters, and how long things take.
+
+    `data_seconds` is what it took to load the data, `epoch_seconds` about what an epoch takes.
+    """
 
     facts: Facts
     hyperparameters: Mapping[str, Mapping[str, Any]]
+    data_seconds: float
     epoch_seconds: float
 
     def describe(self, settings: TrainSettings) -> Description:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lrstudy import history as table
 from lrstudy.epoch import Epoch
 from lrstudy.verdict import Verdict
 
@@ -51,3 +52,9 @@ class Outcome:
     def best(self) -> Epoch:
         """The epoch of the lowest validation loss."""
         return self.result.best if self.result else min(self.history, key=lambda epoch: epoch.score)
+
+
+def cut_off(epochs: Sequence[Epoch], last: int) -> Outcome:
+    """What a trial comes to that is pruned after the epoch `last`."""
+    history = tuple(epochs[: last + 1])
+    return Outcome(history, files={HISTORY: table.write(history)})

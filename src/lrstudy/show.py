@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
@@ -12,9 +10,8 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from lrstudy import tasks
+from lrstudy import history, tasks
 from lrstudy.done import Done
-from lrstudy.epoch import Epoch
 from lrstudy.office import Office
 from lrstudy.result import HISTORY, WEIGHTS
 from lrstudy.sight import Sight
@@ -51,10 +48,9 @@ def _draw(client: MlflowClient, run: Run, trial: Done, seeing: Future[Sight] | N
 
     if seeing is None:
         return
-    rows = csv.DictReader(io.StringIO(_artifact(client, run, HISTORY).decode(), newline=""))
-    history = [Epoch(int(row.pop("epoch")), **{name: float(value) for name, value in row.items()}) for row in rows]
-    best = history[int(run.data.metrics["best/epoch"])]
-    files = pictures.draw(trial.description.settings, history, best, trial.verdict, seeing.result())
+    epochs = history.read(_artifact(client, run, HISTORY))
+    best = epochs[int(run.data.metrics["best/epoch"])]
+    files = pictures.draw(trial.description.settings, epochs, best, trial.verdict, seeing.result())
     log_files(client, trial.run_id, files)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +19,7 @@ from lrstudy.done import PRUNED, Done
 from lrstudy.epoch import Epoch
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.mailbox import Mailbox
-from lrstudy.result import Outcome
+from lrstudy.result import Outcome, cut_off
 from lrstudy.settings import TrainSettings
 from lrstudy.study_tracking import (
     ChildRun,
@@ -74,14 +75,19 @@ class Watcher(Protocol):
 
 @dataclass
 class _Trial:
-    """A trial under way; `logged` is the last epoch that the server has or is being sent, -1 where none."""
+    """A trial under way.
+
+    `logged` is the last epoch that the server has or is being sent, `heard` the last that the proposer was told of, -1
+    where none; `last` is the epoch that it is to end with, if the proposer says so.
+    """
 
     number: int
     description: Description
     child: ChildRun
     logged: int
+    heard: int = -1
+    last: int | None = None
     tries: int = 1
-    stopped: bool = False
 
 
 class Trials:
@@ -106,6 +112,8 @@ class Trials:
         self._running: dict[Future[Outcome], _Trial] = {}
         self._open: set[str] = set()
         self._done: list[Done] = []
+        # Where the time went, in seconds: that of all workers for the first two, of the driver for the last.
+        self.seconds = {"train": 0.0, "validation": 0.0, "tracking": 0.0}
 
     def run(self, mailbox: Mailbox) -> list[Done]:
         """Runs them all, and gives what became of them by their numbers.
@@ -120,14 +128,21 @@ class Trials:
                 settled = filter(None, [self._settle(trial, future, mailbox) for future, trial in ended.items()])
                 # The workers go on with the next trials while the server is told of the last ones.
                 self._fill(mailbox)
-                for trial, future in settled:
-                    self._log_end(trial, future)
+                with self._tracking():
+                    for trial, outcome in settled:
+                        self._log_end(trial, outcome)
         except BaseException:
             for run_id in self._open:
                 with suppress(MlflowException):  # the error may be that the server is gone
                     self._study.run.client.set_terminated(run_id, "KILLED")
             raise
         return sorted(self._done, key=lambda done: done.number)
+
+    @contextmanager
+    def _tracking(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds["tracking"] += time.perf_counter() - began
 
     def _fill(self, mailbox: Mailbox) -> None:
         """Gives the executor as much as it takes at a time, and then tells the server of it."""
@@ -136,8 +151,9 @@ class Trials:
             self._submit(trial, mailbox)
             self._watcher.started(trial.number, trial.description)
             begun.append(trial)
-        for trial in begun:
-            describe_child(trial.child, trial.description)
+        with self._tracking():
+            for trial in begun:
+                describe_child(trial.child, trial.description)
 
     def _next(self) -> _Trial | None:
         """The next trial to run; what is found finished on the way is taken in."""
@@ -154,7 +170,8 @@ class Trials:
         return None
 
     def _claim(self, number: int, description: Description, *, beside_others: bool) -> _Trial | None:
-        claimed = claim(self._study, description, prunes=self._proposer.prunes, beside_others=beside_others)
+        with self._tracking():
+            claimed = claim(self._study, description, prunes=self._proposer.prunes, beside_others=beside_others)
         if isinstance(claimed, Run):
             take_in(self._study, claimed)
             self._end(self._reused(number, description, claimed))
@@ -184,25 +201,28 @@ class Trials:
         ended = {future: trial for future, trial in self._running.items() if future.done()}
         trials = {trial.number: trial for trial in self._running.values()}
         for number, epoch in mailbox.letters():
-            if (trial := trials.get(number)) and not trial.stopped:
-                self._hear(trial, epoch, mailbox)
+            if (trial := trials.get(number)) and trial.last is None:
+                self._hear(trial, epoch)
+                if trial.last is not None:
+                    mailbox.stop(number, trial.last)
         for future in ended:
             del self._running[future]
         return ended
 
-    def _hear(self, trial: _Trial, epoch: Epoch, mailbox: Mailbox) -> None:
+    def _hear(self, trial: _Trial, epoch: Epoch) -> None:
         self._watcher.epoch(trial.number, epoch)
         # A trial that is tried again gives the same bits again: the server has them.
         if epoch.epoch == trial.logged + 1:
             trial.child.run.log_epoch(epoch)
             trial.logged = epoch.epoch
-        if self._proposer.heard(trial.number, epoch):
-            trial.stopped = True
-            mailbox.stop(trial.number, epoch.epoch)
+        if epoch.epoch > trial.heard:
+            trial.heard = epoch.epoch
+            if self._proposer.heard(trial.number, epoch):
+                trial.last = epoch.epoch
 
     def _settle(
         self, trial: _Trial, future: Future[Outcome], mailbox: Mailbox
-    ) -> tuple[_Trial, Future[Outcome]] | None:
+    ) -> tuple[_Trial, Outcome | BaseException] | None:
         """Tells the proposer how a trial ended; or gives it another try, if its worker has died, and gives None."""
         error = future.exception()
         if isinstance(error, LearningRateStudyError):
@@ -211,11 +231,24 @@ class Trials:
             trial.tries += 1
             self._submit(trial, mailbox)
             return None
-        self._end(_crashed(trial, error) if error else self._ended(trial, future.result()))
-        return trial, future
+        if error:
+            self._end(_crashed(trial, error))
+            return trial, error
+        outcome = self._heard_out(trial, future.result())
+        self._end(self._ended(trial, outcome))
+        return trial, outcome
+
+    def _heard_out(self, trial: _Trial, outcome: Outcome) -> Outcome:
+        """The outcome as if no epoch had been on its way: one that is pruned too late is cut off all the same."""
+        for epoch in outcome.history:
+            if trial.last is None:
+                self._hear(trial, epoch)
+        return outcome if trial.last is None else cut_off(outcome.history, trial.last)
 
     def _ended(self, trial: _Trial, outcome: Outcome) -> Done:
         best = outcome.best
+        self.seconds["train"] += sum(epoch.train_seconds for epoch in outcome.history)
+        self.seconds["validation"] += sum(epoch.val_seconds for epoch in outcome.history)
         verdict = outcome.result.verdict.word if outcome.result else PRUNED
         points = [(epoch.epoch, epoch.val_loss) for epoch in outcome.history] if self._proposer.prunes else ()
         scores = best.val_loss, best.val_accuracy
@@ -226,14 +259,11 @@ class Trials:
         self._proposer.tell(done)
         self._watcher.done(done)
 
-    def _log_end(self, trial: _Trial, future: Future[Outcome]) -> None:
-        """Logs how a trial ended, with its last epochs, and removes its checkpoint."""
-        if error := future.exception():
-            log_crash(trial.child, _reason(error))
+    def _log_end(self, trial: _Trial, outcome: Outcome | BaseException) -> None:
+        """Logs how a trial ended, and removes its checkpoint if it came to its end."""
+        if isinstance(outcome, BaseException):
+            log_crash(trial.child, _reason(outcome))
         else:
-            outcome = future.result()
-            for epoch in outcome.history[trial.logged + 1 :]:
-                trial.child.run.log_epoch(epoch)
             if outcome.result:
                 log_outcome(trial.child, trial.description, outcome)
             else:

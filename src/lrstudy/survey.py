@@ -28,12 +28,14 @@ def survey(trainings: Sequence[TrainSettings]) -> Survey:
         DataError: the images are missing, broken, or too few.
         SettingsError: a network cannot take these images, or there is no such device.
     """
+    began = time.perf_counter()
     plans = [planned(settings) for settings in trainings]
+    data_seconds = time.perf_counter() - began
     shapes = {plan.settings.hidden: plan for plan in plans}
     built = [experiment.build(plan) for plan in shapes.values()]
     seconds = [_epoch_seconds(training) for training in built]
     hyperparameters = {plan.settings.optimizer: plan.hyperparameters for plan in plans}
-    return Survey(plans[0].facts, hyperparameters, sum(seconds) / len(seconds))
+    return Survey(plans[0].facts, hyperparameters, data_seconds, sum(seconds) / len(seconds))
 
 
 def _epoch_seconds(training: Experiment) -> float:

@@ -10,7 +10,7 @@ from lrstudy.errors import DataError
 from lrstudy.experiment import Experiment
 from lrstudy.mailbox import Sender
 from lrstudy.plan import Plan, load_data
-from lrstudy.result import HISTORY, Outcome
+from lrstudy.result import Outcome, cut_off
 from lrstudy.settings import TrainSettings
 from lrstudy.tasks import Job
 from lrstudy.watch import Progress, follow, sum_up
@@ -27,8 +27,7 @@ def run_trial(job: Job) -> Outcome:
         raise DataError(f"data={job.settings.data}: the images have changed since the study began; start it again.")
     training, progress = checkpoint.resume(plan, job.key)
     if (stopped := _train(job, training, progress)) is not None:
-        history = tuple(progress.history[: stopped + 1])
-        return Outcome(history, files={HISTORY: artifacts.history(history)})
+        return cut_off(progress.history, stopped)
     result = sum_up(training, progress)
     return Outcome(result.history, result, artifacts.tables(training, result))
 
