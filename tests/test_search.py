@@ -26,6 +26,12 @@ SMALL = ("--epochs", "3", "--hidden", "16", "--trials", "3")
 FACTS = Facts(DataFacts("made", "here", "0" * 32, (8, 8, 1), {"train": 6}, math.log(10), ()), "cpu", 1, "a machine")
 
 
+def test_the_settings_name_the_samplers_and_pruners_that_there_are() -> None:
+    declared = SearchSettings.model_json_schema()["properties"]
+    assert declared["sampler"]["enum"] == list(SAMPLERS)
+    assert declared["pruner"]["enum"] == list(PRUNERS)
+
+
 def done(number: int, settings: TrainSettings, val_loss: float = 1.0, verdict: str = "good") -> Done:
     return Done(number, Description(settings, FACTS, {"lr": settings.lr}), f"run {number}", val_loss, 0.5, verdict)
 

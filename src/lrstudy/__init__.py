@@ -4,6 +4,8 @@ The data flows one way. The command line becomes frozen `settings`; they name a 
 uint8 images, labels and a split; `training.fit` yields one record an epoch; `tracking` writes what it yields to
 MLflow. `training` knows nothing of MLflow, and only `tracking` writes to the server.
 
-A study is many trainings: `study_settings` says what it varies, `study` runs its trials on `workers`, each of which
-does one `trial` at a time; `study_tracking` finds what the server has of it already.
+A study is many trainings, and its driver, `conduct`, imports no PyTorch: a worker's `survey` tells it the facts that a
+training's `description` needs. `grid` or `search` proposes trainings, by Optuna; `study` runs them on `workers`, each
+of which does one `trial` at a time and writes to the driver's `mailbox` as it goes on; `study_tracking` claims their
+runs on the server and finds what is there already; `show` has the best one's pictures and model made.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from lrstudy.study import Proposer, Trials
 from lrstudy.study_display import StudyDisplay, estimate, table
 from lrstudy.study_settings import StudySettings
 from lrstudy.study_tracking import StudyRun, log_best, open_study, source
+from lrstudy.verdict import counted
 from lrstudy.workers import Workers
 
 # Of trials that are shorter, one more than run side by side is given to the workers, so that none waits for the next.
@@ -86,7 +88,8 @@ def conduct(
         plots = executor.submit(tasks.optuna_plots, file.path).result() if kind == "search" else {}
         tracking.log_files(study.run.client, study.run.run_id, {ARTIFACT: file.path.read_bytes(), **plots})
         seconds = {"start": start_seconds, "data": survey.data_seconds, **trials.seconds}
-        _log_end(study, best, seconds | {"total": time.time() - psutil.Process().create_time()})
+        seconds["total"] = time.time() - psutil.Process().create_time()
+        _log_end(study, best, seconds, _in_words(done, best, sentences))
     Console().print(table(done))
     print(*sentences, sep="\n", end="\n" if sentences else "")
 
@@ -121,8 +124,23 @@ def _best(done: Sequence[Done]) -> Done:
     raise LearningRateStudyError(f"none of the {len(done)} trainings has come to an end: {reason}.")
 
 
-def _log_end(study: StudyRun, best: Done, seconds: Mapping[str, float]) -> None:
+def _in_words(done: Sequence[Done], best: Done, sentences: Sequence[str]) -> str:
+    """The description of the study's run, in Markdown."""
+    verdicts = Counter(one.verdict or "failed" for one in done)
+    counts = ", ".join(f"{count} {word}" for word, count in verdicts.most_common())
+    return (
+        f"Best of {counted(len(done), 'training')} ({counts}): **{best.description.name}**, with a validation loss of "
+        f"{best.val_loss:.4g} and an accuracy of {best.val_accuracy:.1%}.\n"
+        + "".join(f"\n- {one}" for one in sentences)
+    )
+
+
+def _log_end(study: StudyRun, best: Done, seconds: Mapping[str, float], description: str) -> None:
     metrics = {"best/val_loss": best.val_loss, "best/val_accuracy": best.val_accuracy}
     times = {f"time/{name}_seconds": value for name, value in seconds.items()}
-    tags = {"lrstudy.best_run": best.run_id, tracking.VERDICT: best.verdict}
+    tags = {
+        "lrstudy.best_run": best.run_id,
+        tracking.VERDICT: best.verdict,
+        tracking.DESCRIPTION: tracking.shortened(description),
+    }
     log_best(study, best.description, metrics | times, tags)

@@ -44,7 +44,7 @@ class StudyDisplay:
         self._trial_seconds = epochs * survey.epoch_seconds / at_a_time
         self._done: list[Done] = []
         self._best: Done | None = None
-        self._running: dict[int, tuple[Description, str]] = {}
+        self._running: dict[int, tuple[Description, Epoch | None]] = {}
         self._started = time.monotonic()
         console = Console(stderr=True)
         self._live = Live(console=console, transient=True, get_renderable=self._render, refresh_per_second=4)
@@ -59,12 +59,12 @@ class StudyDisplay:
 
     def started(self, number: int, description: Description) -> None:
         """A trial has begun."""
-        self._running[number] = description, "starts"
+        self._running[number] = description, None
 
     def epoch(self, number: int, epoch: Epoch) -> None:
         """A trial has got so far."""
         description, _ = self._running[number]
-        self._running[number] = description, in_words(epoch, self._epochs)
+        self._running[number] = description, epoch
 
     def done(self, done: Done) -> None:
         """A trial has ended, or had before."""
@@ -78,17 +78,19 @@ class StudyDisplay:
         return f"[{len(self._done)}/{self._proposer.planned}]"
 
     def _render(self) -> Group:
-        lines = [f"{description.name}: {words}" for description, words in self._running.values()]
+        running = self._running.values()
+        lines = [f"{what.name}: {in_words(last, self._epochs) if last else 'starts'}" for what, last in running]
         if self._best:
             lines.append(f"best so far: {_line(self._best)}")
         return Group(Text(f"{self._progress()} trials done, about {_time(self._left())} left"), *map(Text, lines))
 
     def _left(self) -> float:
         """Seconds: at first by the estimate, then more and more by how long the trials take."""
-        trained = sum(not done.reused for done in self._done)
+        under_way = sum(last.epoch / self._epochs for _, last in self._running.values() if last)
+        trained = sum(not done.reused for done in self._done) + under_way
         taken = time.monotonic() - self._started
         each = (self._trial_seconds + taken) / (1 + trained)
-        return each * (self._proposer.planned - len(self._done))
+        return each * (self._proposer.planned - len(self._done) - under_way)
 
 
 def table(done: Sequence[Done]) -> Table:
