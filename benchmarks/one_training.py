@@ -86,8 +86,9 @@ def measure(arguments: list[str]) -> None:
         from lrstudy.logged_model import save_network
         from lrstudy.look import look
 
-        drawn = pictures.draw(settings, result.history, result.best, result.verdict.word, look(training))
-        files = artifacts.tables(training, result) | drawn
+        files = artifacts.tables(training, result)
+        title = f"{plan.description.title}: {result.verdict.word}"
+        files |= pictures.of_tables(title, files, result.best.epoch) | look(training)
         tracking.log_result(run, result, files, plan.data.bad_images)
         with tracking.logged_model(run.client, run.run_id) as (path, identity):
             save_network(training, path, identity)

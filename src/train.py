@@ -25,8 +25,9 @@ def main(arguments: list[str]) -> None:
         for _ in run.log_epochs(progress.shown(follow(training, so_far, training.epochs()), settings.epochs)):
             pass
         result = sum_up(training, so_far)
-        drawn = pictures.draw(settings, result.history, result.best, result.verdict.word, look(training))
-        files = artifacts.tables(training, result) | drawn
+        files = artifacts.tables(training, result)
+        title = f"{plan.description.title}: {result.verdict.word}"
+        files |= pictures.of_tables(title, files, result.best.epoch) | look(training)
         tracking.log_result(run, result, files, plan.data.bad_images)
         with tracking.logged_model(run.client, run.run_id) as (path, identity):
             save_network(training, path, identity)

@@ -15,6 +15,7 @@ from mlflow.entities import Run
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from lrstudy import owner
 from lrstudy.command_line import parse
 from lrstudy.description import Description
 from lrstudy.done import Done
@@ -23,6 +24,7 @@ from lrstudy.errors import SettingsError
 from lrstudy.grid import Grid
 from lrstudy.mailbox import Mailbox
 from lrstudy.optuna_study import study_file
+from lrstudy.settings import TrainSettings
 from lrstudy.study import Trials
 from lrstudy.study_settings import GridSettings
 from lrstudy.study_tracking import open_study
@@ -234,6 +236,30 @@ class TestAGrid:
         assert sentence.startswith("error: the tracking server http://127.0.0.1:9 cannot be used")
 
 
+class Late:
+    """Proposes one training and, when it has ended, another."""
+
+    prunes = False
+
+    def __init__(self, settings: GridSettings) -> None:
+        self.waiting = settings.cells()
+        self.ended = 0
+
+    @property
+    def planned(self) -> int:
+        return 2
+
+    def propose(self) -> TrainSettings | None:
+        number = 2 - len(self.waiting)
+        return self.waiting.pop(0) if self.waiting and self.ended == number else None
+
+    def heard(self, number: int, epoch: Epoch) -> bool:
+        return False
+
+    def tell(self, done: Done) -> None:
+        self.ended += 1
+
+
 class Seen:
     """A watcher that remembers."""
 
@@ -269,6 +295,34 @@ def test_another_executor_takes_the_workers_place(tmp_path: Path) -> None:
     assert {run.info.status for run in runs()} == {"FINISHED"}
 
 
+def end_later(run_id: str) -> None:
+    time.sleep(1.5)
+    mlflow.MlflowClient().set_terminated(run_id)
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_what_waits_for_a_training_that_another_process_ends_is_proposed_after_it() -> None:
+    settings = parse(GridSettings, ["--optimizers", "sgd", "--lrs", "0.1,0.01", "--epochs", "1", "--hidden", "8"])
+    found = survey(settings.cells())
+    client, watcher = mlflow.MlflowClient(), Seen()
+    assert (
+        run_script("grid.py", "--optimizers", "sgd", "--lrs", "0.1", "--epochs", "1", "--hidden", "8").returncode == 0
+    )
+    (other,) = trainings()
+    client.update_run(other.info.run_id, status="RUNNING")
+    client.set_tag(other.info.run_id, "lrstudy.process", owner.this_process())  # which lives
+    with (
+        open_study("grid", "late", settings, found.facts, "it") as study,
+        ThreadPoolExecutor(2) as executor,
+        Mailbox() as mailbox,
+    ):
+        ending = executor.submit(end_later, other.info.run_id)
+        done = Trials(Late(settings), found, study, executor, 1, watcher).run(mailbox)
+        ending.result()
+    assert [(one.number, one.reused) for one in done] == [(0, True), (1, False)]
+    assert len(trainings()) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -278,6 +332,10 @@ def test_another_executor_takes_the_workers_place(tmp_path: Path) -> None:
         (["--optimizers", "adam,sgd,adam"], "optimizers=adam,sgd,adam: adam is there twice"),
         (["--optimizers", "adm"], "optimizers=adm: .* did you mean adam"),
         (["--hidden", "8,4;8,4"], "hidden=8,4;8,4: 8,4 is there twice"),
+        (["--hidden", "8,x;4"], "hidden=8,x;4: it must be one or more lists, separated by semicolons, each with"),
+        (["--hidden", "8;4", "--model", "resnet18"], "hidden=8;4: resnet18 has layers of its own"),
+        (["--momentum", "0.9", "--optimizers", "adam"], "momentum=0.9: none of adam has one to set"),
+        (["--extend", "maybe"], "extend=maybe: it must be true or false"),
         (["--seeds", "0"], "seeds=0: .* at least 1"),
         (["--workers", "0"], "workers=0: it must be auto or a whole number"),
     ],

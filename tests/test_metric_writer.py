@@ -53,6 +53,14 @@ def test_what_was_added_before_an_error_is_sent_and_the_error_is_not_hidden(run_
     assert points(run_id, "loss") == [(0, 1.0)]
 
 
+def test_after_a_call_that_failed_nothing_more_is_said_to_have_arrived(tracking_uri: str) -> None:
+    writer = MetricWriter(MlflowClient())
+    writer.add("no such run", {"loss": 1.0}, 0)
+    for _ in range(2):
+        with pytest.raises(MlflowException, match="no such run"):
+            writer.flush()
+
+
 def test_a_refusal_by_the_server_is_raised_at_the_end(tracking_uri: str) -> None:
     with pytest.raises(MlflowException, match="no such run"), MetricWriter(MlflowClient()) as writer:
         writer.add("no such run", {"loss": 1.0}, 0)

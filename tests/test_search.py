@@ -236,6 +236,18 @@ def test_what_is_no_study_file_is_not_written_over(tmp_path: Path, content: str 
     assert path.is_dir() if content is None else path.read_text() == content
 
 
+def test_a_study_file_that_another_study_is_writing_is_left_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "study.log"
+    with study_file(str(path), "it") as file:
+        file.create("grid", SAMPLERS["random"](0), PRUNERS["none"](1))
+        content = path.read_bytes()
+        with pytest.raises(SettingsError, match="another study is writing it"), study_file(str(path), "it"):
+            pass
+        assert path.read_bytes() == content
+    assert [one.name for one in tmp_path.iterdir()] == ["study.log"]
+
+
 def test_a_study_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="cannot be written"), study_file(str(tmp_path / "a" / "b.log"), "it"):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="cannot be written"), study_file(str(tmp_path / "file" / "b.log"), "it"):
         pass

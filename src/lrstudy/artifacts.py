@@ -13,7 +13,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 
 from lrstudy import history, provenance
 from lrstudy.experiment import Experiment
-from lrstudy.result import HISTORY, WEIGHTS, Result
+from lrstudy.result import CONFUSION, HISTORY, WEIGHTS, Result
 from lrstudy.training import predict
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def tables(experiment: Experiment, result: Result) -> dict[str, bytes]:
     return {
         HISTORY: history.write(result.history),
         "classification_report.txt": f"Validation part\n\n{report}".encode(),
-        "confusion_matrix.csv": _csv(
+        CONFUSION: _csv(
             ["true class / predicted class", *classes],
             [[name, *row] for name, row in zip(classes, counts.tolist(), strict=True)],
         ),

@@ -82,6 +82,8 @@ def _accepted(schema: dict[str, Any]) -> str:
     if schema["type"] == "boolean":
         return "true or false"
     if schema["type"] == "array":
+        if schema["items"].get("type") == "array":
+            return f"one or more lists, separated by semicolons, each with {_accepted(schema['items'])}"
         return f"one or more of these, separated by commas: {_accepted(schema['items'])}"
     noun = {"integer": "a whole number", "number": "a finite number", "string": "text"}[schema["type"]]
     bounds = [f"{word} {schema[bound]}" for bound, word in _BOUNDS.items() if bound in schema]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from lrstudy.office import Office
 from lrstudy.optuna_study import ARTIFACT, StudyFile, study_file
 from lrstudy.provenance import uncommitted_changes
 from lrstudy.quick_start import quick_start
+from lrstudy.search import window
 from lrstudy.settings import parameters
 from lrstudy.show import show
 from lrstudy.study import Proposer, Trials
@@ -35,8 +37,8 @@ from lrstudy.workers import Workers
 # Of trials that are shorter, one more than run side by side is given to the workers, so that none waits for the next.
 # Of longer ones it is not, since on the server it would look as if it were running.
 SHORT_SECONDS = 5.0
-# What changes how a study is run, or how long it goes on, but not what it is.
-NOT_OF_IDENTITY = {"workers", "models", "study_file", "trials", "optimizers", "lrs", "hidden", "seeds", "extend"}
+# What changes how a study is run, or how far it goes, but not what it is.
+NOT_OF_IDENTITY = {"workers", "models", "study_file", "trials", "seeds", "extend"}
 
 
 class StudyProposer(Proposer, Protocol):
@@ -67,9 +69,9 @@ def conduct(
         source()
         uncommitted_changes()
     survey = office.survey()
-    start_seconds = time.time() - psutil.Process().create_time()
-    identity = _identity(kind, settings, survey.facts)
+    start_seconds = _age()
     at_a_time = _at_a_time(settings, survey.facts)
+    identity = _identity(kind, settings, survey.facts, window(at_a_time))
     with (
         study_file(settings.study_file, identity) as file,
         open_study(kind, f"{name} {survey.facts.data.name}", settings, survey.facts, identity) as study,
@@ -83,15 +85,32 @@ def conduct(
             done = trials.run(mailbox)
         sentences = proposer.finish()
         best = _best(done)
+        Console().print(table(done))
+        print(*sentences, sep="\n", end="\n" if sentences else "", flush=True)
         shown = [one for one in done if one.ranks] if settings.models == "all" else [best]
-        show(study.run.client, shown, office, executor)
-        plots = executor.submit(tasks.optuna_plots, file.path).result() if kind == "search" else {}
-        tracking.log_files(study.run.client, study.run.run_id, {ARTIFACT: file.path.read_bytes(), **plots})
-        seconds = {"start": start_seconds, "data": survey.data_seconds, **trials.seconds}
-        seconds["total"] = time.time() - psutil.Process().create_time()
+        with _what_may_fail():
+            show(study.run.client, shown, office, executor)
+        with _what_may_fail():
+            plots = executor.submit(tasks.optuna_plots, file.path).result() if kind == "search" else {}
+            tracking.log_files(study.run.client, study.run.run_id, plots)
+        tracking.log_files(study.run.client, study.run.run_id, {ARTIFACT: file.path.read_bytes()})
+        seconds = {"start": start_seconds, "data": survey.data_seconds, **trials.seconds, "total": _age()}
         _log_end(study, best, seconds, _in_words(done, best, sentences))
-    Console().print(table(done))
-    print(*sentences, sep="\n", end="\n" if sentences else "")
+
+
+@contextmanager
+def _what_may_fail() -> Iterator[None]:
+    """For pictures and models: where they cannot be made, that is said, and the study is whole all the same."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [""]
+        print(f"not all pictures and models could be made: {type(error).__name__}: {reason[0]}", file=sys.stderr)
+
+
+def _age() -> float:
+    """Seconds since this process began."""
+    return time.time() - psutil.Process().create_time()
 
 
 @contextmanager
@@ -110,10 +129,10 @@ def _at_a_time(settings: StudySettings, facts: Facts) -> int:
     return max(1, runtime.usable_cores() // facts.threads) if facts.device == "cpu" else 1
 
 
-def _identity(kind: str, settings: StudySettings, facts: Facts) -> str:
+def _identity(kind: str, settings: StudySettings, facts: Facts, search_window: int) -> str:
     """What tells studies apart that Optuna's file may not mix, and whose trials are not proposed alike."""
     of_study = {name: value for name, value in parameters(settings).items() if name not in NOT_OF_IDENTITY}
-    parts = [kind, facts.data.digest, facts.device, facts.threads, of_study]
+    parts = [kind, facts.data.digest, facts.device, facts.threads, of_study, search_window if kind == "search" else 0]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

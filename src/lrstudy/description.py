@@ -84,6 +84,12 @@ class Description:
         return f"{self.settings.optimizer} lr={typed(self.settings.lr)}"
 
     @property
+    def title(self) -> str:
+        """What a person reads above a picture: `digits: mlp, adam, learning rate 0.001`."""
+        settings = self.settings
+        return f"{self.facts.data.name}: {settings.model}, {settings.optimizer}, learning rate {typed(settings.lr)}"
+
+    @property
     def params(self) -> dict[str, str]:
         """The parameters on the server: the settings, and as `optimizer.betas` torch's defaults for the rest."""
         defaults = {name: value for name, value in self.hyperparameters.items() if name not in ("lr", "momentum")}

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lrstudy.activation import Activation
 from lrstudy.epoch import Epoch
-from lrstudy.sight import Activation
 
 # Okabe and Ito's colours, told apart by the colour-blind.
 TRAIN_COLOUR, VALIDATION_COLOUR = "#0072B2", "#D55E00"

@@ -5,6 +5,7 @@ This module itself imports next to nothing.
 
 import multiprocessing
 import os
+import signal
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -14,4 +15,9 @@ def import_ahead() -> None:
     source = str(Path(__file__).parents[1])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
     multiprocessing.get_context("forkserver").set_forkserver_preload(["lrstudy.ahead"])
-    forkserver.ensure_running()
+    # Ctrl-C is for this process. The other would ignore it by itself only when it has imported all.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)

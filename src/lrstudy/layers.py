@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lrstudy.sight import Activation
+from lrstudy.activation import Activation
 
 SHOWN_LAYERS = 6
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish)

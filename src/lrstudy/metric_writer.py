@@ -59,19 +59,28 @@ class MetricWriter:
         self._waiting.put((run_id, [Metric(name, value, now, step) for name, value in metrics.items()]))
 
     def flush(self) -> None:
-        """Sends all that was added, and returns when the server has it."""
+        """Sends all that was added, and returns when the server has it.
+
+        Raises:
+            Exception: whatever MLflow raised, now or at a call before.
+        """
         with self._sending:
-            for run_id, metrics in self._taken():
-                self._client.log_batch(run_id, metrics=metrics)
+            # What was taken before a call failed is lost: nothing more is said to have arrived.
+            if self._failure:
+                raise self._failure
+            try:
+                for run_id, metrics in self._taken():
+                    self._client.log_batch(run_id, metrics=metrics)
+            except Exception as error:
+                self._failure = error
+                raise
 
     def _work(self) -> None:
         closing = False
         while not closing and not self._failure:
             closing = self._closing.wait(SECONDS_BETWEEN_CALLS)
-            try:
+            with suppress(Exception):  # it is kept, and raised when more is added
                 self.flush()
-            except Exception as error:
-                self._failure = error
 
     def _taken(self) -> list[tuple[str, list[Metric]]]:
         """All that is waiting, a run's together. What was added together stays so, and is sent whole or not at all."""

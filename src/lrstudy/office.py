@@ -11,7 +11,7 @@ from lrstudy import tasks
 from lrstudy.description import Survey
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.settings import TrainSettings
-from lrstudy.workers import WORKER_DIED, Workers
+from lrstudy.workers import Workers
 
 
 class Office:
@@ -43,8 +43,11 @@ class Office:
         """
         try:
             return self._started.result().result()
-        except WORKER_DIED as error:
-            raise LearningRateStudyError(f"the process that tries data and networks has died: {error}.") from error
+        except LearningRateStudyError:
+            raise
+        except Exception as error:  # too little memory, for one, shows in many ways
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise LearningRateStudyError(f"the study's trainings cannot be tried out: {reason[0]}.") from error
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Gives the worker something to do."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
+from filelock import FileLock, Timeout
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -57,14 +58,22 @@ def study_file(setting: str, identity: str) -> Iterator[StudyFile]:
             yield _new(Path(folder, ARTIFACT), identity)
         return
     path = Path(setting).expanduser()
-    _check(path, identity)
+    in_use = FileLock(path.with_name(f"{path.name}.in-use"), timeout=0)
     try:
+        in_use.acquire()
+        _check(path, identity)
         for stale in (path, path.with_name(f"{path.name}.lock")):
             stale.unlink(missing_ok=True)
         made = _new(path, identity)
+    except Timeout:
+        raise SettingsError(f"study_file={setting}: another study is writing it; name another file.") from None
     except OSError as error:
         raise SettingsError(f"study_file={setting}: it cannot be written ({error.strerror or error}).") from error
-    yield made
+    try:
+        yield made
+    finally:
+        in_use.release()
+        Path(in_use.lock_file).unlink(missing_ok=True)
 
 
 def _new(path: Path, identity: str) -> StudyFile:
@@ -82,6 +91,8 @@ def _check(path: Path, identity: str) -> None:
         studies = storage.get_all_studies()
         if not studies:
             raise ValueError
+    except OSError as error:
+        raise SettingsError(f"study_file={path}: it cannot be read ({error.strerror or error}).") from error
     except Exception as error:  # what is no journal fails in many ways
         raise SettingsError(f"study_file={path}: this is no study file of Optuna's; name another file.") from error
     if any(study.user_attrs.get(IDENTITY) != identity for study in studies):

@@ -34,10 +34,11 @@ def find(name: str | None) -> Owner:
     with suppress(ValueError, KeyError, TypeError):
         named = json.loads(name or "")
         here = _machine()
-        if named["node"] != here["node"]:
+        if (named["node"], named["machine"]) != (here["node"], here["machine"]):
             return Owner.UNKNOWN
         if named["boot"] != here["boot"]:
-            return Owner.GONE
+            # Without a number of its own a machine is not told from another of its name.
+            return Owner.GONE if here["machine"] else Owner.UNKNOWN
         if named["pids"] == here["pids"]:
             return Owner.LIVES if _lives(int(named["pid"]), float(named["started"])) else Owner.GONE
     return Owner.UNKNOWN
@@ -55,10 +56,12 @@ def _lives(pid: int, started: float) -> bool:
 
 @cache
 def _machine() -> dict[str, str]:
-    """The machine, its last start, and the space that its process numbers are of; the latter two are Linux's alone."""
-    boot, pids = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    """The machine, its last start, and the space that its process numbers are of: Linux's alone, but for the name."""
+    machine, boot = Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id")
+    pids = Path("/proc/self/ns/pid")
     return {
         "node": platform.node(),
+        "machine": machine.read_text(encoding="ascii").strip() if machine.exists() else "",
         "boot": boot.read_text(encoding="ascii").strip() if boot.exists() else "",
         "pids": str(pids.readlink()) if pids.exists() else "",
     }

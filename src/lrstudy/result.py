@@ -9,8 +9,10 @@ from lrstudy import history as table
 from lrstudy.epoch import Epoch
 from lrstudy.verdict import Verdict
 
-# Two of the files that a training leaves, which a study reads again.
-HISTORY, WEIGHTS = "history.csv", "weights.pt"
+# Those of a training's files that are read again.
+HISTORY, CONFUSION, WEIGHTS = "history.csv", "confusion_matrix.csv", "weights.pt"
+# The names of its pictures.
+PICTURES = ("loss_curves", "confusion_matrix", "first_layer_filters", "what_each_layer_sees")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """The trainings of a search: learning rates that one of Optuna's samplers draws log-uniformly.
 
-What a trial is depends on the settings alone, not on which worker was faster: Optuna is told of the trials in their
-order, and before it proposes trial n it has been told of those up to n - `window`, of no other. So a search that is
-started again proposes the same trials again, and what is on the server is not trained a second time.
+What a trial is does not depend on which worker was faster: Optuna is told of the trials in their order, and before it
+proposes trial n it has been told of those up to n - `window`, of no other. The window is the same for up to three
+workers. So a search that is started again proposes the same trials again, and what is on the server is not trained a
+second time.
 """
 
 from __future__ import annotations
@@ -41,12 +42,20 @@ PRUNERS: dict[str, Callable[[int], BasePruner]] = {
 }
 
 
+def window(at_a_time: int) -> int:
+    """How many trials may have been proposed since the last that Optuna was told of.
+
+    One more than run side by side: it waits for the next free worker.
+    """
+    return max(LEAST_WINDOW, at_a_time + 1)
+
+
 class Search:
     """Proposes a search's trainings, its optimizers in turn."""
 
     def __init__(self, settings: SearchSettings, file: StudyFile, at_a_time: int) -> None:
         self._settings = settings
-        self._window = max(LEAST_WINDOW, at_a_time + 1)
+        self._window = window(at_a_time)
         self._studies = [
             file.create(
                 f"search {name}", SAMPLERS[settings.sampler](settings.seed), PRUNERS[settings.pruner](settings.epochs)

@@ -10,11 +10,10 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from lrstudy import history, tasks
+from lrstudy import tasks
 from lrstudy.done import Done
 from lrstudy.office import Office
-from lrstudy.result import HISTORY, WEIGHTS
-from lrstudy.sight import Sight
+from lrstudy.result import CONFUSION, HISTORY, PICTURES, WEIGHTS
 from lrstudy.tracking import has_model, log_files, logged_model
 
 
@@ -29,29 +28,31 @@ def show(client: MlflowClient, trials: Sequence[Done], office: Office, executor:
     """
     for trial in trials:
         run, settings = client.get_run(trial.run_id), trial.description.settings
-        drawn, saved = bool(client.list_artifacts(trial.run_id, "figures")), has_model(client, run)
+        drawn = {Path(file.path).stem for file in client.list_artifacts(trial.run_id, "figures")} >= set(PICTURES)
+        saved = has_model(client, run)
         if drawn and saved:
             continue
         weights = _artifact(client, run, WEIGHTS)
-        seeing = None if drawn else executor.submit(tasks.see, settings, weights)
+        drawing = None if drawn else executor.submit(tasks.draw_network, settings, weights)
         if saved:
-            _draw(client, run, trial, seeing)
+            _draw(client, run, trial, drawing)
             continue
         with logged_model(client, trial.run_id) as (path, identity):
             saving = office.submit(tasks.save_model, settings, weights, path, identity)
-            _draw(client, run, trial, seeing)
+            _draw(client, run, trial, drawing)
             saving.result()
 
 
-def _draw(client: MlflowClient, run: Run, trial: Done, seeing: Future[Sight] | None) -> None:
+def _draw(client: MlflowClient, run: Run, trial: Done, drawing: Future[dict[str, bytes]] | None) -> None:
+    """Draws and logs what a run's tables show, and logs what a worker draws meanwhile, if one does."""
     from lrstudy import pictures
 
-    if seeing is None:
+    if drawing is None:
         return
-    epochs = history.read(_artifact(client, run, HISTORY))
-    best = epochs[int(run.data.metrics["best/epoch"])]
-    files = pictures.draw(trial.description.settings, epochs, best, trial.verdict, seeing.result())
-    log_files(client, trial.run_id, files)
+    title = f"{trial.description.title}: {trial.verdict}"
+    tables = {name: _artifact(client, run, name) for name in (HISTORY, CONFUSION)}
+    files = pictures.of_tables(title, tables, int(run.data.metrics["best/epoch"]))
+    log_files(client, trial.run_id, {**files, **drawing.result()})
 
 
 def _artifact(client: MlflowClient, run: Run, name: str) -> bytes:

@@ -10,14 +10,14 @@ import torch
 
 from lrstudy import experiment
 from lrstudy.experiment import Experiment
-from lrstudy.look import look
 from lrstudy.settings import TrainSettings
-from lrstudy.sight import Sight
 from lrstudy.trial import planned
 
 
-def see(settings: TrainSettings, weights: bytes) -> Sight:
-    """What the network of the training makes of the validation part; `weights` is the file of its best ones."""
+def draw_network(settings: TrainSettings, weights: bytes) -> dict[str, bytes]:
+    """The pictures of the training's network: see `look`; `weights` is the file of its best ones."""
+    from lrstudy.look import look
+
     return look(_trained(settings, weights))
 
 

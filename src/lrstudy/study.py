@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
 from lrstudy import places, tasks
 from lrstudy.description import Description, Survey
@@ -132,8 +131,10 @@ class Trials:
                     for trial, outcome in settled:
                         self._log_end(trial, outcome)
         except BaseException:
-            for run_id in self._open:
-                with suppress(MlflowException):  # the error may be that the server is gone
+            with suppress(Exception):  # the error may be that the server is gone
+                # First all that was said: whoever takes a run over asks for its last epoch.
+                self._study.run.writer.flush()
+                for run_id in self._open:
                     self._study.run.client.set_terminated(run_id, "KILLED")
             raise
         return sorted(self._done, key=lambda done: done.number)
@@ -156,11 +157,20 @@ class Trials:
                 describe_child(trial.child, trial.description)
 
     def _next(self) -> _Trial | None:
-        """The next trial to run; what is found finished on the way is taken in."""
-        while (settings := self._proposer.propose()) is not None:
-            number, self._proposed = self._proposed, self._proposed + 1
-            if trial := self._claim(number, self._survey.describe(settings), beside_others=False):
+        """The next trial to run. What is found finished on the way is taken in; then there may be more to propose."""
+        ended = -1
+        while ended < len(self._done):
+            ended = len(self._done)
+            while (settings := self._proposer.propose()) is not None:
+                number, self._proposed = self._proposed, self._proposed + 1
+                if trial := self._claim(number, self._survey.describe(settings), beside_others=False):
+                    return trial
+            if trial := self._next_deferred():
                 return trial
+        return None
+
+    def _next_deferred(self) -> _Trial | None:
+        """The next of those that others were at when they were proposed; the server is asked every second or so."""
         if time.monotonic() - self._asked < SECONDS_BETWEEN_QUESTIONS:
             return None
         for _ in range(len(self._deferred)):
@@ -268,7 +278,8 @@ class Trials:
                 log_outcome(trial.child, trial.description, outcome)
             else:
                 log_pruned(self._study, trial.child, trial.description, outcome)
-            places.checkpoint(trial.description.key).unlink(missing_ok=True)
+            with suppress(OSError):
+                places.checkpoint(trial.description.key).unlink(missing_ok=True)
         self._open.discard(trial.child.run.run_id)
 
 

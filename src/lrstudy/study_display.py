@@ -78,7 +78,7 @@ class StudyDisplay:
         return f"[{len(self._done)}/{self._proposer.planned}]"
 
     def _render(self) -> Group:
-        running = self._running.values()
+        running = list(self._running.values())  # which the study changes while this is drawn
         lines = [f"{what.name}: {in_words(last, self._epochs) if last else 'starts'}" for what, last in running]
         if self._best:
             lines.append(f"best so far: {_line(self._best)}")
@@ -86,7 +86,7 @@ class StudyDisplay:
 
     def _left(self) -> float:
         """Seconds: at first by the estimate, then more and more by how long the trials take."""
-        under_way = sum(last.epoch / self._epochs for _, last in self._running.values() if last)
+        under_way = sum(last.epoch / self._epochs for _, last in list(self._running.values()) if last)
         trained = sum(not done.reused for done in self._done) + under_way
         taken = time.monotonic() - self._started
         each = (self._trial_seconds + taken) / (1 + trained)

@@ -75,6 +75,10 @@ class GridSettings(StudySettings):
             twice = next((value for value in values if values.count(value) > 1), None)
             if twice is not None:
                 raise ValueError(f"{name}={typed(values)}: {typed(twice)} is there twice; once is enough.")
+        if self.momentum and not any(OPTIMIZERS[name].momentum for name in self.optimizers):
+            raise ValueError(
+                f"momentum={typed(self.momentum)}: none of {typed(self.optimizers)} has one to set; make it 0."
+            )
         if len(self.hidden) > 1 and self.model not in OWN_MODELS:
             raise ValueError(
                 f"hidden={typed(self.hidden)}: {self.model} has layers of its own; "

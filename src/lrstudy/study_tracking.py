@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 import mlflow
 from filelock import FileLock
@@ -27,6 +29,7 @@ from lrstudy.tracking import (
     TrackedRun,
     log_beginning,
     log_files,
+    log_final,
     log_result,
     shortened,
     started_run,
@@ -60,7 +63,7 @@ class ChildRun:
     run: TrackedRun
     last_epoch: int = -1
     params: frozenset[str] = frozenset()
-    metrics: frozenset[str] = frozenset()
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @cache
@@ -88,7 +91,8 @@ def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, iden
         params = [Param(key, typed(value)) for key, value in settings if key not in opened.data.params]
         run.client.log_batch(run.run_id, params=params)
         experiment = opened.info.experiment_id
-        _mark_abandoned(run, experiment, facts)
+        with _claims():
+            _mark_abandoned(run, experiment, facts)
         superseded = _without_end(run, experiment, facts)
         yield StudyRun(run, experiment, identity, superseded, {**source(), PARENT: run.run_id})
 
@@ -103,10 +107,7 @@ def claim(study: StudyRun, description: Description, *, prunes: bool, beside_oth
         beside_others: to open a run beside one of a process of which nothing is known, since it is on another machine.
     """
     client = study.run.client
-    uri = hashlib.sha256(mlflow.get_tracking_uri().encode()).hexdigest()[:16]
-    folder = places.cache() / "claims"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{uri}.lock"):  # two studies that start together each look before the other writes
+    with _claims():
         there = _runs(study, f"tags.`{KEY}` = '{description.key}'")
         if prunes:
             there += _runs(study, f"tags.`{PRUNED_KEY}` = '{description.key}' and tags.`{SEARCH}` = '{study.identity}'")
@@ -118,13 +119,32 @@ def claim(study: StudyRun, description: Description, *, prunes: bool, beside_oth
         if Owner.LIVES in others or (others and not beside_others):
             return None
         if left:
-            ours = {PARENT: study.run.run_id, OWNER: owner.this_process()}
-            client.log_batch(left[-1].info.run_id, tags=[RunTag(key, value) for key, value in ours.items()])
-            client.update_run(left[-1].info.run_id, status="RUNNING")
+            run_id = left[-1].info.run_id
+            ours = {**description.tags, PARENT: study.run.run_id, OWNER: owner.this_process()}
+            client.log_batch(run_id, tags=[RunTag(key, value) for key, value in ours.items()])
+            for tag in {PRUNED_KEY, SEARCH} & set(left[-1].data.tags):  # of a search that was killed as it pruned
+                client.delete_tag(run_id, tag)
+            client.update_run(run_id, status="RUNNING")
             return _as_left(study, left[-1])
         tags = {**study.tags, **description.tags, OWNER: owner.this_process()}
         created = client.create_run(study.experiment_id, tags=tags, run_name=description.name)
     return ChildRun(TrackedRun(client, created.info.run_id, study.run.writer))
+
+
+@contextmanager
+def _claims() -> Iterator[None]:
+    """Keeps other studies on this machine from looking what is there before this one has written what it takes."""
+    uri = mlflow.get_tracking_uri()
+    database = uri.removeprefix("sqlite:///")
+    server = uri if database == uri else str(Path(database).absolute())
+    name = f"{hashlib.sha256(server.encode()).hexdigest()[:16]}.lock"
+    folder = places.cache() / "claims"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:  # the cache is of no use: without it
+        folder = Path(tempfile.gettempdir())
+    with FileLock(folder / name):
+        yield
 
 
 def describe_child(child: ChildRun, description: Description) -> None:
@@ -157,10 +177,6 @@ def log_outcome(child: ChildRun, description: Description, outcome: Outcome) -> 
 def log_pruned(study: StudyRun, child: ChildRun, description: Description, outcome: Outcome) -> None:
     """Logs the end of a trial that was stopped: it is no training to be reused, but by the same search."""
     best = outcome.best
-    metrics = {"best/val_loss": best.val_loss, "best/val_accuracy": best.val_accuracy, "best/epoch": best.epoch}
-    child.run.writer.add(
-        child.run.run_id, {name: value for name, value in metrics.items() if name not in child.metrics}, 0
-    )
     last = outcome.history[-1].epoch
     tags = {
         VERDICT: PRUNED,
@@ -170,6 +186,8 @@ def log_pruned(study: StudyRun, child: ChildRun, description: Description, outco
     }
     child.run.client.log_batch(child.run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     log_files(child.run.client, child.run.run_id, outcome.files)
+    metrics = {"best/val_loss": best.val_loss, "best/val_accuracy": best.val_accuracy, "best/epoch": best.epoch}
+    log_final(child.run, metrics, child.metrics)
     child.run.client.delete_tag(child.run.run_id, KEY)
     _finish(child)
 
@@ -200,7 +218,7 @@ def _finish(child: ChildRun) -> None:
 def _as_left(study: StudyRun, left: Run) -> ChildRun:
     last_epoch = max((epoch for epoch, _ in curve(study, left.info.run_id)), default=-1)
     run = TrackedRun(study.run.client, left.info.run_id, study.run.writer)
-    return ChildRun(run, last_epoch, frozenset(left.data.params), frozenset(left.data.metrics))
+    return ChildRun(run, last_epoch, frozenset(left.data.params), left.data.metrics)
 
 
 def _runs(study: StudyRun, query: str) -> list[Run]:
@@ -211,8 +229,8 @@ def _runs(study: StudyRun, query: str) -> list[Run]:
 
 def _is_left(run: Run) -> bool:
     """Whether nobody is at a run that is not finished."""
-    gone = run.info.status == "RUNNING" and owner.find(run.data.tags.get(OWNER)) is Owner.GONE
-    return gone or run.info.status in ENDED_EARLY
+    whose = owner.find(run.data.tags.get(OWNER))
+    return run.info.status in ENDED_EARLY or (run.info.status == "RUNNING" and whose is Owner.GONE)
 
 
 def _mark_abandoned(run: TrackedRun, experiment_id: str, facts: Facts) -> None:

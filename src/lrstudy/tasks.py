@@ -11,7 +11,6 @@ from lrstudy.description import Survey
 from lrstudy.quick_start import quick_start
 from lrstudy.result import Outcome
 from lrstudy.settings import TrainSettings
-from lrstudy.sight import Sight
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,11 @@ def get_ready() -> None:
     logged_model.get_ready()
 
 
-def see(settings: TrainSettings, weights: bytes) -> Sight:
+def draw_network(settings: TrainSettings, weights: bytes) -> dict[str, bytes]:
     """See `lrstudy.showpieces`."""
     from lrstudy import showpieces
 
-    return showpieces.see(settings, weights)
+    return showpieces.draw_network(settings, weights)
 
 
 def save_model(settings: TrainSettings, weights: bytes, path: Path, identity: dict[str, Any]) -> None:

@@ -46,6 +46,7 @@ from lrstudy.tracking_database import prepared
 DESCRIPTION = "mlflow.note.content"
 VERDICT = "lrstudy.verdict"
 OWNER = "lrstudy.process"
+BAD_IMAGES = "bad_images.json"
 # Of a call to the server. By MLflow's default a dead one is noticed after four minutes.
 RETRIES = "3"
 LONGEST_TAG = 5000
@@ -115,7 +116,7 @@ def log_result(
     result: Result,
     files: Mapping[str, bytes],
     bad_images: Sequence[BadImage],
-    there: Container[str] = (),
+    there: Mapping[str, float] | None = None,
 ) -> None:
     """Logs the end of a training: its verdict, its final metrics but those that are `there` already, and its files.
 
@@ -124,16 +125,25 @@ def log_result(
         result: what it came to.
         files: by their paths.
         bad_images: what was left out of the data.
-        there: names of final metrics that the server has.
+        there: metrics that the server has.
     """
-    # At step 0: MLflow's UI then draws them as bars, and not as curves of a single point.
-    run.writer.add(run.run_id, {name: value for name, value in result.metrics.items() if name not in there}, 0)
+    log_final(run, result.metrics, there or {})
     tags = {VERDICT: result.verdict.word, DESCRIPTION: describe(result)}
     run.client.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     log_files(run.client, run.run_id, files)
-    if bad_images:
+    # MLflow adds to a table that is there.
+    if bad_images and all(file.path != BAD_IMAGES for file in run.client.list_artifacts(run.run_id)):
         table = {"path": [bad.path for bad in bad_images], "reason": [bad.reason for bad in bad_images]}
-        run.client.log_table(run.run_id, table, "bad_images.json")
+        run.client.log_table(run.run_id, table, BAD_IMAGES)
+
+
+def log_final(run: TrackedRun, metrics: Mapping[str, float], there: Mapping[str, float]) -> None:
+    """Logs metrics that a run has once, but those that are `there` with the same value."""
+    # At step 0: MLflow's UI then draws them as bars, and not as curves of a single point.
+    lacking = {name: value for name, value in metrics.items() if there.get(name) != value}
+    # A training that was done twice has taken two times, of which the first is kept.
+    times = {name for name in lacking if name.startswith("time/") and name in there}
+    run.writer.add(run.run_id, {name: value for name, value in lacking.items() if name not in times}, 0)
 
 
 def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> None:

@@ -47,7 +47,7 @@ def _train(job: Job, training: Experiment, progress: Progress) -> int | None:
     epochs = follow(training, progress, training.epochs(len(progress.history) - 1))
     for epoch in checkpoint.kept(training, job.key, progress, epochs):
         sender.send(epoch)
-        if (last := sender.last_epoch()) is not None:
+        if (last := sender.last_epoch()) is not None and epoch.epoch >= last:
             return last
     return None
 

@@ -32,6 +32,7 @@ class Workers(Executor):
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
         # A worker that dies in the moment it takes a task breaks pebble's whole pool.
         if not self._pool.active:
+            self.shutdown(cancel_futures=True)
             self._pool = self._start()
         return self._pool.schedule(function, args=arguments, kwargs=named)
 
