@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from sklearn.metrics import classification_report, confusion_matrix
@@ -15,9 +14,6 @@ from lrstudy import history, provenance
 from lrstudy.experiment import Experiment
 from lrstudy.result import CONFUSION, HISTORY, WEIGHTS, Result
 from lrstudy.training import predict
-
-if TYPE_CHECKING:
-    pass
 
 
 def tables(experiment: Experiment, result: Result) -> dict[str, bytes]:

@@ -37,21 +37,21 @@ class Grid:
         self._study = file.create("grid", _AskedGridSampler(_axes(settings), seed=0), optuna.pruners.NopPruner())
         self._distributions = _distributions(settings)
         self._waiting = deque(settings.cells())
-        self._asked = self._ask_all(list(self._waiting))
-        self._proposed: list[TrainSettings] = []
+        self._asked = self._ask_all(settings.cells())
+        self._proposed = 0
         self._done: dict[int, Done] = {}
 
     @property
     def planned(self) -> int:
         """The number of trainings, as far as is known."""
-        return len(self._proposed) + len(self._waiting)
+        return self._proposed + len(self._waiting)
 
     def propose(self) -> TrainSettings | None:
         """The next training; None where none is left, or none before what runs has ended."""
         if not self._waiting:
             return None
         cell = self._waiting.popleft()
-        self._proposed.append(cell)
+        self._proposed += 1
         if cell not in self._asked:
             self._study.enqueue_trial(_parameters(cell))
             self._asked[cell] = ProposedTrial(self._study, self._study.ask(self._distributions))
@@ -65,7 +65,7 @@ class Grid:
         """Takes how a trial ended."""
         self._done[done.number] = done
         self._asked[done.description.settings].tell(done)
-        if self._settings.extend and len(self._done) == len(self._proposed) and not self._waiting:
+        if self._settings.extend and len(self._done) == self._proposed and not self._waiting:
             self._waiting.extend(self._beyond())
 
     def finish(self) -> list[str]:
