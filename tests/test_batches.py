@@ -9,9 +9,10 @@ import torch
 from lrstudy.batches import KeptPart, Normalise, StreamedPart, load_part
 
 
+@pytest.mark.parametrize("channels_last", [True, False])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_part_streamed_from_the_disk_gives_the_bits_of_one_kept_in_memory(
-    channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    channels: int, channels_last: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random = np.random.default_rng(0)
     images = np.memmap(tmp_path / "pixels", np.uint8, "w+", shape=(50, 8, 8, channels))
@@ -19,9 +20,9 @@ def test_a_part_streamed_from_the_disk_gives_the_bits_of_one_kept_in_memory(
     labels = random.integers(5, size=50)
     rows = np.sort(random.permutation(50)[:30])
     normalise = Normalise((100.0, 120.0, 140.0)[:channels], (50.0, 60.0, 70.0)[:channels])
-    kept = load_part(images, labels, rows, normalise)
+    kept = load_part(images, labels, rows, normalise, channels_last=channels_last)
     monkeypatch.setattr("lrstudy.batches.KEPT_BYTES", 0)
-    streamed = load_part(images, labels, rows, normalise)
+    streamed = load_part(images, labels, rows, normalise, channels_last=channels_last)
     assert isinstance(kept, KeptPart)
     assert isinstance(streamed, StreamedPart)
     some = torch.tensor([7, 3, 29, 3])

@@ -18,7 +18,11 @@ from lrstudy.training import batch_sizes, evaluate, fit, predict
 def part(images: int, seed: int, side: int = 4) -> KeptPart:
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(3, (images,), generator=generator)
-    return KeptPart(torch.randn(images, side, side, 1, generator=generator) + labels[:, None, None, None], labels)
+    return KeptPart(
+        torch.randn(images, side, side, 1, generator=generator) + labels[:, None, None, None],
+        labels,
+        channels_last=False,
+    )
 
 
 def network(seed: int = 0) -> nn.Module:

@@ -48,19 +48,20 @@ class Part(Protocol):
 
 
 class KeptPart:
-    """A part that lies normalised on the device."""
+    """A part that lies normalised on the device, as batches of it are asked for or with the channels last."""
 
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, *, channels_last: bool) -> None:
         self._images = images
         self._labels = labels
+        self._channels_last = channels_last
 
     def __len__(self) -> int:
         return len(self._labels)
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         rows = rows.to(self._labels.device)
-        # Stored with the channels last and shown with the channels first: what convolutions are fastest on.
-        return self._images[rows].permute(0, 3, 1, 2), self._labels[rows]
+        images = self._images[rows]
+        return images.permute(0, 3, 1, 2) if self._channels_last else images, self._labels[rows]
 
 
 class StreamedPart:
@@ -80,7 +81,9 @@ class StreamedPart:
         return self._normalise(images.to(self._labels.device)), self._labels[rows.to(self._labels.device)]
 
 
-def load_part(images: np.ndarray, labels: np.ndarray, rows: np.ndarray, normalise: Normalise) -> Part:
+def load_part(
+    images: np.ndarray, labels: np.ndarray, rows: np.ndarray, normalise: Normalise, *, channels_last: bool
+) -> Part:
     """The part made of `rows` of `images`, on the device where `normalise` lies.
 
     Args:
@@ -88,10 +91,12 @@ def load_part(images: np.ndarray, labels: np.ndarray, rows: np.ndarray, normalis
         labels: int64 `(N,)`.
         rows: int64 `(n,)`.
         normalise: the images' normalisation.
+        channels_last: how batches lie in memory: what convolutions are fastest on; dense layers would copy them first.
     """
     on_device = torch.from_numpy(labels[rows]).to(normalise.mean.device)
     if len(rows) * images[0].size * 4 > KEPT_BYTES:
         return StreamedPart(images, on_device, rows, normalise)
     chunks = [torch.from_numpy(gather(images, some)) for some in np.split(rows, range(CHUNK, len(rows), CHUNK))]
-    whole = torch.cat([normalise(chunk.to(on_device.device)).permute(0, 2, 3, 1) for chunk in chunks])
-    return KeptPart(whole, on_device)
+    normalised = (normalise(chunk.to(on_device.device)) for chunk in chunks)
+    whole = torch.cat([some.permute(0, 2, 3, 1) if channels_last else some.contiguous() for some in normalised])
+    return KeptPart(whole, on_device, channels_last=channels_last)

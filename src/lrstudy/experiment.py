@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lrstudy.batches import Normalise, Part, load_part
 from lrstudy.epoch import Epoch
-from lrstudy.models import Shape, build_model, normalises_batches
+from lrstudy.models import Shape, build_model, convolves, normalises_batches
 from lrstudy.plan import Plan
 from lrstudy.training import batch_sizes, fit
 
@@ -42,8 +43,7 @@ class Experiment:
 
     def load_test(self) -> Part:
         """The held-out test part, which is to be looked at once, after the training's end."""
-        data = self.plan.data
-        return load_part(data.images, data.labels, data.test, self.classifier.normalise)
+        return _part(self.plan, self.classifier, self.plan.data.test)
 
     @property
     def network(self) -> nn.Module:
@@ -78,9 +78,12 @@ def build(plan: Plan) -> Experiment:
     # Refused here, before a run is opened, and not at the first step.
     batch_sizes(len(data.train), settings.batch_size, whole=normalises_batches(network))
     classifier = Classifier(Normalise(data.mean, data.std), network).to(plan.runtime.device)
-    if any(isinstance(layer, nn.Conv2d) for layer in network.modules()):
+    if convolves(network):
         network.to(memory_format=torch.channels_last)
-    train, validation = (
-        load_part(data.images, data.labels, rows, classifier.normalise) for rows in (data.train, data.validation)
-    )
+    train, validation = (_part(plan, classifier, rows) for rows in (data.train, data.validation))
     return Experiment(plan, classifier, plan.optimizer(list(network.parameters())), train, validation)
+
+
+def _part(plan: Plan, classifier: Classifier, rows: np.ndarray) -> Part:
+    channels_last = convolves(classifier.network)
+    return load_part(plan.data.images, plan.data.labels, rows, classifier.normalise, channels_last=channels_last)

@@ -63,6 +63,13 @@ def normalises_batches(network: nn.Module) -> bool:
     return any(isinstance(layer, kinds) for layer in network.modules())
 
 
+def convolves(network: nn.Module) -> bool:
+    """Whether `network` has convolutions, which are fastest on images that lie in memory with their channels last."""
+    from torch import nn
+
+    return any(isinstance(layer, nn.Conv2d) for layer in network.modules())
+
+
 def dense_layers(inputs: int, hidden: tuple[int, ...], classes: int) -> list[nn.Module]:
     """Linear layers of `hidden` neurons with ReLU between them, then one of `classes`: `(N, inputs)` to logits."""
     from torch import nn
