@@ -226,6 +226,14 @@ def test_a_tracking_database_that_cannot_be_opened_is_one_sentence(train: Comman
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tracking_uri")
+def test_a_training_shows_its_epochs_on_stderr_and_nothing_else(train: Command) -> None:
+    ended = train("--epochs", "2")
+    assert ended.returncode == 0
+    assert [line.split("  ")[0] for line in ended.stderr.splitlines()] == ["epoch 0/2", "epoch 1/2", "epoch 2/2"]
+
+
+@pytest.mark.slow
 def test_trainings_that_start_together_make_one_new_database(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "src/train.py"), "--epochs", "1", "--hidden", "8", "--seed"]
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'new.db'}"}

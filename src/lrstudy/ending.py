@@ -1,6 +1,6 @@
 """How an entry point ends: well, or in one sentence and an exit code, never in a stack trace of the user's mistake."""
 
-import gc
+import atexit
 import os
 import signal
 import sys
@@ -15,6 +15,16 @@ INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
 
 def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
     """Runs an entry point; a user's mistake ends it in one sentence and exit code 2, never a stack trace."""
+    well = False
+
+    def leave() -> None:
+        # Python would now look through all that was ever imported for garbage, which takes up to two seconds.
+        if well:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+
+    atexit.register(leave)  # first of all, and so called after all others
     signal.signal(signal.SIGTERM, _terminated)
     try:
         entry_point(sys.argv[1:])
@@ -25,8 +35,7 @@ def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    # At its end Python looks through all that was ever imported for garbage, which takes up to two seconds.
-    gc.freeze()
+    well = True
     sys.exit(0)
 
 
