@@ -1,0 +1,105 @@
+"""The answer in words: what to use, how sure that is, and what else would do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cells import Cell, Spread
+from commands import again
+from comparison import BAND, Comparison
+from words import counted, joined, loss, percent, rate, spread, with_deviation
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A headline, sentences that say how good and how sure, and the command that trains the chosen one again."""
+
+    headline: str
+    sentences: tuple[str, ...]
+    command: str | None
+
+
+def answer(comparison: Comparison) -> Answer:
+    """The answer that a group of trainings gives."""
+    best = comparison.best
+    if best is None:
+        return Answer("No learning rate tried can be recommended.", (), None)
+    sentences = [_scores(best), *_runner_up(comparison, best), *_ties(comparison), _band(comparison, best), _test(best)]
+    headline = f"Use {best.optimizer} with a learning rate of {rate(best.lr)}"
+    return Answer(headline, tuple(filter(None, sentences)), again(best.trainings[0]))
+
+
+def test_accuracy(cell: Cell) -> Spread:
+    """Of a cell's trainings, on the held-out test part."""
+    return Spread.of(one.test_accuracy for one in cell.trainings)
+
+
+def _scores(best: Cell) -> str:
+    text = f"Its best validation loss is {spread(best.loss, loss)}"
+    if best.accuracy.n:
+        text += f", its validation accuracy {spread(best.accuracy, percent)}"
+    return f"{text} ({_n(best.n)})."
+
+
+def _n(seeds: int) -> str:
+    return f"mean ± standard deviation over n = {seeds} seeds" if seeds > 1 else "n = 1 seed"
+
+
+def _runner_up(comparison: Comparison, best: Cell) -> list[str]:
+    second = comparison.runner_up
+    if second is None:
+        return ["There is no other to compare it with."]
+    return [_compared("The runner-up", comparison, second), *_other_optimizer(comparison, best, second)]
+
+
+def _other_optimizer(comparison: Comparison, best: Cell, second: Cell) -> list[str]:
+    """The best cell of another optimizer, if the runner-up is not it."""
+    other = next((cell for cell in comparison.ranking if cell.optimizer != best.optimizer), None)
+    return [_compared("The best of another optimizer", comparison, other)] if other and other is not second else []
+
+
+def _compared(what: str, comparison: Comparison, cell: Cell) -> str:
+    difference = comparison.difference(cell)
+    name = f"{what}, {cell.optimizer} with {rate(cell.lr)}"
+    if difference.n < 2:
+        seeds = "no seed in common" if not difference.n else "one seed"
+        higher = loss(cell.loss.mean - comparison.ranking[0].loss.mean)
+        noise = f"with {seeds} (n = {difference.n}), whether that is noise cannot be told"
+        return f"{name}, has a loss higher by {higher}; {noise}."
+    higher = with_deviation(difference.mean, difference.margin, loss)
+    sure = f"{higher} (95%, n = {difference.n} seeds in pairs)"
+    if difference.tied:
+        return f"{name}, is within seed noise: its loss is higher by {sure}, so that either will do."
+    return f"{name}, is worse by more than seed noise: its loss is higher by {sure}."
+
+
+def _ties(comparison: Comparison) -> list[str]:
+    tied = [cell for cell in comparison.ranking[2:] if comparison.tied(cell)]
+    if not tied:
+        return []
+    return [f"Within seed noise too: {joined([cell.name for cell in tied[:6]], len(tied))}."]
+
+
+def _band(comparison: Comparison, best: Cell) -> str:
+    band = comparison.of(best.optimizer).band
+    if band is None:
+        return ""
+    point = f"{100 * BAND:g} percentage point"
+    if band.points == 1:
+        return (
+            f"No other learning rate tried for {best.optimizer} is within {point} of its best validation accuracy: "
+            "its usable band is narrower than the steps."
+        )
+    return (
+        f"The usable band of {best.optimizer} is {rate(band.low)} to {rate(band.high)}, {band.decades:.1f} decades: "
+        f"all {band.points} learning rates tried there are within {point} of its best validation accuracy."
+    )
+
+
+def _test(best: Cell) -> str:
+    test = test_accuracy(best)
+    if not test.n:
+        return "There is no held-out test score."
+    images = next((one.run.images["test"] for one in best.trainings if "test" in one.run.images), 0)
+    part = f"the held-out test part ({counted(images, 'image')})" if images else "the held-out test part"
+    return f"On {part} its accuracy is {spread(test, percent)} (n = {test.n})."

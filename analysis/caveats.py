@@ -1,0 +1,169 @@
+"""What a reader must know before following the answer: warnings that could change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cells import Group
+from commands import more
+from comparison import FAULTS, Comparison, OptimizerSummary, still_improves
+from errors import ReportError
+from runs import Run, read_table
+from words import counted, joined, percent, rate
+
+# Below this many validation images one image is a whole percentage point or more.
+FEW_IMAGES = 100
+# Below this many validation images a class's share of right answers is mostly chance.
+FEW_OF_A_CLASS = 10
+
+
+@dataclass(frozen=True)
+class Caveat:
+    """A warning: a short code, a sentence or two, and the command that would settle it, if one would."""
+
+    code: str
+    text: str
+    command: str | None = None
+
+
+def caveats(comparison: Comparison, study: Run | None) -> tuple[list[Caveat], list[str]]:
+    """The warnings of a group, the gravest first, and in sentences what could not be found out."""
+    found = [one for rule in _RULES for one in rule(comparison, study)]
+    small, left_out = _small_classes(comparison)
+    return found + small, left_out
+
+
+def _no_answer(comparison: Comparison, _: Run | None) -> Iterator[Caveat]:
+    if comparison.group.cells and not comparison.ranking:
+        lowest = min(cell.lr for cell in comparison.group.cells)
+        yield Caveat(
+            "all_diverged",
+            f"Every training diverged, the lowest learning rate ({rate(lowest)}) included: try lower ones.",
+        )
+    if not comparison.group.cells:
+        yield Caveat(
+            "nothing_finished", "No training has finished with a validation loss: there is nothing to compare."
+        )
+
+
+def _not_bracketed(comparison: Comparison, study: Run | None) -> Iterator[Caveat]:
+    for one in comparison.summaries:
+        if one.best and not one.bracketed:
+            yield Caveat(
+                "not_bracketed",
+                f"{one.optimizer} is not bracketed: its best learning rate, {rate(one.best.lr)}, is {_end(one)}. "
+                "A better one may lie beyond, so that its rank is not settled.",
+                _wider(comparison, study, one),
+            )
+
+
+def _end(one: OptimizerSummary) -> str:
+    if one.open_low and one.open_high:
+        return "the only one tried"
+    return f"the {'lowest' if one.open_low else 'highest'} of those tried"
+
+
+def _wider(comparison: Comparison, study: Run | None, one: OptimizerSummary) -> str | None:
+    """The grid goes on by itself; a search is given two decades more at its end."""
+    if study and study.tags.get("lrstudy.kind") == "search" and one.best:
+        wider = {"low": f"{one.best.lr / 100:.3g}"} if one.open_low else {"high": f"{one.best.lr * 100:.3g}"}
+        return more(study, comparison.group, **wider)
+    return more(study, comparison.group, extend="true")
+
+
+def _one_seed(comparison: Comparison, study: Run | None) -> Iterator[Caveat]:
+    if not comparison.best:
+        return
+    counts = {cell.n for cell in comparison.ranking}
+    is_search = study is not None and study.tags.get("lrstudy.kind") == "search"
+    command = None if is_search else more(study, comparison.group, seeds="3")
+    if counts == {1}:
+        text = "Each cell was trained with one seed only: how much of the differences is chance cannot be told."
+        if is_search:
+            text += " A grid over the best few learning rates with several seeds would tell."
+        yield Caveat("one_seed", text, command)
+    elif comparison.best.n < max(counts):
+        yield Caveat(
+            "fewer_seeds",
+            f"The best cell has {counted(comparison.best.n, 'seed')}, others have {max(counts)}.",
+            command,
+        )
+
+
+def _cut_short(comparison: Comparison, study: Run | None) -> Iterator[Caveat]:
+    short = [cell for cell in comparison.ranking if still_improves(cell) and cell.verdict not in FAULTS]
+    if not short:
+        return
+    names = joined([cell.name for cell in sorted(short, key=lambda cell: cell.loss.mean)[:6]], len(short))
+    also = "the best among them, " if comparison.best in short else ""
+    epochs = comparison.group.settings.get("epochs", "")
+    longer = more(study, comparison.group, epochs=str(2 * int(epochs))) if epochs.isdigit() else None
+    yield Caveat(
+        "still_improving",
+        f"{counted(len(short), 'cell')} still improved when the epochs ran out, {also}"
+        f"and would gain from more: {names}.",
+        longer,
+    )
+
+
+def _small_validation(comparison: Comparison, _: Run | None) -> Iterator[Caveat]:
+    images = next((run.images["validation"] for run in comparison.group.runs if "validation" in run.images), None)
+    if images is not None and images < FEW_IMAGES:
+        yield Caveat(
+            "small_validation",
+            f"The validation part has {counted(images, 'image')}: each is {percent(1 / images)} of accuracy, "
+            "so that small differences mean nothing.",
+        )
+
+
+def _unfinished(comparison: Comparison, _: Run | None) -> Iterator[Caveat]:
+    unranked = {
+        reason: len(runs) for reason, runs in comparison.group.unranked.items() if reason not in ("pruned", "repeated")
+    }
+    if unranked:
+        counts = joined([f"{number} {reason}" for reason, number in unranked.items()])
+        yield Caveat("unfinished", f"{counted(sum(unranked.values()), 'run')} could not be ranked: {counts}.")
+
+
+def _small_classes(comparison: Comparison) -> tuple[list[Caveat], list[str]]:
+    """Looks into the best training's confusion matrix for classes with few validation images."""
+    if not comparison.best or comparison.best.trainings[0].run.tags.get("lrstudy.kind") != "train":
+        return [], []
+    try:
+        rows = read_table(comparison.best.trainings[0].run.run_id, "confusion_matrix.csv")
+        counts = {name: sum(map(int, numbers)) for name, *numbers in rows[1:]}
+    except (ReportError, ValueError) as error:
+        return [], [f"How many validation images each class has is not known: {error}"]
+    small = sorted((number, name) for name, number in counts.items() if number < FEW_OF_A_CLASS)
+    if not small:
+        return [], []
+    names = joined([f"{name} ({number})" for number, name in small[:6]], len(small))
+    few = f"fewer than {FEW_OF_A_CLASS} validation images"
+    text = f"{counted(len(small), 'class', 'classes')} of {len(counts)} have {few}: {names}."
+    return [Caveat("small_classes", text)], []
+
+
+_RULES: tuple[Callable[[Comparison, Run | None], Iterator[Caveat]], ...] = (
+    _no_answer,
+    _not_bracketed,
+    _one_seed,
+    _cut_short,
+    _small_validation,
+    _unfinished,
+)
+
+
+def not_mixed(groups: list[Group]) -> list[Caveat]:
+    """Says that there are trainings that cannot be compared, and what tells them apart."""
+    if len(groups) < 2:
+        return []
+    names = sorted({name for group in groups for name in group.settings})
+    differing = [name for name in names if len({group.settings.get(name) for group in groups}) > 1]
+    return [
+        Caveat(
+            "groups",
+            f"The trainings are of {len(groups)} groups that differ in {joined(differing)}: they are not compared "
+            "with each other, and each group has its own answer.",
+        )
+    ]

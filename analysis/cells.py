@@ -1,0 +1,285 @@
+"""Runs sorted into what can be compared: groups of equal settings, and in them the cells of the grid.
+
+A cell is an optimizer with a learning rate; its trainings differ in their seeds alone. Only finished trainings with a
+validation loss are in a cell: what runs, failed, was killed or pruned is counted beside them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean, stdev
+
+import numpy as np
+
+from histories import Curve
+from runs import Found, Run
+
+VERDICT, DIGEST, REASON = "lrstudy.verdict", "lrstudy.data_digest", "mlflow.note.content"
+# What the axes of a grid are, and what changes a training's place and speed but not what it is.
+AXES = {"optimizer", "lr", "log10_lr", "seed"}
+OF_THE_MACHINE = {"device", "threads", "data_root"}
+# What the digest of a data set stands for: of its images as they are scaled, and of their split.
+OF_THE_DATA = {"data", "image_size", "fit", "bad_images", "split_seed"}
+ORDER = ("sgd", "rmsprop", "adagrad", "adam")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A mean over `n` seeds, and the sample standard deviation, not a number for one seed."""
+
+    mean: float
+    deviation: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """The spread of those of the values that are numbers; infinite ones make the mean infinite."""
+        known = [value for value in values if not math.isnan(value)]
+        if not known:
+            return cls(math.nan, math.nan, 0)
+        finite = all(map(math.isfinite, known))
+        mean = fmean(known) if finite else max(known, key=abs)
+        return cls(mean, stdev(known) if finite and len(known) > 1 else math.nan, len(known))
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A finished run with a validation loss. Losses are in nats, not numbers where the run has none."""
+
+    run: Run
+    seed: str
+
+    @property
+    def verdict(self) -> str:
+        """The word that the training was given when it ended; empty if none."""
+        return self.run.tags.get(VERDICT, "")
+
+    @property
+    def reason(self) -> str:
+        """The numbers that led to the verdict, in words; empty if none are on the server."""
+        first = self.run.tags.get(REASON, "").partition("\n")[0]
+        return first.partition("**: ")[2].rstrip(".")
+
+    @cached_property
+    def diverged(self) -> bool:
+        """Whether a loss is no finite number, or the training's own verdict says so."""
+        losses = [self.values(name) for name in ("train_loss", "val_loss")]
+        return self.verdict == "diverged" or not all(np.isfinite(one).all() for one in losses)
+
+    def values(self, metric: str) -> np.ndarray:
+        """The metric's values, float64, epoch by epoch; empty if there are none."""
+        curve = self.run.curves.get(metric)
+        return np.empty(0) if curve is None else curve.values
+
+    @cached_property
+    def best_epoch(self) -> float:
+        """The epoch with the lowest validation loss."""
+        curve = self.run.curves.get("val_loss")
+        if curve is None or not np.isfinite(curve.values).any():
+            return self.run.metrics.get("best/epoch", math.nan)
+        return float(curve.steps[int(np.nanargmin(curve.values))])
+
+    @cached_property
+    def best_val_loss(self) -> float:
+        """The lowest validation loss; infinite where none was a finite number."""
+        finite = self.values("val_loss")[np.isfinite(self.values("val_loss"))]
+        if len(finite):
+            return float(finite.min())
+        return self.run.metrics.get("best/val_loss", math.inf) if not len(self.values("val_loss")) else math.inf
+
+    @property
+    def best_val_accuracy(self) -> float:
+        """The validation accuracy at the best epoch."""
+        at_best = _at(self.run.curves.get("val_accuracy"), self.best_epoch)
+        return self.run.metrics.get("best/val_accuracy", math.nan) if math.isnan(at_best) else at_best
+
+    @property
+    def test_accuracy(self) -> float:
+        """The accuracy on the held-out test part."""
+        return self.run.metrics.get("test/accuracy", math.nan)
+
+    def last(self, metric: str) -> float:
+        """The metric's value at the last epoch."""
+        values = self.values(metric)
+        return float(values[-1]) if len(values) else self.run.metrics.get(f"final/{metric}", math.nan)
+
+    @property
+    def last_epoch(self) -> float:
+        """The last epoch that was logged."""
+        curve = self.run.curves.get("val_loss")
+        return math.nan if curve is None else float(curve.steps[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """An optimizer with a learning rate; `typed` is the learning rate as it was typed. One training a seed."""
+
+    optimizer: str
+    lr: float
+    typed: str
+    trainings: tuple[Training, ...]
+
+    @property
+    def name(self) -> str:
+        """`adam 0.001`."""
+        return f"{self.optimizer} {self.lr:g}"
+
+    @property
+    def n(self) -> int:
+        """The number of seeds."""
+        return len(self.trainings)
+
+    @cached_property
+    def diverged(self) -> bool:
+        """Whether a training of the cell diverged."""
+        return any(one.diverged for one in self.trainings)
+
+    @cached_property
+    def loss(self) -> Spread:
+        """Of the best validation loss."""
+        return Spread.of(one.best_val_loss for one in self.trainings)
+
+    @cached_property
+    def accuracy(self) -> Spread:
+        """Of the validation accuracy at the best epoch."""
+        return Spread.of(one.best_val_accuracy for one in self.trainings)
+
+    @cached_property
+    def verdict(self) -> str:
+        """The trainings' own verdict; of several the most common, and of as common ones the worst."""
+        words = Counter(one.verdict for one in self.trainings if one.verdict)
+        worst = ("diverged", "collapsed", "unstable", "too slow", "overfits", "good")
+        return max(words, key=lambda word: (words[word], -worst.index(word) if word in worst else -9), default="")
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Trainings that can be compared: same data, split, network, epochs and all else but the axes of the grid.
+
+    `cells` are in the order of optimizers and rising learning rates. `unranked` are the runs in no cell, by the reason:
+    a status of MLflow's in lower case, `pruned`, `repeated`, or `no validation loss`.
+    """
+
+    settings: Mapping[str, str]
+    cells: tuple[Cell, ...]
+    unranked: Mapping[str, tuple[Run, ...]]
+
+    @property
+    def runs(self) -> list[Run]:
+        """All of them, the ranked ones first."""
+        ranked = [one.run for cell in self.cells for one in cell.trainings]
+        return [*ranked, *(run for some in self.unranked.values() for run in some)]
+
+    @property
+    def optimizers(self) -> list[str]:
+        """Those that have cells, in order."""
+        return list(dict.fromkeys(cell.optimizer for cell in self.cells))
+
+    def of(self, optimizer: str) -> list[Cell]:
+        """An optimizer's cells by rising learning rate."""
+        return [cell for cell in self.cells if cell.optimizer == optimizer]
+
+    @property
+    def family(self) -> tuple[tuple[str, str], ...]:
+        """What groups have alike that differ in the shape of the network alone."""
+        return tuple(sorted((name, value) for name, value in self.settings.items() if name != "hidden"))
+
+
+def group(found: Found) -> tuple[list[Group], list[str]]:
+    """The groups, that with the most finished trainings first, and in sentences what is in none of them."""
+    sorted_out: dict[tuple[tuple[str, str], ...], list[Run]] = {}
+    unreadable = []
+    for run in found.trainings:
+        if number(run.params.get("lr", "")) > 0 and run.params.get("optimizer"):
+            sorted_out.setdefault(tuple(sorted(_settings(run).items())), []).append(run)
+        else:
+            unreadable.append(run.name)
+    groups = [_group(dict(settings), runs) for settings, runs in sorted_out.items()]
+    groups.sort(key=lambda one: (-sum(cell.n for cell in one.cells), min((c.loss.mean for c in one.cells), default=0)))
+    if not unreadable:
+        return groups, []
+    return groups, [
+        f"{len(unreadable)} runs have no learning rate above 0 that can be read: {', '.join(unreadable[:5])}."
+    ]
+
+
+def number(text: str) -> float:
+    """A parameter as a number, however it was typed (`1e-3`, `.001`, `'0.001'`); not a number if it is none."""
+    try:
+        return float(text.strip().strip("'\""))
+    except ValueError:
+        return math.nan
+
+
+def _settings(run: Run) -> dict[str, str]:
+    """What a run must have alike with another to be compared with it."""
+    digest = run.tags.get(DIGEST)
+    left_out = AXES | OF_THE_MACHINE | (OF_THE_DATA if digest else set())
+    settings = {
+        name: _plain(value)
+        for name, value in run.params.items()
+        if name not in left_out and not name.startswith("optimizer.")
+    }
+    return settings | ({"data": f"{_data_name(run)} ({digest[:8]})"} if digest else {})
+
+
+def _data_name(run: Run) -> str:
+    """The last part of the data's path, which may differ between machines."""
+    return run.params.get("data", "data").rstrip("/").rpartition("/")[2]
+
+
+def _plain(text: str) -> str:
+    """A setting so that equal ones are equal texts: numbers as numbers, lists without blanks."""
+    parts = [part.strip().strip("'\"") for part in text.split(",")]
+    return ",".join(part if math.isnan(number(part)) else f"{number(part):.12g}" for part in parts)
+
+
+def _group(settings: Mapping[str, str], runs: Sequence[Run]) -> Group:
+    cells: dict[tuple[str, str], dict[str, Training]] = {}
+    unranked: dict[str, list[Run]] = {}
+    for run in reversed(runs):  # of equal trainings the latest counts
+        reason = _not_ranked(run)
+        if not reason:
+            place = (run.params["optimizer"].strip("'\" ").lower(), f"{number(run.params['lr']):.9g}")
+            seeds = cells.setdefault(place, {})
+            seed = _plain(run.params["seed"]) if "seed" in run.params else f"run {run.run_id}"
+            if seed in seeds:
+                reason = "repeated"
+            else:
+                seeds[seed] = Training(run, seed)
+        if reason:
+            unranked.setdefault(reason, []).insert(0, run)
+    made = [_cell(optimizer, seeds) for (optimizer, _), seeds in cells.items()]
+    made.sort(key=lambda cell: (_order(cell.optimizer), cell.lr))
+    return Group(settings, tuple(made), {reason: tuple(some) for reason, some in sorted(unranked.items())})
+
+
+def _cell(optimizer: str, seeds: Mapping[str, Training]) -> Cell:
+    trainings = [seeds[seed] for seed in sorted(seeds, key=lambda seed: (number(seed), seed))]
+    typed = trainings[0].run.params["lr"].strip("'\" ")
+    return Cell(optimizer, number(typed), typed, tuple(trainings))
+
+
+def _order(optimizer: str) -> tuple[int, str]:
+    return (ORDER.index(optimizer) if optimizer in ORDER else len(ORDER), optimizer)
+
+
+def _not_ranked(run: Run) -> str:
+    """Why a run is in no cell; empty if it is in one."""
+    if run.status != "FINISHED":
+        return run.status.lower()
+    if run.tags.get(VERDICT) == "pruned":
+        return "pruned"
+    return "" if "val_loss" in run.curves or "best/val_loss" in run.metrics else "no validation loss"
+
+
+def _at(curve: Curve | None, epoch: float) -> float:
+    """A curve's value at an epoch; not a number if it has none there."""
+    if curve is None or math.isnan(epoch):
+        return math.nan
+    there = np.flatnonzero(curve.steps == int(epoch))
+    return float(curve.values[there[0]]) if len(there) else math.nan

@@ -1,0 +1,78 @@
+"""What the programs of the analysis have alike: which runs are asked for, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from chapters import Report, report
+from drawings import Drawing
+from errors import ReportError
+from runs import read
+
+BAD_INPUT = 2
+
+
+def parser(what: str | None) -> argparse.ArgumentParser:
+    """A parser for the study or the experiment to read."""
+    made = argparse.ArgumentParser(
+        description=what, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    made.add_argument("--experiment", help="all trainings of this experiment, by its name or id")
+    made.add_argument("--study", help="the trainings of this study, by its run's id (default: the latest study)")
+    return made
+
+
+def draw_one(
+    what: str | None,
+    name: str,
+    arguments: Sequence[str],
+    choose: Callable[[Report, str | None], Iterable[Drawing]],
+    *,
+    of_optimizer: bool = False,
+) -> None:
+    """Draws the first of the figures that `choose` gives, to the file that the command line names; prints its path.
+
+    Args:
+        what: what the program does.
+        name: of the file, if the command line names none.
+        arguments: the command line.
+        choose: the figures of a report, given the optimizer that is asked for.
+        of_optimizer: whether an optimizer can be asked for.
+
+    Raises:
+        ReportError: there is no such figure, or it cannot be written.
+    """
+    asked = parser(what)
+    asked.add_argument(
+        "--out", type=Path, default=Path(f"{name}.svg"), help=f"an SVG, PNG or PDF file (default: {name}.svg)"
+    )
+    if of_optimizer:
+        asked.add_argument("--optimizer", help="whose (default: that of the best training)")
+    options = asked.parse_args(arguments)
+    if options.out.suffix not in (".svg", ".png", ".pdf"):
+        raise ReportError(f"--out {options.out}: a figure is an .svg, .png or .pdf file.")
+    drawing = next(iter(choose(report(read(options.experiment, options.study)), vars(options).get("optimizer"))), None)
+    if drawing is None:
+        raise ReportError("there is nothing to draw: no training has finished with what the figure needs.")
+    try:
+        drawing.figure.savefig(options.out, dpi=144)
+    except OSError as error:
+        raise ReportError(f"--out {options.out}: it cannot be written: {error.strerror}.") from error
+    print(options.out)
+
+
+def end_well(program: Callable[[list[str]], None]) -> NoReturn:
+    """Runs a program; what the user can set right ends it in one sentence and exit code 2."""
+    try:
+        program(sys.argv[1:])
+    except ReportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)

@@ -1,0 +1,268 @@
+"""The page: one HTML file that opens anywhere, with its figures inside and a table behind each."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+import tables
+from chapters import Chapter, Report
+from comparison import BAND, BELOW_BEST, CONFIDENCE, LAST_SHARE, SLOW_SHARE
+from drawings import Drawing
+from figures import NO_VERDICT, VERDICT_COLOURS
+from words import NOTHING, epochs, joined, loss, percent, rate, with_deviation
+
+# A table behind a figure has about so many rows; its CSV file has all.
+SHOWN_ROWS = 26
+SHOWN_COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headers and rows of texts; the first `labels` columns name the rows."""
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    labels: int = 2
+
+
+def render(report: Report, drawings: Sequence[Drawing], svgs: Mapping[str, bytes], files: Sequence[str]) -> str:
+    """The page, given the figures as SVG files by their names, and the names of the tables' files."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    images = {name: f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for name, svg in svgs.items()}
+    template = environment.get_template("page.html.j2")
+    return template.render(
+        report=report,
+        title=_title(report),
+        drawn=lambda heading, chapter: [one for one in drawings if (one.heading, one.chapter) == (heading, chapter)],
+        images=images,
+        tables={
+            "curves": curves_table,
+            "basin": basin_table,
+            "cells": cells_table,
+            "optimizers": optimizers_table,
+            "shapes": shapes_table,
+        },
+        glance=_glance,
+        settings=_settings,
+        colours=VERDICT_COLOURS,
+        no_colour=NO_VERDICT,
+        origin=_origin(report),
+        definitions=_definitions(),
+        counts=[f"{number} {status}" for status, number in report.statuses.items()],
+        joined=joined,
+        files=files,
+    )
+
+
+def curves_table(chapter: Chapter, drawing: Drawing) -> Table:
+    """Validation losses of an optimizer's learning rates, epoch by epoch or every few epochs."""
+    optimizer = next(name for name in chapter.group.optimizers if drawing.name.endswith(f"curves_{name}"))
+    own = chapter.curves[chapter.curves.optimizer == optimizer]
+    wide = own.pivot_table(index="epoch", columns="lr", values=["train_loss", "val_loss"], dropna=False)
+    rates = sorted(set(own.lr))
+    shown = rates if len(rates) <= SHOWN_COLUMNS else rates[:: math.ceil(len(rates) / SHOWN_COLUMNS)]
+    steps = list(wide.index)
+    kept = sorted({*steps[:: max(1, math.ceil(len(steps) / SHOWN_ROWS))], steps[-1]})
+    columns = [(name, lr) for lr in shown for name in ("train_loss", "val_loss") if (name, lr) in wide.columns]
+    headers = [f"{rate(lr)} {'training' if name == 'train_loss' else 'validation'}" for name, lr in columns]
+    rows = tuple((f"{step}", *(loss(float(wide.loc[step, column])) for column in columns)) for step in kept)
+    return Table(("epoch", *headers), rows, labels=1)
+
+
+def basin_table(chapter: Chapter) -> Table:
+    """The best validation loss of each cell."""
+    cells = chapter.cells.sort_values(["optimizer", "lr"])
+    rows = tuple(
+        (row.optimizer, rate(row.lr), with_deviation(row.best_val_loss, row.best_val_loss_sd, loss), f"{row.n}")
+        for row in cells.itertuples()
+    )
+    return Table(("optimizer", "learning rate", "best validation loss", "seeds"), rows)
+
+
+def cells_table(chapter: Chapter) -> Table:
+    """All that is known of each cell, the best first."""
+    target = percent(chapter.comparison.target)
+    headers = (
+        "optimizer",
+        "learning rate",
+        "seeds",
+        "verdict",
+        "kind",
+        "best val. loss",
+        "val. accuracy",
+        "best epoch",
+        "final train. loss",
+        "final val. loss",
+        "gap",
+        f"epochs to {target}",
+        f"seconds to {target}",
+        "steadiness",
+        "the numbers that led to the verdict",
+    )
+    return Table(headers, tuple(_cell_row(row) for row in chapter.cells.itertuples()))
+
+
+def _cell_row(row: Any) -> tuple[str, ...]:
+    verdict = f"{row.verdict}, best" if row.rank == 1 else f"{row.verdict}, tied" if row.tied else row.verdict
+    of_seeds = f" ({row.seeds_at_target} of {row.n})" if 0 < row.seeds_at_target < row.n else ""
+    seconds = NOTHING if not math.isfinite(row.seconds_to_target) else f"{row.seconds_to_target:.3g}"
+    return (
+        row.optimizer,
+        rate(row.lr),
+        f"{row.n}",
+        verdict,
+        row.kind,
+        with_deviation(row.best_val_loss, row.best_val_loss_sd, loss),
+        with_deviation(row.best_val_accuracy, row.best_val_accuracy_sd, percent),
+        epochs(row.best_epoch),
+        loss(row.final_train_loss),
+        with_deviation(row.final_val_loss, row.final_val_loss_sd, loss),
+        loss(row.generalisation_gap),
+        epochs(row.epochs_to_target) + of_seeds,
+        "never" if row.epochs_to_target == math.inf else seconds,
+        percent(row.steadiness),
+        row.reason,
+    )
+
+
+def optimizers_table(chapter: Chapter) -> Table:
+    """Each optimizer's best learning rate, band and sensitivity."""
+    rows = []
+    for row in chapter.optimizers.itertuples():
+        band = NOTHING if math.isnan(row.band_low) else f"{rate(row.band_low)} to {rate(row.band_high)}"
+        span = f"{rate(row.sensitivity_low)} to {rate(row.sensitivity_high)}, {row.sensitivity_points} points"
+        rows.append(
+            (
+                row.optimizer,
+                NOTHING if math.isnan(row.best_lr) else rate(row.best_lr),
+                with_deviation(row.best_val_loss, row.best_val_loss_sd, loss),
+                with_deviation(row.best_val_accuracy, row.best_val_accuracy_sd, percent),
+                "yes" if row.bracketed else "no",
+                band,
+                NOTHING if math.isnan(row.band_decades) else f"{row.band_decades:.1f}",
+                loss(row.lr_sensitivity),
+                span,
+            )
+        )
+    headers = (
+        "optimizer",
+        "best learning rate",
+        "best val. loss",
+        "val. accuracy",
+        "bracketed",
+        "usable band",
+        "decades",
+        "sensitivity",
+        "of the sensitivity",
+    )
+    return Table(headers, tuple(rows), labels=1)
+
+
+def shapes_table(family: Sequence[Chapter]) -> Table:
+    """The cells of several shapes of network, the shapes of one cell together."""
+    frame = tables.shapes_table([chapter.comparison for chapter in family])
+    rows = tuple(
+        (
+            row.optimizer,
+            rate(row.lr),
+            row.hidden,
+            f"{row.n}",
+            with_deviation(row.best_val_loss, row.best_val_loss_sd, loss),
+            percent(row.best_val_accuracy),
+            loss(row.final_train_loss),
+            loss(row.final_val_loss),
+            with_deviation(row.generalisation_gap, row.generalisation_gap_sd, loss),
+            row.verdict,
+        )
+        for row in frame.itertuples()
+    )
+    headers = ("optimizer", "learning rate", "neurons", "seeds", "best val. loss", "val. accuracy", "final train. loss")
+    return Table((*headers, "final val. loss", "gap", "verdict"), rows, labels=3)
+
+
+def _glance(chapter: Chapter) -> dict[str, Any]:
+    """The grid at a glance, as columns and, by optimizer, the place in each column or None."""
+    places = chapter.places
+    columns = dict(sorted(zip(places.position, places.column, strict=True)))
+    found = {(row.optimizer, row.position): row for row in places.itertuples()}
+    return {
+        "columns": list(columns.values()),
+        "rows": {name: [found.get((name, column)) for column in columns] for name in dict.fromkeys(places.optimizer)},
+        "loss": lambda row: with_deviation(row.best_val_loss, row.best_val_loss_sd, loss),
+        "accuracy": lambda row: with_deviation(row.best_val_accuracy, row.best_val_accuracy_sd, percent),
+        "binned": any(" to " in name for name in columns.values()),
+    }
+
+
+def _settings(chapter: Chapter) -> list[tuple[str, str]]:
+    """A group's settings, what it is of first."""
+    first = ("data", "model", "hidden", "epochs", "batch_size")
+    order = {name: place for place, name in enumerate(first)}
+    return sorted(chapter.group.settings.items(), key=lambda item: (order.get(item[0], len(first)), item[0]))
+
+
+def _title(report: Report) -> str:
+    study = report.found.study
+    return study.name if study else f"experiment {report.found.experiment}"
+
+
+def _definitions() -> dict[str, str]:
+    """The constants that the page's explanations name."""
+    return {
+        "band": f"{100 * BAND:g}",
+        "below": f"{100 * BELOW_BEST:g}",
+        "confidence": f"{CONFIDENCE:.0%}",
+        "slow": f"{SLOW_SHARE:.0%}",
+        "last": f"{LAST_SHARE:.0%}",
+    }
+
+
+def _origin(report: Report) -> list[tuple[str, str]]:
+    """How the report was made: names and values."""
+    found = report.found
+    runs = found.trainings
+    began = datetime.fromtimestamp(min(run.started for run in runs) / 1000, UTC)
+    rows = [("tracking server", found.server), ("experiment", found.experiment)]
+    if found.study:
+        rows.append(("study", f"{found.study.name}, run {found.study.run_id}, {found.study.status.lower()}"))
+    rows += [
+        ("first training", f"{began:%Y-%m-%d %H:%M} UTC"),
+        ("query", "; ".join(found.queries) if any(found.queries) else "all runs of the experiment"),
+        ("runs by status", joined([f"{number} {status}" for status, number in report.statuses.items()])),
+    ]
+    for name, tag in (
+        ("data digest", "lrstudy.data_digest"),
+        ("commit", "mlflow.source.git.commit"),
+        ("uncommitted changes", "lrstudy.git_uncommitted_changes"),
+        ("versions", "lrstudy.versions"),
+        ("hardware", "lrstudy.hardware"),
+        ("device", "lrstudy.device"),
+        ("threads", "lrstudy.threads"),
+    ):
+        values = list(dict.fromkeys(run.tags[tag] for run in runs if tag in run.tags))
+        rows.append(
+            (name, "; ".join(values[:5]) + (f"; {len(values) - 5} more" if len(values) > 5 else "") or "not logged")
+        )
+    seeds = sorted({run.params["seed"] for run in runs if "seed" in run.params}, key=lambda seed: (len(seed), seed))
+    rows.append(("seeds", joined(seeds[:20], len(seeds)) if seeds else "not logged"))
+    return rows
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """A frame as a CSV file: numbers in full, what is not known left empty."""
+    return str(frame.to_csv(index=False))
