@@ -19,13 +19,17 @@ MOST_DRAWN = 6
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A figure, its file's name, the heading it stands under (`curves`, `basin`, `glance`, `shapes`), and its words."""
+    """A figure, its file's name, the heading it stands under (`curves`, `basin`, `glance`, `shapes`), and its words.
+
+    `optimizer` is whose it is; empty if it is of all.
+    """
 
     name: str
     chapter: int
     heading: str
     words: str
     figure: Figure
+    optimizer: str = ""
 
 
 def draw(report: Report) -> Iterator[Drawing]:
@@ -53,7 +57,7 @@ def draw_curves(chapter: Chapter, optimizers: Sequence[str]) -> Iterator[Drawing
             f"Validation: {joined(ends[:12], len(ends))}."
         )
         drawn = figures.loss_curves(chapter.curves, chapter.cells, optimizer, limits, chapter.rates)
-        yield Drawing(_name(chapter, f"curves_{_plain(optimizer)}"), chapter.number, "curves", words, drawn)
+        yield Drawing(_name(chapter, f"curves_{_plain(optimizer)}"), chapter.number, "curves", words, drawn, optimizer)
 
 
 def draw_basin(chapter: Chapter) -> Drawing:

@@ -71,8 +71,7 @@ def render(report: Report, drawings: Sequence[Drawing], svgs: Mapping[str, bytes
 
 def curves_table(chapter: Chapter, drawing: Drawing) -> Table:
     """Validation losses of an optimizer's learning rates, epoch by epoch or every few epochs."""
-    optimizer = next(name for name in chapter.group.optimizers if drawing.name.endswith(f"curves_{name}"))
-    own = chapter.curves[chapter.curves.optimizer == optimizer]
+    own = chapter.curves[chapter.curves.optimizer == drawing.optimizer]
     wide = own.pivot_table(index="epoch", columns="lr", values=["train_loss", "val_loss"], dropna=False)
     rates = sorted(set(own.lr))
     shown = rates if len(rates) <= SHOWN_COLUMNS else rates[:: math.ceil(len(rates) / SHOWN_COLUMNS)]

@@ -1,0 +1,223 @@
+"""What the report concludes, against numbers worked out by hand."""
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from cells import Cell, Group, group
+from comparison import Comparison, gap, steadiness
+from known_runs import falling, log_training
+from runs import read
+
+
+@pytest.fixture
+def experiment(tracking_uri: str) -> str:
+    return os.environ["MLFLOW_EXPERIMENT_ID"]
+
+
+def groups(experiment: str) -> list[Group]:
+    return group(read(experiment=experiment))[0]
+
+
+def compared(experiment: str) -> Comparison:
+    (one,) = groups(experiment)
+    return Comparison(one)
+
+
+def cell(comparison: Comparison, optimizer: str, lr: float) -> Cell:
+    (one,) = [cell for cell in comparison.group.of(optimizer) if cell.lr == lr]
+    return one
+
+
+def log_losses(experiment: str, losses: Sequence[float], **settings: Any) -> None:
+    """One training a loss, with seeds from 0: at that validation loss from epoch 1 on."""
+    for seed, loss in enumerate(losses):
+        curves = {"val_loss": [2.3, loss, loss], "train_loss": [2.3, loss, loss], "val_accuracy": [0.1, 0.9, 0.9]}
+        log_training(experiment, curves, seed=seed, **settings)
+
+
+def test_learning_rates_are_the_same_however_they_are_typed(experiment: str) -> None:
+    for seed, lr in enumerate(("1e-3", ".001", "0.0010", "'1e-3'")):
+        log_training(experiment, falling(0.1), lr=lr, seed=seed)
+    log_training(experiment, falling(0.1), lr="1e-2", hidden=" 8", epochs="4.0", momentum="0")
+    log_training(experiment, falling(0.1), lr="1E-2", seed="1.0", momentum="0.0")
+    first, second = groups(experiment)
+    assert [(one.lr, one.n) for one in first.cells] == [(0.001, 4)]
+    assert [(one.lr, one.n) for one in second.cells] == [(0.01, 2)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"epochs": "5"},
+        {"hidden": "8,8"},
+        {"batch_size": "7"},
+        {"tags": {"lrstudy.data_digest": "f" * 32}},
+        {"data": "other", "tags": {"lrstudy.data_digest": ""}},
+        {"dropout": "0.5"},
+    ],
+)
+def test_trainings_of_other_data_networks_or_settings_are_not_mixed(experiment: str, other: dict[str, Any]) -> None:
+    log_training(experiment, falling(0.2))
+    log_training(experiment, falling(0.2), lr="0.1")
+    log_training(experiment, falling(0.1), lr="0.01", **other)
+    first, second = groups(experiment)
+    assert [one.lr for one in first.cells] == [0.001, 0.1]
+    assert [one.lr for one in second.cells] == [0.01]
+
+
+def test_the_same_data_elsewhere_are_the_same_data(experiment: str) -> None:
+    log_training(experiment, falling(0.2), data="/here/photos", image_size="0", threads="1", device="cpu")
+    log_training(experiment, falling(0.2), lr="0.1", data="/there/photos/", image_size="64", threads="2", device="auto")
+    (one,) = groups(experiment)
+    assert len(one.cells) == 2
+
+
+def test_what_did_not_finish_is_counted_and_never_ranked(experiment: str) -> None:
+    log_training(experiment, falling(0.5))
+    for status in ("RUNNING", "FAILED", "KILLED"):
+        log_training(experiment, falling(0.01), lr="0.1", status=status)
+    log_training(experiment, falling(0.01), lr="0.1", tags={"lrstudy.verdict": "pruned"})
+    log_training(experiment, {"train_loss": [2.0, 0.1]}, lr="0.1")
+    (one,) = groups(experiment)
+    assert {reason: len(some) for reason, some in one.unranked.items()} == {
+        "running": 1,
+        "failed": 1,
+        "killed": 1,
+        "pruned": 1,
+        "no validation loss": 1,
+    }
+    assert [ranked.lr for ranked in Comparison(one).ranking] == [0.001]
+
+
+def test_of_trainings_with_one_seed_the_latest_counts(experiment: str) -> None:
+    log_training(experiment, falling(0.5))
+    log_training(experiment, falling(0.25))
+    comparison = compared(experiment)
+    (one,) = comparison.group.cells
+    assert one.n == 1
+    assert one.loss.mean == pytest.approx(0.25 + 2.05 / 16)
+    assert len(comparison.group.unranked["repeated"]) == 1
+
+
+def test_differences_are_paired_by_seed_with_a_t_interval(experiment: str) -> None:
+    log_losses(experiment, [0.10, 0.12, 0.11], lr="0.01")
+    log_losses(experiment, [0.13, 0.14, 0.15], lr="0.1")
+    log_losses(experiment, [0.11, 0.12, 0.12], lr="0.001")
+    comparison = compared(experiment)
+    worse = comparison.difference(cell(comparison, "adam", 0.1))
+    # Differences 0.03, 0.02, 0.04: mean 0.03, standard deviation 0.01; 4.302653 is the t of 97.5% for 2 degrees.
+    assert worse.mean == pytest.approx(0.03)
+    assert worse.n == 3
+    assert worse.margin == pytest.approx(4.302653 * 0.01 / math.sqrt(3), rel=1e-6)
+    assert not worse.tied
+    near = comparison.difference(cell(comparison, "adam", 0.001))
+    # Differences 0.01, 0, 0.01: mean 0.02/3, standard deviation sqrt(1/3)/100.
+    assert near.margin == pytest.approx(4.302653 * math.sqrt(1 / 3) / 100 / math.sqrt(3), rel=1e-6)
+    assert near.tied
+    assert comparison.runner_up is cell(comparison, "adam", 0.001)
+    assert comparison.best is cell(comparison, "adam", 0.01)
+    assert comparison.best.loss.deviation == pytest.approx(0.01)
+
+
+def test_with_one_seed_nothing_is_tied(experiment: str) -> None:
+    log_losses(experiment, [0.10], lr="0.01")
+    log_losses(experiment, [0.10001], lr="0.1")
+    comparison = compared(experiment)
+    assert not comparison.tied(cell(comparison, "adam", 0.1))
+    assert math.isnan(comparison.difference(cell(comparison, "adam", 0.1)).margin)
+
+
+def test_the_usable_band_has_no_gaps_and_is_measured_in_decades(experiment: str) -> None:
+    accuracies = {"1e-5": 0.955, "1e-4": 0.90, "1e-3": 0.95, "1e-2": 0.96, "1e-1": 0.951, "1": 0.94}
+    for lr, accuracy in accuracies.items():
+        log_training(experiment, {"val_loss": [2.3, 1 - accuracy], "val_accuracy": [0.1, accuracy]}, lr=lr)
+    band = compared(experiment).of("adam").band
+    assert band is not None
+    assert (band.low, band.high, band.points) == (0.001, 0.1, 3)
+    assert band.decades == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("losses", "low", "high"),
+    [
+        ([0.1, 0.2, 0.3], True, False),
+        ([0.3, 0.2, 0.1], False, True),
+        ([0.2, 0.1, 0.3], False, False),
+        ([0.1], True, True),
+    ],
+)
+def test_a_best_at_an_end_is_not_bracketed(experiment: str, losses: list[float], low: bool, high: bool) -> None:
+    for lr, loss in zip(("0.001", "0.01", "0.1"), losses, strict=False):
+        log_losses(experiment, [loss], lr=lr)
+    found = compared(experiment).of("adam")
+    assert (found.open_low, found.open_high, found.bracketed) == (low, high, not (low or high))
+
+
+def test_a_diverged_neighbour_brackets_too(experiment: str) -> None:
+    log_losses(experiment, [0.3], lr="0.001")
+    log_losses(experiment, [0.1], lr="0.01")
+    log_training(experiment, {"val_loss": [2.3, math.nan], "train_loss": [2.3, math.inf]}, lr="0.1")
+    assert compared(experiment).of("adam").bracketed
+
+
+def test_sensitivity_is_wortsmans(experiment: str) -> None:
+    for lr, last in (("0.001", 2.0), ("0.01", 0.5), ("0.1", 9.0)):
+        log_training(experiment, {"val_loss": [2.3, 0.4, last]}, lr=lr)
+    log_training(experiment, {"val_loss": [2.3, 0.4, math.nan]}, lr="1")
+    found = compared(experiment).of("adam").sensitivity
+    # min(2, 2.3), min(0.5, 2.3), min(9, 2.3) and 2.3 for the diverged one; the lowest is 0.5.
+    assert found.value == pytest.approx((2.0 + 0.5 + 2.3 + 2.3) / 4 - 0.5)
+    assert (found.low, found.high, found.points) == (0.001, 1.0, 4)
+
+
+def test_the_target_is_below_the_best_accuracy_and_a_miss_is_never(experiment: str) -> None:
+    quick = {"val_loss": [2.3, 0.5, 0.1], "val_accuracy": [0.1, 0.95, 0.977]}
+    slow = {"val_loss": [2.3, 0.5, 0.2], "val_accuracy": [0.1, 0.9, 0.94]}
+    log_training(experiment, quick, lr="0.01")
+    log_training(experiment, slow, lr="0.001")
+    comparison = compared(experiment)
+    assert comparison.target == 0.95
+    assert comparison.epochs_to_target(cell(comparison, "adam", 0.01).trainings[0]) == 1
+    assert comparison.epochs_to_target(cell(comparison, "adam", 0.001).trainings[0]) == math.inf
+
+
+def test_steadiness_is_the_share_of_epochs_that_lowered_the_loss_and_the_gap_is_at_the_end(experiment: str) -> None:
+    log_training(experiment, {"train_loss": [2.0, 1.0, 1.5, 0.5, 0.25], "val_loss": [2.0, 1.0, 0.6, 0.7, 0.75]})
+    (one,) = compared(experiment).group.cells[0].trainings
+    assert steadiness(one) == 0.75
+    assert gap(one) == 0.5
+
+
+def test_the_four_kinds_of_curve_are_told_apart(experiment: str) -> None:
+    dead = {"train_loss": [2.3, 80.0, math.nan], "val_loss": [2.3, 70.0, math.nan], "val_accuracy": [0.1, 0.1, 0.1]}
+    log_training(experiment, dead, lr="1", tags={"lrstudy.verdict": "diverged"})
+    high = {
+        "train_loss": [2.3] + [1.2, 1.0] * 10,
+        "val_loss": [2.3] + [1.2, 1.1] * 10,
+        "val_accuracy": [0.1] + [0.6] * 20,
+    }
+    log_training(experiment, high, lr="0.1", tags={"lrstudy.verdict": "unstable"})
+    log_training(experiment, falling(0.05, 20), lr="0.01", tags={"lrstudy.verdict": "good"})
+    slow = [2.3 - 0.02 * epoch for epoch in range(21)]
+    low = {"train_loss": slow, "val_loss": slow, "val_accuracy": [1 - loss / 3 for loss in slow]}
+    log_training(experiment, low, lr="0.0001", tags={"lrstudy.verdict": "good"})  # slow beside the best alone
+    comparison = compared(experiment)
+    assert [(one.lr, comparison.kind(one), comparison.verdict(one)) for one in comparison.group.cells] == [
+        (0.0001, "low", "too slow"),
+        (0.01, "good", "good"),
+        (0.1, "high", "unstable"),
+        (1.0, "very high", "diverged"),
+    ]
+
+
+def test_a_cell_is_diverged_if_one_of_its_seeds_is(experiment: str) -> None:
+    log_losses(experiment, [0.1, 0.1], lr="0.1")
+    log_training(experiment, {"val_loss": [2.3, math.inf]}, lr="0.1", seed=2)
+    log_losses(experiment, [0.5], lr="0.01")
+    comparison = compared(experiment)
+    assert [one.lr for one in comparison.ranking] == [0.01]
+    assert comparison.verdict(cell(comparison, "adam", 0.1)) == "diverged"

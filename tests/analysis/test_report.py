@@ -1,0 +1,372 @@
+"""`python analysis/report.py`, the command that a user types, on databases with known content."""
+
+import csv
+import importlib
+import json
+import math
+import os
+import random
+import sqlite3
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+import report
+from conftest import ROOT
+from errors import ReportError
+from known_runs import falling, log_study, log_training
+from lrstudy.command_line import parse
+from lrstudy.settings import TrainSettings
+from lrstudy.study_settings import GridSettings
+from studies import run_script
+
+REPORT = ROOT / "analysis" / "report.py"
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(REPORT), *arguments], capture_output=True, text=True)
+
+
+def summary(*arguments: str) -> dict[str, Any]:
+    """The summary of a report that is made in this process, which saves its start; strict JSON."""
+    report.main(list(arguments))
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    content: dict[str, Any] = json.loads(Path("report/summary.json").read_text(), parse_constant=refuse)
+    return content
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with Path("report/tables", name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def codes(content: dict[str, Any]) -> list[str]:
+    return [one["code"] for one in content["warnings"]]
+
+
+@pytest.fixture
+def experiment(tracking_uri: str) -> str:
+    return os.environ["MLFLOW_EXPERIMENT_ID"]
+
+
+def log_random_grid(experiment: str) -> str:
+    """Three optimizers × four learning rates × three seeds with jagged curves; gives the study."""
+    draw = random.Random(1)
+    study = log_study(experiment, seeds="3", hidden="8")
+    for optimizer in ("sgd", "adam", "adagrad"):
+        for lr in ("1e-3", ".01", "0.1", "1"):
+            for seed in range(3):
+                floor = draw.uniform(0.1, 1.5)
+                curves = falling(floor, 10)
+                jagged = {name: [value * draw.uniform(0.9, 1.1) for value in some] for name, some in curves.items()}
+                run = log_training(experiment, jagged, parent=study, optimizer=optimizer, lr=lr, seed=seed)
+                mlflow.MlflowClient().log_metric(run, "test/accuracy", draw.random())
+    return study
+
+
+def test_every_number_is_that_which_the_database_gives(experiment: str, tmp_path: Path) -> None:
+    log_random_grid(experiment)
+    content = summary()
+    cells = _cells_from_sql(tmp_path / "mlflow.db")
+    assert len(content["cells"]) == len(rows("cells.csv")) == 12
+    for row in (*content["cells"], *rows("cells.csv")):
+        own = cells[row["optimizer"], float(row["lr"])]
+        for name, expected in own.items():
+            assert float(row[name]) == pytest.approx(expected, rel=1e-9), (row["optimizer"], row["lr"], name)
+    ranked = sorted(cells, key=lambda place: cells[place]["best_val_loss"])
+    assert [(row["optimizer"], row["lr"]) for row in content["cells"]] == ranked
+    assert [row["rank"] for row in content["cells"]] == list(range(1, 13))
+    chosen = content["recommendation"]
+    assert (chosen["optimizer"], chosen["lr"], chosen["n"]) == (*ranked[0], 3)
+    tests = _final("test/accuracy", tmp_path / "mlflow.db", *ranked[0])
+    assert chosen["test_accuracy"] == pytest.approx(statistics.fmean(tests))
+    assert chosen["test_accuracy_sd"] == pytest.approx(statistics.stdev(tests))
+    assert (chosen["runner_up"]["optimizer"], chosen["runner_up"]["lr"]) == ranked[1]
+
+
+def _cells_from_sql(path: Path) -> dict[tuple[str, float], dict[str, float]]:
+    """Each cell's means, from the metrics table itself."""
+    by_seed: dict[tuple[str, float], list[dict[str, list[float]]]] = defaultdict(list)
+    with closing(sqlite3.connect(path)) as database:
+        params: dict[str, dict[str, str]] = defaultdict(dict)
+        for run, key, value in database.execute("select run_uuid, key, value from params"):
+            params[run][key] = value
+        for run, settings in params.items():
+            if "optimizer" not in settings:
+                continue
+            query = "select key, value from metrics where run_uuid = ? order by step"
+            curves: dict[str, list[float]] = defaultdict(list)
+            for key, value in database.execute(query, (run,)):
+                curves[key].append(value)
+            by_seed[settings["optimizer"], float(settings["lr"])].append(curves)
+    return {place: _means(seeds) for place, seeds in by_seed.items()}
+
+
+def _means(seeds: list[dict[str, list[float]]]) -> dict[str, float]:
+    best = [min(range(11), key=one["val_loss"].__getitem__) for one in seeds]
+    lowest = [min(one["val_loss"]) for one in seeds]
+    falls = [
+        [after < before for before, after in zip(one["train_loss"], one["train_loss"][1:], strict=False)]
+        for one in seeds
+    ]
+    return {
+        "n": 3,
+        "best_val_loss": sum(lowest) / 3,
+        "best_val_loss_sd": statistics.stdev(lowest),
+        "best_val_accuracy": sum(one["val_accuracy"][at] for one, at in zip(seeds, best, strict=True)) / 3,
+        "best_epoch": sum(best) / 3,
+        "final_train_loss": sum(one["train_loss"][-1] for one in seeds) / 3,
+        "final_val_loss": sum(one["val_loss"][-1] for one in seeds) / 3,
+        "generalisation_gap": sum(one["val_loss"][-1] - one["train_loss"][-1] for one in seeds) / 3,
+        "steadiness": sum(sum(some) / 10 for some in falls) / 3,
+    }
+
+
+def _final(metric: str, path: Path, optimizer: str, lr: float) -> list[float]:
+    query = (
+        "select m.value from latest_metrics m join params o on o.run_uuid = m.run_uuid and o.key = 'optimizer' "
+        "join params l on l.run_uuid = m.run_uuid and l.key = 'lr' "
+        "where m.key = ? and o.value = ? and cast(l.value as real) = ?"
+    )
+    with closing(sqlite3.connect(path)) as database:
+        return [value for (value,) in database.execute(query, (metric, optimizer, lr))]
+
+
+def test_the_curves_table_has_the_spread_over_the_seeds(experiment: str) -> None:
+    log_training(experiment, {"val_loss": [2.0, 1.0, 0.5], "train_loss": [2.0, 1.0, 0.25]}, seed=0)
+    log_training(experiment, {"val_loss": [4.0, 2.0, math.nan], "train_loss": [2.0, 3.0, math.inf]}, seed=1)
+    summary()
+    found = [
+        (row["epoch"], row["n"], row["val_loss"], row["val_loss_low"], row["val_loss_high"])
+        for row in rows("curves.csv")
+    ]
+    assert found == [("0", "2", "3.0", "2.0", "4.0"), ("1", "2", "1.5", "1.0", "2.0"), ("2", "1", "0.5", "0.5", "0.5")]
+    assert [row["train_loss"] for row in rows("curves.csv")] == ["2.0", "2.0", "0.25"]
+
+
+def test_it_needs_neither_torch_nor_the_trainings_code(experiment: str) -> None:
+    log_training(experiment, falling(0.1))
+    program = (
+        "import runpy, sys, atexit\n"
+        f"sys.argv = ['report.py']; sys.path.insert(0, {str(REPORT.parent)!r})\n"
+        "atexit.register(lambda: print(sorted({'torch', 'lrstudy', 'torchvision', 'optuna'} & set(sys.modules))))\n"
+        f"runpy.run_path({str(REPORT)!r}, run_name='__main__')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_study_is_reported_with_its_warnings_and_attached_to_its_run(experiment: str) -> None:
+    study = log_study(experiment, hidden="8", lrs="0.1,0.01")
+    for lr, floor in (("0.1", 0.5), ("0.01", 0.1)):
+        log_training(experiment, falling(floor), parent=study, lr=lr)
+    log_training(experiment, falling(0.001), parent=study, lr="0.2", status="KILLED")
+    content = summary("--log")
+    assert content["study"] == study
+    assert content["runs"] == {"trainings": 3, "by_status": {"finished": 2, "killed": 1}, "foreign": 0}
+    assert content["recommendation"]["lr"] == 0.01
+    assert codes(content) == ["not_bracketed", "one_seed", "still_improving", "unfinished"]
+    client = mlflow.MlflowClient()
+    assert {file.path for file in client.list_artifacts(study, "report")} >= {
+        "report/index.html",
+        "report/summary.json",
+    }
+    downloaded = Path(client.download_artifacts(study, "report/summary.json"))
+    assert json.loads(downloaded.read_text()) == content
+
+
+def test_its_commands_are_ones_that_the_entry_points_take(experiment: str) -> None:
+    settings: dict[str, Any] = {
+        "epochs": "4",
+        "hidden": "8",
+        "batch_size": "64",
+        "model": "mlp",
+        "data": "a folder/of $photos",
+    }
+    study = log_study(experiment, lrs="0.1,0.01", seeds="1", **settings)
+    for lr in ("0.1", "0.01"):
+        log_training(experiment, falling(float(lr)), parent=study, lr=lr, **settings)
+    content = summary()
+    again = _arguments(content["recommendation"]["command"])
+    trained = parse(TrainSettings, again)
+    assert (trained.optimizer, trained.lr, trained.epochs, trained.hidden) == ("adam", 0.01, 4, (8,))
+    assert (trained.batch_size, trained.data) == (64, "a folder/of $photos")
+    commands = {one["code"]: one["command"] for one in content["warnings"]}
+    wider = parse(GridSettings, _arguments(commands["not_bracketed"]))
+    assert (wider.extend, wider.lrs, wider.epochs, wider.data) == (True, (0.1, 0.01), 4, "a folder/of $photos")
+    assert parse(GridSettings, _arguments(commands["one_seed"])).seeds == 3
+    assert parse(GridSettings, _arguments(commands["still_improving"])).epochs == 8
+
+
+def _arguments(command: str) -> list[str]:
+    """The options that the shell and `mlflow run` make of a command."""
+    words = subprocess.run(
+        ["sh", "-c", f"printf '%s\\n' {command}"], capture_output=True, text=True
+    ).stdout.splitlines()
+    assert words[:5] == ["mlflow", "run", ".", "--env-manager", "uv"]
+    given = [word for before, word in pairwise(words) if before == "-P"]
+    return [option for word in given for option in (f"--{word.partition('=')[0]}", word.partition("=")[2])]
+
+
+class TestWhereThingsAreMissing:
+    def test_a_single_cell_is_the_answer_that_nothing_was_compared_with(self, experiment: str) -> None:
+        log_training(experiment, falling(0.1), seed=0)
+        content = summary()
+        assert content["recommendation"]["lr"] == 0.001
+        assert content["recommendation"]["runner_up"] is None
+        assert "not_bracketed" in codes(content)
+
+    def test_where_all_diverged_nothing_is_recommended(self, experiment: str) -> None:
+        for lr in ("1", "10"):
+            log_training(experiment, {"val_loss": [2.3, math.nan], "train_loss": [2.3, math.inf]}, lr=lr)
+        content = summary()
+        assert content["recommendation"] is None
+        assert codes(content) == ["all_diverged"]
+        assert "No learning rate tried can be recommended" in Path("report/index.html").read_text()
+        assert [row["verdict"] for row in content["cells"]] == ["diverged", "diverged"]
+
+    def test_where_nothing_has_finished_it_says_so(self, experiment: str) -> None:
+        log_training(experiment, falling(0.1), status="RUNNING")
+        content = summary()
+        assert codes(content) == ["nothing_finished", "unfinished"]
+        assert content["cells"] == []
+
+    def test_without_accuracies_or_training_losses_the_rest_is_there(self, experiment: str) -> None:
+        for lr in ("0.1", "0.01"):
+            log_training(experiment, {"val_loss": [2.3, float(lr)]}, lr=lr)
+        content = summary()
+        assert content["recommendation"]["best_val_loss"] == 0.01
+        assert content["recommendation"]["best_val_accuracy"] is None
+        assert [sentence for sentence in content["left_out"] if "val_accuracy" in sentence]
+
+    def test_with_final_metrics_alone_they_count(self, experiment: str) -> None:
+        for lr in ("0.1", "0.01"):
+            run = log_training(experiment, {}, lr=lr)
+            mlflow.MlflowClient().log_metric(run, "best/val_loss", float(lr))
+            mlflow.MlflowClient().log_metric(run, "best/val_accuracy", 1 - float(lr))
+        content = summary()
+        assert (content["recommendation"]["lr"], content["recommendation"]["best_val_accuracy"]) == (0.01, 0.99)
+
+    def test_an_artifact_store_that_cannot_be_reached_leaves_out_what_it_has(self, experiment: str) -> None:
+        log_training(experiment, falling(0.1))
+        content = summary()  # no artifact was ever logged
+        (sentence,) = content["left_out"]
+        assert sentence.startswith("How many validation images each class has is not known: the artifact")
+
+    def test_runs_of_other_programs_and_unreadable_ones_are_left_out_and_said_so(self, experiment: str) -> None:
+        log_training(experiment, falling(0.1))
+        log_training(experiment, falling(0.01), lr="fast")
+        log_training(experiment, falling(0.01), lr="-1")
+        mlflow.MlflowClient().create_run(experiment)
+        content = summary()
+        assert content["runs"]["foreign"] == 1
+        assert content["runs"]["by_status"] == {"finished": 1, "without a learning rate": 2}
+        assert any("2 runs have no learning rate above 0" in sentence for sentence in content["left_out"])
+
+    def test_small_classes_are_warned_of(self, experiment: str) -> None:
+        run = log_training(experiment, falling(0.1))
+        table = "true class / predicted class,cat,dog\ncat,9,0\ndog,1,20\n"
+        mlflow.MlflowClient().log_text(run, table, "confusion_matrix.csv")
+        content = summary()
+        (text,) = [one["text"] for one in content["warnings"] if one["code"] == "small_classes"]
+        assert text == "1 class of 2 have fewer than 10 validation images: cat (9)."
+        assert content["left_out"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--study", "nope"], "Run with id=nope not found"),
+        (["--log"], "there is no study's run to attach the report to"),
+        (["--out", "a file"], "--out a file: it cannot be written to: Not a directory"),
+    ],
+)
+def test_a_mistake_is_one_sentence(experiment: str, arguments: list[str], sentence: str) -> None:
+    log_training(experiment, falling(0.1))
+    Path("a file").write_text("")
+    with pytest.raises(ReportError, match=sentence) as error:
+        report.main(arguments)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_the_command_prints_the_answer_and_says_a_mistake_in_one_sentence(experiment: str) -> None:
+    log_training(experiment, falling(0.1))
+    made = command()
+    assert (made.returncode, made.stderr) == (0, "")
+    assert made.stdout.startswith("Use adam with a learning rate of 0.001 ")
+    assert made.stdout.endswith("report: report/index.html\n")
+    refused = command("--study", "nope")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: the tracking server")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_report_leaves_nothing_of_the_one_before(experiment: str) -> None:
+    for optimizer in ("adam", "sgd"):
+        log_training(experiment, falling(0.1), optimizer=optimizer)
+    summary()
+    assert Path("report/figures/curves_sgd.svg").exists()
+    Path("report/figures/mine.txt").write_text("a user's")
+    study = log_study(experiment)
+    log_training(experiment, falling(0.1), parent=study)
+    summary()
+    assert {path.name for path in Path("report/figures").iterdir()} == {
+        *(
+            f"{name}.{kind}"
+            for name in ("curves_adam", "grid", "loss_against_learning_rate")
+            for kind in ("svg", "png")
+        ),
+        "mine.txt",
+    }
+
+
+def test_shapes_of_network_stand_beside_each_other(experiment: str) -> None:
+    for hidden, floor in (("8,4", 0.1), ("8,8", 0.2), ("4,8", 0.3)):
+        for lr in ("0.1", "0.01"):
+            log_training(experiment, falling(floor), lr=lr, hidden=hidden)
+    content = summary()
+    assert [one["settings"]["hidden"] for one in content["groups"]] == ["8,4", "8,8", "4,8"]
+    shapes = rows("shapes.csv")
+    assert [(row["lr"], row["hidden"]) for row in shapes[:3]] == [("0.01", "8,4"), ("0.01", "8,8"), ("0.01", "4,8")]
+    # The training loss is nine tenths of the validation loss, which ends at floor + (2.3 - floor) / 16.
+    assert float(shapes[0]["generalisation_gap"]) == pytest.approx(0.1 * (0.1 + 2.2 / 16))
+    assert Path("report/figures/shapes.svg").exists()
+
+
+@pytest.mark.parametrize("script", ["draw_basin.py", "draw_curves.py", "draw_grid.py"])
+def test_a_figure_can_be_had_alone(experiment: str, script: str) -> None:
+    log_training(experiment, falling(0.1))
+    importlib.import_module(script.removesuffix(".py")).main(["--out", "figure.png"])
+    assert Path("figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_a_real_grid_is_reported_as_it_was_trained(tracking_uri: str) -> None:
+    trained = run_script("grid.py", "--optimizers", "sgd,adam", "--lrs", "0.1,0.01", "--epochs", "3", "--hidden", "16")
+    assert trained.returncode == 0, trained.stderr
+    content = summary()
+    printed = [line.split() for line in trained.stdout.splitlines() if line.startswith(("sgd ", "adam "))]
+    told = {(row["optimizer"], row["lr"]): row for row in content["cells"]}
+    assert len(told) == len(printed) == 4
+    for optimizer, lr, val_loss, accuracy, *verdict in printed:
+        row = told[optimizer, float(lr)]
+        assert f"{row['best_val_loss']:.4f}" == val_loss
+        assert f"{row['best_val_accuracy']:.1%}" == accuracy
+        assert row["verdict"] == " ".join(verdict).removesuffix("best").strip() or row["verdict"] == "too slow"
+        assert row["reason"]
+    (best,) = [words for words in printed if words[-1] == "best"]
+    assert (content["recommendation"]["optimizer"], content["recommendation"]["lr"]) == (best[0], float(best[1]))
+    assert content["left_out"] == []
+    assert _arguments(content["recommendation"]["command"])[-2:] == ["--lr", best[1]]

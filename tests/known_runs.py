@@ -1,0 +1,100 @@
+"""Runs with known curves in a real tracking database, for the tests of the analysis."""
+
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+
+DIGEST = "0123456789abcdef0123456789abcdef"
+
+
+def log_study(experiment: str, kind: str = "grid", name: str = "grid 1×3 known", **params: str) -> str:
+    """A study's own run; gives its id."""
+    client = MlflowClient()
+    run: str = client.create_run(experiment, tags={"lrstudy.kind": kind}, run_name=name).info.run_id
+    client.log_batch(run, params=[Param(*item) for item in params.items()])
+    client.set_terminated(run)
+    return run
+
+
+def log_training(
+    experiment: str,
+    curves: Mapping[str, Sequence[float]],
+    *,
+    parent: str | None = None,
+    status: str = "FINISHED",
+    tags: Mapping[str, str] | None = None,
+    **params: Any,
+) -> str:
+    """A training's run, its metrics from epoch 0 on; gives its id. `tags` are beside those of every training."""
+    client = MlflowClient()
+    all_tags = {"lrstudy.kind": "train", "lrstudy.data_digest": DIGEST, **(tags or {})}
+    if parent:
+        all_tags["mlflow.parentRunId"] = parent
+    settings = {
+        "optimizer": "adam",
+        "lr": "0.001",
+        "seed": "0",
+        "epochs": "4",
+        "hidden": "8",
+        "data": "known",
+        **params,
+    }
+    run: str = client.create_run(experiment, run_name=f"{settings['optimizer']} lr={settings['lr']}").info.run_id
+    metrics = [
+        Metric(name, value, 1000 + step, step) for name, values in curves.items() for step, value in enumerate(values)
+    ]
+    client.log_batch(
+        run,
+        metrics,
+        [Param(name, str(value)) for name, value in settings.items()],
+        [RunTag(*item) for item in all_tags.items() if item[1]],
+    )
+    if status != "RUNNING":
+        client.set_terminated(run, status)
+    return run
+
+
+def falling(floor: float, epochs: int = 4, start: float = 2.3) -> dict[str, list[float]]:
+    """Curves that fall halfway to `floor` with each epoch; the accuracy is one less a third of the loss."""
+    losses = [floor + (start - floor) * 0.5**epoch for epoch in range(epochs + 1)]
+    return {
+        "train_loss": [0.9 * loss for loss in losses],
+        "val_loss": losses,
+        "train_accuracy": [1 - loss / 3 for loss in losses],
+        "val_accuracy": [1 - loss / 3 for loss in losses],
+    }
+
+
+@contextmanager
+def served(database: str) -> Iterator[str]:
+    """MLflow's own server for `database`, on a free port of this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["mlflow", "server", "--workers", "1", "--port", str(port), "--backend-store-uri", database]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        address = f"http://127.0.0.1:{port}"
+        try:
+            deadline = time.monotonic() + 60
+            while not _answers(f"{address}/health"):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            yield address
+        finally:
+            server.terminate()
+
+
+def _answers(address: str) -> bool:
+    try:
+        return bool(urllib.request.urlopen(address, timeout=1).status == 200)
+    except OSError:
+        return False
