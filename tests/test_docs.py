@@ -52,7 +52,11 @@ def test_the_readmes_setup_installs_the_mlflow_that_the_environment_has() -> Non
     [
         "CHANGELOG.md",
         "CONTRIBUTING.md",
+        "analysis/SUMMARY.md",
+        "analysis/example.png",
+        "analysis/report.py",
         "src/lrstudy/verdict.py",
+        "benchmarks/large_report.py",
         "benchmarks/large_set.py",
         "benchmarks/study.py",
         "benchmarks/long_study.py",

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import re
 import sqlite3
 import statistics
 import subprocess
@@ -141,6 +142,21 @@ def _final(metric: str, path: Path, optimizer: str, lr: float) -> list[float]:
     )
     with closing(sqlite3.connect(path)) as database:
         return [value for (value,) in database.execute(query, (metric, optimizer, lr))]
+
+
+def test_every_field_of_the_summary_is_described(experiment: str) -> None:
+    log_random_grid(experiment)
+    described = set(re.findall(r"`([\w.]+)`", (ROOT / "analysis" / "SUMMARY.md").read_text()))
+    described |= {part for name in described for part in name.split(".")}
+    assert sorted(_fields(summary()) - described) == []
+
+
+def _fields(value: object) -> set[str]:
+    """The names of all fields, but for those that are names of settings and of statuses."""
+    if isinstance(value, dict):
+        within = (_fields(one) for name, one in value.items() if name not in ("settings", "by_status", "unranked"))
+        return {name for name in value if not name.endswith("_sd")}.union(*within)
+    return set().union(*map(_fields, value)) if isinstance(value, list) else set()
 
 
 def test_the_curves_table_has_the_spread_over_the_seeds(experiment: str) -> None:
