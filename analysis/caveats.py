@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cells import Group
-from commands import more
+from commands import grid_of, more
 from comparison import FAULTS, Comparison, OptimizerSummary, still_improves
 from errors import ReportError
 from runs import Run, read_table
 from words import counted, joined, percent, rate
 
-# Below this many validation images one image is a whole percentage point or more.
+# Below this many images of a part one image is more than a percentage point.
 FEW_IMAGES = 100
+# So many of a search's best cells are worth several seeds.
+FINALISTS = 3
 # Below this many validation images a class's share of right answers is mostly chance.
 FEW_OF_A_CLASS = 10
 
@@ -76,12 +78,12 @@ def _one_seed(comparison: Comparison, study: Run | None) -> Iterator[Caveat]:
     if not comparison.best:
         return
     counts = {cell.n for cell in comparison.ranking}
-    is_search = study is not None and study.tags.get("lrstudy.kind") == "search"
-    command = None if is_search else more(study, comparison.group, seeds="3")
+    if study and study.tags.get("lrstudy.kind") == "search":
+        command = grid_of(comparison.group, comparison.ranking[:FINALISTS], seeds="3")
+    else:
+        command = more(study, comparison.group, seeds="3")
     if counts == {1}:
         text = "Each cell was trained with one seed only: how much of the differences is chance cannot be told."
-        if is_search:
-            text += " A grid over the best few learning rates with several seeds would tell."
         yield Caveat("one_seed", text, command)
     elif comparison.best.n < max(counts):
         yield Caveat(
@@ -107,14 +109,15 @@ def _cut_short(comparison: Comparison, study: Run | None) -> Iterator[Caveat]:
     )
 
 
-def _small_validation(comparison: Comparison, _: Run | None) -> Iterator[Caveat]:
-    images = next((run.images["validation"] for run in comparison.group.runs if "validation" in run.images), None)
-    if images is not None and images < FEW_IMAGES:
-        yield Caveat(
-            "small_validation",
-            f"The validation part has {counted(images, 'image')}: each is {percent(1 / images)} of accuracy, "
-            "so that small differences mean nothing.",
-        )
+def _small_parts(comparison: Comparison, _: Run | None) -> Iterator[Caveat]:
+    images = next((run.images for run in comparison.group.runs if run.images), {})
+    for part in ("validation", "test"):
+        if 0 < (number := images.get(part, FEW_IMAGES)) < FEW_IMAGES:
+            yield Caveat(
+                f"small_{part}",
+                f"The {part} part has {counted(number, 'image')}: each is {percent(1 / number)} of accuracy, "
+                "so that small differences mean nothing.",
+            )
 
 
 def _unfinished(comparison: Comparison, _: Run | None) -> Iterator[Caveat]:
@@ -149,7 +152,7 @@ _RULES: tuple[Callable[[Comparison, Run | None], Iterator[Caveat]], ...] = (
     _not_bracketed,
     _one_seed,
     _cut_short,
-    _small_validation,
+    _small_parts,
     _unfinished,
 )
 

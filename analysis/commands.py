@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from cells import Group, Training, number
+from cells import Cell, Group, Training, number
 from runs import KIND, Run
 
 PROJECT = Path(__file__).parents[1] / "MLproject"
@@ -29,18 +29,26 @@ def more(study: Run | None, group: Group, **changed: str) -> str | None:
 
     What has been trained is not trained again. Without a study it is a grid of the trainings that there are.
     """
-    if any(run.tags.get(KIND) != "train" for run in group.runs):
-        return None
     kind = study.tags.get(KIND, "") if study else ""
-    if study and kind in _defaults():
+    if study and kind in _defaults() and _ours(group):
         own = {name: group.settings[name] for name in ("hidden",) if name in group.settings}
         return _command(kind, {**study.params, **own, **changed})
-    first = group.runs[0].params
+    return grid_of(group, group.cells, **changed)
+
+
+def grid_of(group: Group, cells: Sequence[Cell], **changed: str) -> str | None:
+    """The command of a grid over the optimizers and learning rates of some of a group's cells."""
+    if not cells or not _ours(group):
+        return None
     axes = {
-        "optimizers": ",".join(group.optimizers),
-        "lrs": ",".join(dict.fromkeys(cell.typed for cell in sorted(group.cells, key=lambda cell: -cell.lr))),
+        "optimizers": ",".join(dict.fromkeys(cell.optimizer for cell in cells)),
+        "lrs": ",".join(dict.fromkeys(cell.typed for cell in sorted(cells, key=lambda cell: -cell.lr))),
     }
-    return _command("grid", {**first, "seed": "0", **axes, **changed})
+    return _command("grid", {**group.runs[0].params, "seed": "0", **axes, **changed})
+
+
+def _ours(group: Group) -> bool:
+    return all(run.tags.get(KIND) == "train" for run in group.runs)
 
 
 def _command(entry_point: str, params: Mapping[str, str]) -> str:

@@ -21,8 +21,10 @@ BAND = 0.01
 BELOW_BEST = 0.02
 # A cell that still improves is too slow if even at its end it has not got where the best was after this share.
 SLOW_SHARE = 0.25
-# A cell still improves if its best epoch is in this last share of its epochs.
+# A cell still improves if its best epoch is in this last share of its epochs…
 LAST_SHARE = 0.05
+# … and its validation loss fell by at least this share of itself in the last tenth: less is not worth more epochs.
+LAST_TENTH, WORTH = 0.1, 0.01
 # Cells whose own verdict is one of these have worse faults than slowness.
 FAULTS = ("diverged", "collapsed", "unstable")
 
@@ -192,9 +194,15 @@ def paired(differences: Sequence[float]) -> Difference:
 
 
 def still_improves(cell: Cell) -> bool:
-    """Whether the lowest validation loss came at the very end, in most of the cell's trainings."""
-    late = [one.best_epoch > (1 - LAST_SHARE) * one.last_epoch for one in cell.trainings]
+    """Whether most of a cell's trainings were lowest at the very end, and still fell by an amount that matters."""
+    late = [one.best_epoch > (1 - LAST_SHARE) * one.last_epoch and _falls(one) for one in cell.trainings]
     return 2 * sum(late) > len(late)
+
+
+def _falls(training: Training) -> bool:
+    values = training.values("val_loss")
+    before = float(values[-1 - max(1, round(LAST_TENTH * (len(values) - 1)))]) if len(values) > 1 else math.nan
+    return before - training.best_val_loss >= WORTH * abs(before)
 
 
 def steadiness(training: Training) -> float:

@@ -20,6 +20,8 @@ from drawings import Drawing
 from figures import NO_VERDICT, VERDICT_COLOURS
 from words import NOTHING, epochs, joined, loss, percent, rate, with_deviation
 
+# The page's table of cells has so many, the best ones; its CSV file has all.
+SHOWN_CELLS = 60
 # A table behind a figure has about so many rows; its CSV file has all.
 SHOWN_ROWS = 26
 SHOWN_COLUMNS = 8
@@ -113,7 +115,7 @@ def cells_table(chapter: Chapter) -> Table:
         "steadiness",
         "the numbers that led to the verdict",
     )
-    return Table(headers, tuple(_cell_row(row) for row in chapter.cells.itertuples()))
+    return Table(headers, tuple(_cell_row(row) for row in chapter.cells.head(SHOWN_CELLS).itertuples()))
 
 
 def _cell_row(row: Any) -> tuple[str, ...]:
@@ -220,13 +222,14 @@ def _title(report: Report) -> str:
     return study.name if study else f"experiment {report.found.experiment}"
 
 
-def _definitions() -> dict[str, str]:
+def _definitions() -> dict[str, object]:
     """The constants that the page's explanations name."""
     return {
         "band": f"{100 * BAND:g}",
         "below": f"{100 * BELOW_BEST:g}",
         "confidence": f"{CONFIDENCE:.0%}",
         "slow": f"{SLOW_SHARE:.0%}",
+        "cells": SHOWN_CELLS,
         "last": f"{LAST_SHARE:.0%}",
     }
 
