@@ -62,14 +62,16 @@ def _compared(what: str, comparison: Comparison, cell: Cell) -> str:
     difference = comparison.difference(cell)
     name = f"{what}, {cell.optimizer} with {rate(cell.lr)}"
     if difference.n < 2:
-        seeds = "no seed in common" if not difference.n else "one seed"
-        higher = loss(cell.loss.mean - comparison.ranking[0].loss.mean)
-        noise = f"with {seeds} (n = {difference.n}), whether that is noise cannot be told"
-        return f"{name}, has a loss higher by {higher}; {noise}."
+        noise = "with one seed (n = 1), whether that is noise cannot be told"
+        return f"{name}, has a loss higher by {loss(difference.mean)}; {noise}."
     higher = with_deviation(difference.mean, difference.margin, loss)
-    sure = f"{higher} (95%, n = {difference.n} seeds in pairs)"
-    if difference.tied:
-        return f"{name}, is within seed noise: its loss is higher by {sure}, so that either will do."
+    seeds = f"n = {difference.n} seeds{' in pairs' if difference.paired else ' each'}"
+    sure = f"{higher} (95%, {seeds})"
+    if difference.is_noise:
+        doubt = (
+            "" if comparison.tied(cell) else ", but its accuracy is lower by more than a point: more seeds would tell"
+        )
+        return f"{name}, is within seed noise: its loss is higher by {sure}{doubt}."
     return f"{name}, is worse by more than seed noise: its loss is higher by {sure}."
 
 
@@ -77,7 +79,7 @@ def _ties(comparison: Comparison) -> list[str]:
     tied = [cell for cell in comparison.ranking[2:] if comparison.tied(cell)]
     if not tied:
         return []
-    return [f"Within seed noise too: {joined([cell.name for cell in tied[:6]], len(tied))}."]
+    return [f"As good within seed noise: {joined([cell.name for cell in tied[:6]], len(tied))}."]
 
 
 def _band(comparison: Comparison, best: Cell) -> str:
@@ -88,7 +90,7 @@ def _band(comparison: Comparison, best: Cell) -> str:
     if band.points == 1:
         return (
             f"No other learning rate tried for {best.optimizer} is within {point} of its best validation accuracy: "
-            "its usable band is narrower than the steps."
+            f"its usable band is narrower than the steps{', or with one seed this is chance' * (best.n == 1)}."
         )
     return (
         f"The usable band of {best.optimizer} is {rate(band.low)} to {rate(band.high)}, {band.decades:.1f} decades: "

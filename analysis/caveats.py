@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -10,10 +11,12 @@ from commands import grid_of, more
 from comparison import FAULTS, Comparison, OptimizerSummary, still_improves
 from errors import ReportError
 from runs import Run, read_table
-from words import counted, joined, percent, rate
+from words import counted, joined, loss, percent, rate
 
 # Below this many images of a part one image is more than a percentage point.
 FEW_IMAGES = 100
+# Learning rates less than so many decades apart should be about as good.
+NEAR = 0.25
 # So many of a search's best cells are worth several seeds.
 FINALISTS = 3
 # Below this many validation images a class's share of right answers is mostly chance.
@@ -50,14 +53,15 @@ def _no_answer(comparison: Comparison, _: Run | None) -> Iterator[Caveat]:
 
 
 def _not_bracketed(comparison: Comparison, study: Run | None) -> Iterator[Caveat]:
+    found: dict[str | None, list[str]] = {}
     for one in comparison.summaries:
         if one.best and not one.bracketed:
-            yield Caveat(
-                "not_bracketed",
-                f"{one.optimizer} is not bracketed: its best learning rate, {rate(one.best.lr)}, is {_end(one)}. "
-                "A better one may lie beyond, so that its rank is not settled.",
-                _wider(comparison, study, one),
-            )
+            said = f"{one.optimizer} is not bracketed: its best learning rate, {rate(one.best.lr)}, is {_end(one)}."
+            found.setdefault(_wider(comparison, study, one), []).append(said)
+    for command, sentences in found.items():
+        whose = "its rank is" if len(sentences) == 1 else "their ranks are"
+        beyond = f"A better one may lie beyond, so that {whose} not settled."
+        yield Caveat("not_bracketed", " ".join([*sentences, beyond]), command)
 
 
 def _end(one: OptimizerSummary) -> str:
@@ -93,6 +97,26 @@ def _one_seed(comparison: Comparison, study: Run | None) -> Iterator[Caveat]:
         )
 
 
+def _by_chance(comparison: Comparison, _: Run | None) -> Iterator[Caveat]:
+    """Of one seed: a near learning rate with a loss further from the best one's than the runner-up's is."""
+    best, second = comparison.best, comparison.runner_up
+    if best is None or second is None or best.n > 1:
+        return
+    lead = second.loss.mean - best.loss.mean
+    others = [cell for cell in comparison.group.of(best.optimizer) if cell is not best]
+    nearest = min(others, key=lambda cell: abs(math.log10(cell.lr / best.lr)), default=None)
+    if nearest is None or abs(math.log10(nearest.lr / best.lr)) > NEAR or nearest is second:
+        return
+    if nearest.diverged or nearest.loss.mean - best.loss.mean > lead:
+        end = "diverged" if nearest.diverged else f"has a loss of {loss(nearest.loss.mean)}"
+        yield Caveat(
+            "by_chance",
+            f"The best may be so by chance: nearly the same learning rate, {rate(nearest.lr)}, {end}, which is further "
+            f"from its {loss(best.loss.mean)} than the runner-up is.",
+            grid_of(comparison.group, comparison.ranking[:FINALISTS], seeds="3"),
+        )
+
+
 def _cut_short(comparison: Comparison, study: Run | None) -> Iterator[Caveat]:
     short = [cell for cell in comparison.ranking if still_improves(cell) and cell.verdict not in FAULTS]
     if not short:
@@ -103,8 +127,7 @@ def _cut_short(comparison: Comparison, study: Run | None) -> Iterator[Caveat]:
     longer = more(study, comparison.group, epochs=str(2 * int(epochs))) if epochs.isdigit() else None
     yield Caveat(
         "still_improving",
-        f"{counted(len(short), 'cell')} still improved when the epochs ran out, {also}"
-        f"and would gain from more: {names}.",
+        f"{counted(len(short), 'cell')} still improved when the epochs ran out, {also}and may gain from more: {names}.",
         longer,
     )
 
@@ -151,6 +174,7 @@ _RULES: tuple[Callable[[Comparison, Run | None], Iterator[Caveat]], ...] = (
     _no_answer,
     _not_bracketed,
     _one_seed,
+    _by_chance,
     _cut_short,
     _small_parts,
     _unfinished,
@@ -163,10 +187,11 @@ def not_mixed(groups: list[Group]) -> list[Caveat]:
         return []
     names = sorted({name for group in groups for name in group.settings})
     differing = [name for name in names if len({group.settings.get(name) for group in groups}) > 1]
+    shapes = "" if differing != ["hidden"] else " Under “Shapes of network” the same cells stand beside each other."
     return [
         Caveat(
             "groups",
-            f"The trainings are of {len(groups)} groups that differ in {joined(differing)}: they are not compared "
-            "with each other, and each group has its own answer.",
+            f"The trainings are of {len(groups)} groups that differ in {joined(differing)}: they are not mixed, and "
+            f"each group has an answer of its own.{shapes}",
         )
     ]

@@ -24,6 +24,12 @@ AXES = {"optimizer", "lr", "log10_lr", "seed"}
 OF_THE_MACHINE = {"device", "threads", "data_root"}
 # What the digest of a data set stands for: of its images as they are scaled, and of their split.
 OF_THE_DATA = {"data", "image_size", "fit", "bad_images", "split_seed"}
+# Settings of torch's optimizers that say how they compute, not what.
+SWITCHES = {"optimizer.foreach", "optimizer.fused", "optimizer.capturable", "optimizer.differentiable"}
+# Higher learning rates are no numbers that a program has computed with.
+HIGHEST = 1e30
+# Of so many runs and more, a parameter that differs in each is a name and not a setting.
+FEWEST_NAMED = 4
 ORDER = ("sgd", "rmsprop", "adagrad", "adam")
 
 
@@ -103,9 +109,11 @@ class Training:
         return self.run.metrics.get("test/accuracy", math.nan)
 
     def last(self, metric: str) -> float:
-        """The metric's value at the last epoch."""
+        """The metric's value at the last epoch; infinite for a loss that is no number there."""
         values = self.values(metric)
-        return float(values[-1]) if len(values) else self.run.metrics.get(f"final/{metric}", math.nan)
+        if not len(values):
+            return self.run.metrics.get(f"final/{metric}", math.nan)
+        return math.inf if metric.endswith("loss") and math.isnan(values[-1]) else float(values[-1])
 
     @property
     def last_epoch(self) -> float:
@@ -134,9 +142,9 @@ class Cell:
         return len(self.trainings)
 
     @cached_property
-    def diverged(self) -> bool:
-        """Whether a training of the cell diverged."""
-        return any(one.diverged for one in self.trainings)
+    def diverged(self) -> int:
+        """How many of the cell's trainings diverged."""
+        return sum(one.diverged for one in self.trainings)
 
     @cached_property
     def loss(self) -> Spread:
@@ -192,19 +200,43 @@ class Group:
 def group(found: Found) -> tuple[list[Group], list[str]]:
     """The groups, that with the most finished trainings first, and in sentences what is in none of them."""
     sorted_out: dict[tuple[tuple[str, str], ...], list[Run]] = {}
-    unreadable = []
+    readable: list[Run] = []
+    unreadable: list[Run] = []
     for run in found.trainings:
-        if number(run.params.get("lr", "")) > 0 and run.params.get("optimizer"):
-            sorted_out.setdefault(tuple(sorted(_settings(run).items())), []).append(run)
-        else:
-            unreadable.append(run.name)
+        there = 0 < rate_of(run) < HIGHEST and run.params.get("optimizer")
+        (readable if there else unreadable).append(run)
+    own, length = _own_to_each(readable), _usual_length(readable)
+    for run in readable:
+        settings = {name: value for name, value in _settings(run, length).items() if name not in own}
+        sorted_out.setdefault(tuple(sorted(settings.items())), []).append(run)
     groups = [_group(dict(settings), runs) for settings, runs in sorted_out.items()]
     groups.sort(key=lambda one: (-sum(cell.n for cell in one.cells), min((c.loss.mean for c in one.cells), default=0)))
-    if not unreadable:
-        return groups, []
-    return groups, [
-        f"{len(unreadable)} runs have no learning rate above 0 that can be read: {', '.join(unreadable[:5])}."
-    ]
+    remarks = []
+    if own:
+        remarks.append(f"Parameters that differ in every run are not taken for settings: {', '.join(sorted(own))}.")
+    if unreadable:
+        typed = ", ".join(run.params.get("lr", "none") for run in unreadable[:5])
+        remarks.append(f"{len(unreadable)} runs have no learning rate above 0 that can be read: {typed}.")
+    return groups, remarks
+
+
+def rate_of(run: Run) -> float:
+    """A run's learning rate; not a number if it has none that can be read."""
+    return number(run.params.get("lr", ""))
+
+
+def _own_to_each(runs: Sequence[Run]) -> set[str]:
+    """Parameters that name a run, such as a folder of its output: all runs have them, and no two alike."""
+    if len(runs) < FEWEST_NAMED:
+        return set()
+    shared = set.intersection(*(set(run.params) for run in runs)) - AXES
+    return {name for name in shared if len({_plain(run.params[name]) for run in runs}) == len(runs)}
+
+
+def _usual_length(runs: Sequence[Run]) -> int:
+    """The last step of most runs: of a run that diverged it is not known how far it would have gone."""
+    lengths = Counter(int(run.curves["val_loss"].steps[-1]) for run in runs if "val_loss" in run.curves)
+    return lengths.most_common(1)[0][0] if lengths else 0
 
 
 def number(text: str) -> float:
@@ -215,7 +247,7 @@ def number(text: str) -> float:
         return math.nan
 
 
-def _settings(run: Run) -> dict[str, str]:
+def _settings(run: Run, usual_length: int) -> dict[str, str]:
     """What a run must have alike with another to be compared with it."""
     digest = run.tags.get(DIGEST)
     left_out = AXES | OF_THE_MACHINE | (OF_THE_DATA if digest else set())
@@ -224,6 +256,10 @@ def _settings(run: Run) -> dict[str, str]:
         for name, value in run.params.items()
         if name not in left_out and not name.startswith("optimizer.")
     }
+    if "epochs" not in settings and "val_loss" in run.curves:
+        curve = run.curves["val_loss"]
+        ended = np.isfinite(curve.values[-1]) and run.status == "FINISHED"
+        settings["last step"] = str(int(curve.steps[-1]) if ended else usual_length)
     return settings | ({"data": f"{_data_name(run)} ({digest[:8]})"} if digest else {})
 
 
@@ -240,11 +276,12 @@ def _plain(text: str) -> str:
 
 def _group(settings: Mapping[str, str], runs: Sequence[Run]) -> Group:
     cells: dict[tuple[str, str], dict[str, Training]] = {}
+    names = _names(runs)
     unranked: dict[str, list[Run]] = {}
     for run in reversed(runs):  # of equal trainings the latest counts
         reason = _not_ranked(run)
         if not reason:
-            place = (run.params["optimizer"].strip("'\" ").lower(), f"{number(run.params['lr']):.9g}")
+            place = names[run.run_id], f"{rate_of(run):.9g}"
             seeds = cells.setdefault(place, {})
             seed = _plain(run.params["seed"]) if "seed" in run.params else f"run {run.run_id}"
             if seed in seeds:
@@ -258,10 +295,40 @@ def _group(settings: Mapping[str, str], runs: Sequence[Run]) -> Group:
     return Group(settings, tuple(made), {reason: tuple(some) for reason, some in sorted(unranked.items())})
 
 
+def _names(runs: Sequence[Run]) -> dict[str, str]:
+    """The optimizer of each run, by its id; with those of its hyperparameters that are not the same in all its runs."""
+    plain = {run.run_id: run.params["optimizer"].strip("'\" ").lower() for run in runs}
+    hyper = {run.run_id: _hyperparameters(run) for run in runs}
+    values: dict[tuple[str, str], Counter[str]] = {}
+    for run in runs:
+        for name, value in hyper[run.run_id].items():
+            values.setdefault((plain[run.run_id], name), Counter())[value] += 1
+    size = Counter(plain.values())
+    return {
+        run.run_id: " ".join(
+            [
+                plain[run.run_id],
+                *(
+                    f"{name.removeprefix('optimizer.')}={value}"
+                    for name, value in hyper[run.run_id].items()
+                    if values[plain[run.run_id], name][value] < size[plain[run.run_id]]
+                ),
+            ]
+        )
+        for run in runs
+    }
+
+
+def _hyperparameters(run: Run) -> dict[str, str]:
+    """What the optimizer worked with besides the learning rate, in the order of the names."""
+    names = sorted(name for name in run.params if name.startswith("optimizer.") and name not in SWITCHES)
+    return {name: _plain(run.params[name]) for name in names}
+
+
 def _cell(optimizer: str, seeds: Mapping[str, Training]) -> Cell:
     trainings = [seeds[seed] for seed in sorted(seeds, key=lambda seed: (number(seed), seed))]
     typed = trainings[0].run.params["lr"].strip("'\" ")
-    return Cell(optimizer, number(typed), typed, tuple(trainings))
+    return Cell(optimizer, rate_of(trainings[0].run), typed, tuple(trainings))
 
 
 def _order(optimizer: str) -> tuple[int, str]:

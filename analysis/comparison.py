@@ -33,18 +33,21 @@ FAULTS = ("diverged", "collapsed", "unstable")
 class Difference:
     """A cell's best validation loss less the best cell's, over the `n` seeds that both have.
 
+    Where they have none in common, `n` is the fewer of their seeds, `paired` is false, and the interval is Welch's.
+
     `margin` is half of the 95% confidence interval of the mean difference: Student's t with n - 1 degrees of freedom
-    times the standard error, the seeds paired since they share initial weights and the order of batches
-    (https://doi.org/10.1162/089976698300017197 on paired tests). Not a number for fewer than two seeds.
+    times the standard error, the seeds paired since they share initial weights and the order of batches (Dror et al.
+    2018, https://aclanthology.org/P18-1128, on paired tests). Not a number for fewer than two seeds.
     """
 
     mean: float
     margin: float
     n: int
+    paired: bool = True
 
     @property
-    def tied(self) -> bool:
-        """Whether the difference is within seed noise; False where that cannot be told."""
+    def is_noise(self) -> bool:
+        """Whether no difference is within the interval; False where that cannot be told."""
         return self.n > 1 and abs(self.mean) <= self.margin
 
 
@@ -67,7 +70,9 @@ class Sensitivity:
     """Learning-rate sensitivity by Wortsman et al. 2023 (arXiv 2309.14322, section 2.2).
 
     The mean, over the `points` learning rates from `low` to `high`, of min(l(lr), l0) - l*: with l the final validation
-    loss, l0 that of the untrained network, and l* the lowest l. 0 is best.
+    loss, l0 the first one (that of the untrained network, if it was logged), and l* the lowest l. 0 is best. Where the
+    learning rates are not evenly spaced on the logarithmic axis, each has the weight of its stretch of it, which goes
+    halfway to its neighbours, and beyond the ends as far. Not a number for fewer than two learning rates.
     """
 
     value: float
@@ -120,11 +125,18 @@ class Comparison:
         assert self.best is not None  # noqa: S101 - asked for where there is one
         best = {one.seed: one.best_val_loss for one in self.best.trainings}
         own = {one.seed: one.best_val_loss for one in cell.trainings}
-        return paired([own[seed] - best[seed] for seed in own if seed in best])
+        if common := [own[seed] - best[seed] for seed in own if seed in best]:
+            return paired(common)
+        return unpaired(list(own.values()), list(best.values()))
 
     def tied(self, cell: Cell) -> bool:
-        """Whether a cell that is not the best cannot be told from it."""
-        return self.best is not None and cell is not self.best and cell in self.ranking and self.difference(cell).tied
+        """Whether a cell is as good as the best: within seed noise of its loss and, where known, as accurate.
+
+        The second is asked for since the noisier a cell is, the wider is its interval.
+        """
+        if self.best is None or cell is self.best or cell not in self.ranking or not self.difference(cell).is_noise:
+            return False
+        return not cell.accuracy.mean < self.best.accuracy.mean - BAND
 
     def verdict(self, cell: Cell) -> str:
         """The cell's own verdict, or what beside the best one turns out: `too slow`."""
@@ -140,6 +152,18 @@ class Comparison:
         after = early[: max(2, math.ceil(SLOW_SHARE * (len(early) - 1)) + 1)]
         return bool(len(after)) and cell.loss.mean > float(np.min(after))
 
+    def reason(self, cell: Cell) -> str:
+        """The numbers that led to the verdict, in words; of several seeds those of one."""
+        if self.verdict(cell) == "too slow" != cell.verdict and self.best is not None:
+            return (
+                f"the loss still fell when the epochs ran out, but to {cell.loss.mean:.3g} only, and {self.best.name} "
+                f"was lower after {SLOW_SHARE:.0%} of them; the accuracy misses the target of {self.target:.0%}"
+            )
+        one = next((one for one in cell.trainings if one.verdict == cell.verdict and one.reason), None)
+        if one is None:
+            return ""
+        return f"seed {one.seed}: {one.reason}" if cell.n > 1 else one.reason
+
     def kind(self, cell: Cell) -> str:
         """Which of the four curves that a learning rate makes: `very high`, `high`, `good` or `low`."""
         verdict, best = self.verdict(cell), self.of(cell.optimizer).best
@@ -147,10 +171,11 @@ class Comparison:
             return "very high"
         if best is None or cell is best or verdict == "unstable":
             return "high" if verdict == "unstable" else "low" if verdict == "too slow" else "good"
-        near = cell.accuracy.mean >= self.target or self.tied(cell)
-        if near and verdict != "too slow":
+        if verdict == "too slow":
+            return "low"
+        if cell.accuracy.mean >= self.target or self.tied(cell):
             return "good"
-        return "high" if cell.lr > best.lr else "low"
+        return "low" if still_improves(cell) else "high"
 
     @cached_property
     def summaries(self) -> list[OptimizerSummary]:
@@ -193,6 +218,18 @@ def paired(differences: Sequence[float]) -> Difference:
     return Difference(fmean(differences), margin, n)
 
 
+def unpaired(some: Sequence[float], others: Sequence[float]) -> Difference:
+    """The difference of two means, with Welch's margin (https://doi.org/10.1093/biomet/34.1-2.28)."""
+    n, mean = min(len(some), len(others)), fmean(some) - fmean(others)
+    if n < 2:
+        return Difference(mean, math.nan, n, paired=False)
+    parts = [stdev(values) ** 2 / len(values) for values in (some, others)]
+    weights = [part**2 / (len(values) - 1) for part, values in zip(parts, (some, others), strict=True)]
+    freedom = sum(parts) ** 2 / sum(weights) if sum(weights) else math.inf
+    margin = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(sum(parts)) if sum(parts) else 0.0
+    return Difference(mean, margin, n, paired=False)
+
+
 def still_improves(cell: Cell) -> bool:
     """Whether most of a cell's trainings were lowest at the very end, and still fell by an amount that matters."""
     late = [one.best_epoch > (1 - LAST_SHARE) * one.last_epoch and _falls(one) for one in cell.trainings]
@@ -219,9 +256,16 @@ def gap(training: Training) -> float:
 def sensitivity(cells: Sequence[Cell]) -> Sensitivity:
     """Of an optimizer's cells; several seeds of a cell count as their mean."""
     losses = [fmean(_capped(one) for one in cell.trainings) for cell in cells]
-    value = fmean(losses) - min(losses) if losses and not any(map(math.isnan, losses)) else math.nan
     rates = [cell.lr for cell in cells]
+    value = float(np.average(losses, weights=_stretches(rates))) - min(losses) if len(losses) > 1 else math.nan
     return Sensitivity(value, min(rates), max(rates), len(rates))
+
+
+def _stretches(rates: Sequence[float]) -> np.ndarray:
+    """How much of the logarithmic axis each of some rising learning rates stands for, float64."""
+    steps = np.diff(np.log10(rates))
+    stretches: np.ndarray = (np.concatenate([steps[:1], steps]) + np.concatenate([steps, steps[-1:]])) / 2
+    return stretches
 
 
 def _capped(training: Training) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 import figures
 import tables
 from chapters import Chapter, Report
-from words import joined, loss, rate
+from words import LONGEST_NAME, joined, loss, rate
 
 # Chapters after these are told in words and tables alone.
 MOST_DRAWN = 6
@@ -96,5 +97,10 @@ def _name(chapter: Chapter, name: str) -> str:
 
 
 def _plain(optimizer: str) -> str:
-    """An optimizer's name as part of a file's name."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in optimizer)
+    """An optimizer's name as part of a file's name; of one that cannot be, with its hash."""
+    plain = "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in "-_") else "_" for letter in optimizer
+    )
+    if plain == optimizer and len(plain) <= LONGEST_NAME:
+        return plain
+    return f"{plain[:LONGEST_NAME]}_{hashlib.sha256(optimizer.encode()).hexdigest()[:8]}"

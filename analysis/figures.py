@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from words import percent, shortened, with_deviation
+
 WIDTH = 4.8  # inches
 # Okabe and Ito's colours, told apart by the colour-blind; the markers tell them apart in grey.
 OPTIMIZER_STYLES = {
@@ -39,6 +41,7 @@ VERDICT_COLOURS = {
     "diverged": ("#F3DCE6", "#000000"),
 }
 NO_VERDICT = ("#EEEEEE", "#000000")
+BEST_WIDTH = 2.8
 # More lines than this are told apart by a colour bar, not by a legend.
 MOST_NAMED = 8
 # Losses above so many times those of the untrained network are cut off.
@@ -100,37 +103,47 @@ def loss_curves(
     own = cells[cells.optimizer == optimizer].sort_values("lr", ascending=False)
     by_rate = dict(iter(curves[curves.optimizer == optimizer].groupby("lr")))
     many = len(own) > MOST_NAMED
+    ranked = own[own["rank"].notna()].sort_values("rank")
+    best = ranked.lr.iloc[0] if len(ranked) else None
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 6.6), layout="constrained")
         panels = figure.subplots(2, 1, sharex=True)
         for axes, name, part in zip(panels, ("train_loss", "val_loss"), ("training", "validation"), strict=True):
             for row in own.itertuples():
                 if row.lr in by_rate:
-                    _curve(axes, by_rate[row.lr], name, row, rates, limits[name][1], thin=many)
+                    _curve(axes, by_rate[row.lr], name, row, rates, limits[name][1], thin=many, best=row.lr == best)
             axes.set_ylabel(f"{part} loss (nats)")
             _loss_axis(axes, *limits[name])
         panels[1].set_xlabel("epoch")
         panels[1].xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
-        figure.suptitle(f"{optimizer}: loss over the epochs", fontweight="bold")
+        figure.suptitle(f"{shortened(optimizer)}: loss over the epochs", fontweight="bold")
         if many:
             _kinds_legend(figure, own)
             mappable = mpl.cm.ScalarMappable(_rate_norm(rates), _rate_colours())
             figure.colorbar(mappable, ax=panels, location="bottom", shrink=0.9, aspect=35, label="learning rate")
         else:
-            handles = [_handle(row, rates) for row in own.itertuples()]
+            handles = [_handle(row, rates, best=row.lr == best) for row in own.itertuples()]
             figure.legend(handles=handles, loc="outside lower center", ncols=2, title="learning rate, kind, verdict")
     return figure
 
 
 def _curve(
-    axes: Axes, curve: pd.DataFrame, name: str, row: Any, rates: tuple[float, float], top: float, *, thin: bool
+    axes: Axes,
+    curve: pd.DataFrame,
+    name: str,
+    row: Any,
+    rates: tuple[float, float],
+    top: float,
+    *,
+    thin: bool,
+    best: bool,
 ) -> None:
     """One learning rate's line, its band over the seeds, and a cross where a diverged one died, or at the top."""
     known = curve[curve[name].notna()]
     if known.empty:
         return
     colour = rate_colour(row.lr, rates)
-    width = 0.8 if thin else _line_width(row.kind)
+    width = BEST_WIDTH if best else _line_width(row.kind, thin=thin)
     axes.plot(known.epoch, known[name], color=colour, linestyle=KIND_LINES[row.kind], linewidth=width)
     if row.n > 1:
         axes.fill_between(
@@ -142,13 +155,15 @@ def _curve(
         axes.plot(known.epoch.iloc[-1:], last, marker, color=colour, markersize=7, markeredgewidth=2, clip_on=False)
 
 
-def _line_width(kind: str) -> float:
-    return 2.2 if kind == "good" else 1.4
+def _line_width(kind: str, *, thin: bool = False) -> float:
+    if thin:
+        return 0.8
+    return 1.8 if kind == "good" else 1.3
 
 
-def _handle(row: Any, rates: tuple[float, float]) -> Line2D:
+def _handle(row: Any, rates: tuple[float, float], *, best: bool) -> Line2D:
     words = f"{row.lr:.3g}: {row.kind}" + (f", {row.verdict}" if row.verdict not in (row.kind, "not judged") else "")
-    colour, width = rate_colour(row.lr, rates), _line_width(row.kind)
+    colour, width = rate_colour(row.lr, rates), BEST_WIDTH if best else _line_width(row.kind)
     return Line2D([], [], color=colour, linestyle=KIND_LINES[row.kind], linewidth=width, label=words)
 
 
@@ -227,9 +242,15 @@ def _basin(
     crowded = len(own) > MOST_NAMED
     line: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.6} if crowded else {}
     axes.plot(
-        own.lr, own.best_val_loss, color=colour, marker=marker, markersize=4 if crowded else 6, label=name, **line
+        own.lr,
+        own.best_val_loss,
+        color=colour,
+        marker=marker,
+        markersize=4 if crowded else 6,
+        label=shortened(name),
+        **line,
     )
-    ranked = runs[(runs.left_out == "") & (runs.optimizer.str.strip("'\" ").str.lower() == name)]
+    ranked = runs[(runs.left_out == "") & (runs.optimizer == name)]
     trials = ranked.assign(lr=pd.to_numeric(ranked.lr.str.strip("'\" "), errors="coerce"))
     trials = trials[np.isfinite(trials.best_val_loss)]
     if (own.n > 1).any():
@@ -265,7 +286,7 @@ def glance(places: pd.DataFrame) -> Figure:
     optimizers = list(dict.fromkeys(places.optimizer))
     with mpl.rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(
-            figsize=(max(WIDTH, 1.0 + 1.05 * len(columns)), 1.1 + 0.75 * len(optimizers)), layout="constrained"
+            figsize=(max(WIDTH, 1.0 + 1.2 * len(columns)), 1.1 + 0.75 * len(optimizers)), layout="constrained"
         )
         axes = figure.subplots()
         for row in places.itertuples():
@@ -273,7 +294,7 @@ def glance(places: pd.DataFrame) -> Figure:
         axes.set_xlim(-0.5, len(columns) - 0.5)
         axes.set_ylim(len(optimizers) - 0.5, -0.5)
         axes.set_xticks(range(len(columns)), [name.replace(" to ", "\nto ") for name in columns.values()])
-        axes.set_yticks(range(len(optimizers)), optimizers)
+        axes.set_yticks(range(len(optimizers)), map(shortened, optimizers))
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_xlabel("learning rate")
@@ -289,14 +310,20 @@ def _place(axes: Axes, x: int, y: int, row: Any) -> None:
     axes.add_patch(
         mpl.patches.Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, facecolor=back, zorder=3 if row.best else 2, **edge)
     )
-    word = "best" if row.best else f"{row.verdict}, tied" if row.tied else row.verdict
-    accuracy = "" if np.isnan(row.best_val_accuracy) else f"{row.best_val_accuracy:.1%}"
-    loss = f"{row.best_val_loss:.3g}" if np.isfinite(row.best_val_loss) else "∞"
-    axes.text(x, y, f"{word}\n{loss}\n{accuracy}", ha="center", va="center", color=letters, fontsize=9, zorder=4)
+    word = f"{row.verdict}, best" if row.best else f"{row.verdict}, tied" if row.tied else row.verdict
+    scores = ["–", ""]
+    if row.verdict != "diverged":
+        scores = [
+            with_deviation(row.best_val_loss, row.best_val_loss_sd, lambda loss: f"{loss:.3g}"),
+            with_deviation(row.best_val_accuracy, row.best_val_accuracy_sd, percent),
+        ]
+    axes.text(x, y, "\n".join([word, *scores]), ha="center", va="center", color=letters, fontsize=9, zorder=4)
 
 
 def shapes(table: pd.DataFrame) -> Figure:
     """Validation loss and generalisation gap of the shapes of network against the learning rate, by optimizer.
+
+    What diverged or collapsed is left out: the table has it.
 
     Args:
         table: of `shapes_table`.
@@ -311,17 +338,25 @@ def shapes(table: pd.DataFrame) -> Figure:
             loss, gap = panels[2 * index : 2 * index + 2]
             for shape in hidden:
                 colour, marker = looks[shape]
-                one = own[own.hidden == shape].sort_values("lr")
-                style = {"color": colour, "marker": marker, "markersize": 5, "label": shape if index == 0 else None}
-                loss.plot(one.lr, one.best_val_loss.where(np.isfinite(one.best_val_loss)), **style)
-                gap.plot(one.lr, one.generalisation_gap, **(style | {"label": None}))
+                learned = own[(own.hidden == shape) & ~own.verdict.isin(["diverged", "collapsed"])]
+                one = learned.sort_values("lr")
+                style: dict[str, Any] = {
+                    "color": colour,
+                    "marker": marker,
+                    "markersize": 5,
+                    "label": shape if index == 0 else None,
+                }
+                loss.errorbar(one.lr, one.best_val_loss, one.best_val_loss_sd, capsize=2, **style)
+                gap.errorbar(
+                    one.lr, one.generalisation_gap, one.generalisation_gap_sd, capsize=2, **(style | {"label": None})
+                )
             for axes, label in ((loss, "best validation loss"), (gap, "validation − training loss")):
                 axes.set_xscale("log")
                 _rate_axis(axes)
                 axes.set_ylabel("nats")
                 axes.set_title(f"{name}: {label}", fontsize=10, loc="left")
-            known = own.best_val_loss[np.isfinite(own.best_val_loss)]
-            if len(known) and 0 < known.min() < known.max() / LOG_RATIO:
+            known = own.best_val_loss[np.isfinite(own.best_val_loss) & (own.verdict != "collapsed")]
+            if len(known) and known.min() > 0:
                 _loss_axis(loss, known.min() / 1.3, known.max() * 1.3, log=True)
             gap.axhline(0, color="#777777", linewidth=0.8)
         panels[-1].set_xlabel("learning rate")

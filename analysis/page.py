@@ -14,14 +14,17 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import tables
+from cells import Spread
 from chapters import Chapter, Report
-from comparison import BAND, BELOW_BEST, CONFIDENCE, LAST_SHARE, SLOW_SHARE
+from comparison import BAND, BELOW_BEST, CONFIDENCE, LAST_SHARE, SLOW_SHARE, gap
 from drawings import Drawing
 from figures import NO_VERDICT, VERDICT_COLOURS
-from words import NOTHING, epochs, joined, loss, percent, rate, with_deviation
+from words import NOTHING, epochs, joined, loss, percent, rate, spread, with_deviation
 
 # The page's table of cells has so many, the best ones; its CSV file has all.
 SHOWN_CELLS = 60
+# The page has so many chapters, those of the largest groups; `summary.json` has all.
+MOST_CHAPTERS = 12
 # A table behind a figure has about so many rows; its CSV file has all.
 SHOWN_ROWS = 26
 SHOWN_COLUMNS = 8
@@ -56,6 +59,7 @@ def render(report: Report, drawings: Sequence[Drawing], svgs: Mapping[str, bytes
             "curves": curves_table,
             "basin": basin_table,
             "cells": cells_table,
+            "ends": ends_table,
             "optimizers": optimizers_table,
             "shapes": shapes_table,
         },
@@ -66,6 +70,8 @@ def render(report: Report, drawings: Sequence[Drawing], svgs: Mapping[str, bytes
         origin=_origin(report),
         definitions=_definitions(),
         counts=[f"{number} {status}" for status, number in report.statuses.items()],
+        shapes_in_words=shapes_in_words,
+        most_chapters=MOST_CHAPTERS,
         joined=joined,
         files=files,
     )
@@ -96,49 +102,58 @@ def basin_table(chapter: Chapter) -> Table:
 
 
 def cells_table(chapter: Chapter) -> Table:
-    """All that is known of each cell, the best first."""
+    """What the verdict on each cell is and what led to it, the best first."""
+    rows = tuple(
+        (
+            row.optimizer,
+            rate(row.lr),
+            f"{row.n}",
+            _verdict(row),
+            row.kind,
+            with_deviation(row.best_val_loss, row.best_val_loss_sd, loss),
+            with_deviation(row.best_val_accuracy, row.best_val_accuracy_sd, percent),
+            row.reason,
+        )
+        for row in chapter.cells.head(SHOWN_CELLS).itertuples()
+    )
+    headers = ("optimizer", "learning rate", "seeds", "verdict", "kind", "best val. loss", "val. accuracy")
+    return Table((*headers, "the numbers that led to the verdict"), rows)
+
+
+def ends_table(chapter: Chapter) -> Table:
+    """How each cell ended and how it got there, the best first."""
     target = percent(chapter.comparison.target)
-    headers = (
-        "optimizer",
-        "learning rate",
-        "seeds",
-        "verdict",
-        "kind",
-        "best val. loss",
-        "val. accuracy",
-        "best epoch",
-        "final train. loss",
-        "final val. loss",
-        "gap",
-        f"epochs to {target}",
-        f"seconds to {target}",
-        "steadiness",
-        "the numbers that led to the verdict",
+    headers = ("optimizer", "learning rate", "best epoch", "final train. loss", "final val. loss", "gap", "steadiness")
+    return Table(
+        (*headers, f"epochs to {target}", f"seconds to {target}"),
+        tuple(
+            (
+                row.optimizer,
+                rate(row.lr),
+                epochs(row.best_epoch),
+                loss(row.final_train_loss),
+                with_deviation(row.final_val_loss, row.final_val_loss_sd, loss),
+                loss(row.generalisation_gap),
+                percent(row.steadiness),
+                *_to_target(row),
+            )
+            for row in chapter.cells.head(SHOWN_CELLS).itertuples()
+        ),
     )
-    return Table(headers, tuple(_cell_row(row) for row in chapter.cells.head(SHOWN_CELLS).itertuples()))
 
 
-def _cell_row(row: Any) -> tuple[str, ...]:
-    verdict = f"{row.verdict}, best" if row.rank == 1 else f"{row.verdict}, tied" if row.tied else row.verdict
+def _verdict(row: Any) -> str:
+    word = f"{row.verdict} ({row.diverged} of {row.n})" if 0 < row.diverged < row.n else row.verdict
+    return f"{word}, best" if row.rank == 1 else f"{word}, tied" if row.tied else word
+
+
+def _to_target(row: Any) -> tuple[str, str]:
+    """The epochs and the seconds that a cell took to the target, and how many of its seeds got there."""
+    if row.epochs_to_target == math.inf:
+        return "never", "never"
     of_seeds = f" ({row.seeds_at_target} of {row.n})" if 0 < row.seeds_at_target < row.n else ""
-    seconds = NOTHING if not math.isfinite(row.seconds_to_target) else f"{row.seconds_to_target:.3g}"
-    return (
-        row.optimizer,
-        rate(row.lr),
-        f"{row.n}",
-        verdict,
-        row.kind,
-        with_deviation(row.best_val_loss, row.best_val_loss_sd, loss),
-        with_deviation(row.best_val_accuracy, row.best_val_accuracy_sd, percent),
-        epochs(row.best_epoch),
-        loss(row.final_train_loss),
-        with_deviation(row.final_val_loss, row.final_val_loss_sd, loss),
-        loss(row.generalisation_gap),
-        epochs(row.epochs_to_target) + of_seeds,
-        "never" if row.epochs_to_target == math.inf else seconds,
-        percent(row.steadiness),
-        row.reason,
-    )
+    seconds = NOTHING if math.isnan(row.seconds_to_target) else f"{row.seconds_to_target:.3g}"
+    return epochs(row.epochs_to_target) + of_seeds, seconds
 
 
 def optimizers_table(chapter: Chapter) -> Table:
@@ -169,7 +184,7 @@ def optimizers_table(chapter: Chapter) -> Table:
         "usable band",
         "decades",
         "sensitivity",
-        "of the sensitivity",
+        "sensitivity over",
     )
     return Table(headers, tuple(rows), labels=1)
 
@@ -196,6 +211,18 @@ def shapes_table(family: Sequence[Chapter]) -> Table:
     return Table((*headers, "final val. loss", "gap", "verdict"), rows, labels=3)
 
 
+def shapes_in_words(family: Sequence[Chapter]) -> list[str]:
+    """What each shape of network comes to with its best cell, the best first."""
+    best = [(chapter, chapter.comparison.best) for chapter in family]
+    known = sorted(((chapter, cell) for chapter, cell in best if cell), key=lambda pair: pair[1].loss.mean)
+    return [
+        f"{chapter.group.settings['hidden']} neurons: best with {cell.name}, "
+        f"validation loss {spread(cell.loss, loss)}, "
+        f"gap at the end {spread(Spread.of(gap(one) for one in cell.trainings), loss)} (n = {cell.n})."
+        for chapter, cell in known
+    ]
+
+
 def _glance(chapter: Chapter) -> dict[str, Any]:
     """The grid at a glance, as columns and, by optimizer, the place in each column or None."""
     places = chapter.places
@@ -204,8 +231,14 @@ def _glance(chapter: Chapter) -> dict[str, Any]:
     return {
         "columns": list(columns.values()),
         "rows": {name: [found.get((name, column)) for column in columns] for name in dict.fromkeys(places.optimizer)},
-        "loss": lambda row: with_deviation(row.best_val_loss, row.best_val_loss_sd, loss),
-        "accuracy": lambda row: with_deviation(row.best_val_accuracy, row.best_val_accuracy_sd, percent),
+        "loss": lambda row: (
+            NOTHING if row.verdict == "diverged" else with_deviation(row.best_val_loss, row.best_val_loss_sd, loss)
+        ),
+        "accuracy": lambda row: (
+            ""
+            if row.verdict == "diverged"
+            else with_deviation(row.best_val_accuracy, row.best_val_accuracy_sd, percent)
+        ),
         "binned": any(" to " in name for name in columns.values()),
     }
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +33,8 @@ def main(arguments: list[str]) -> None:
     asked.add_argument("--out", type=Path, default=Path("report"), help="the folder to write to (default: report)")
     asked.add_argument("--log", action="store_true", help="attach the report to the study's run")
     options = asked.parse_args(arguments)
+    if options.out.exists() and not (options.out.is_dir() and os.access(options.out, os.W_OK)):
+        raise ReportError(f"--out {options.out}: it cannot be written to: it is no folder, or is read-only.")
     found = read(options.experiment, options.study)
     if options.log and found.study is None:
         raise ReportError("--log: there is no study's run to attach the report to; name one with --study.")
@@ -98,7 +102,10 @@ def _frames(made: Report) -> dict[str, pd.DataFrame]:
 def _file(figure: Figure, kind: str) -> bytes:
     """A figure as a file, the same bytes for the same figure."""
     file = io.BytesIO()
-    figure.savefig(file, format=kind, dpi=144, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    with warnings.catch_warnings():
+        # A name may be in a script that matplotlib's font lacks, or leave no room: it is drawn as well as can be.
+        warnings.simplefilter("ignore")
+        figure.savefig(file, format=kind, dpi=144, metadata={"Date": None} if kind == "svg" else {"Software": None})
     figure.set_layout_engine("none")  # it is laid out now, which takes as long as drawing
     return file.getvalue()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
+import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +30,7 @@ METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 KIND, PARENT, USED_BY = "lrstudy.kind", "mlflow.parentRunId", "lrstudy.used_by"
 STUDY_KINDS = ("grid", "search")
 RUNS_A_PAGE = 1000
+LAST_STUDIES = 20
 LATEST_FIRST = ["attributes.start_time DESC"]
 # Two tries after the first: a server that is not there is told of in seconds, one that hangs in a minute.
 QUIET_AND_QUICK = {
@@ -82,13 +85,13 @@ def read(experiment: str | None = None, study: str | None = None) -> Found:
     Raises:
         ReportError: the server cannot be read, or has nothing of the kind.
     """
-    server = mlflow.get_tracking_uri()
+    server = without_secrets(mlflow.get_tracking_uri())
     with _one_sentence(server):
         _check_database(server)
         client = MlflowClient()
-        parent, within = _find(client, experiment, study)
+        parent, within, remarks = _find(client, experiment, study)
         queries = _queries(parent)
-        found = {run.info.run_id: run for query in queries for run in _search(client, within, query)}
+        found = _all(client, within, queries)
         trainings = sorted(filter(_is_training, found.values()), key=lambda run: (run.info.start_time, run.info.run_id))
         if not trainings:
             asked = f"the study {study}" if study else f"the experiment {within.name}"
@@ -98,7 +101,17 @@ def read(experiment: str | None = None, study: str | None = None) -> Found:
         curves, left_out = _curves(client, trainings)
     whole = tuple(_run(run, curves[run.info.run_id]) for run in trainings)
     foreign = sum(run.data.tags.get(KIND) not in STUDY_KINDS for run in found.values()) - len(trainings)
-    return Found(server, within.name, _run(parent, {}) if parent else None, queries, whole, foreign, left_out)
+    if percentages := sum(map(_in_percent, trainings)):
+        remarks.append(
+            f"{percentages} of {len(trainings)} trainings have accuracies above 1: they are taken for percentages."
+        )
+    asked_for = _run(parent, {}) if parent else None
+    return Found(server, within.name, asked_for, queries, whole, foreign, (*remarks, *left_out))
+
+
+def without_secrets(server: str) -> str:
+    """A server's address without a user's name and password."""
+    return re.sub(r"(?<=://)[^/@]*@", "", server)
 
 
 def read_table(run_id: str, path: str) -> list[list[str]]:
@@ -136,8 +149,11 @@ def _one_sentence(server: str) -> Iterator[None]:
         os.environ.setdefault(name, value)
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise ReportError(f"the tracking server {server} cannot be read: {_first_line(error)}") from error
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        reason = _first_line(error)
+        if "ConnectionPool(" in reason:  # what the library says of it is of itself
+            reason = "it does not answer."
+        raise ReportError(f"the tracking server {server} cannot be read: {without_secrets(reason)}") from error
 
 
 def _first_line(error: Exception) -> str:
@@ -164,39 +180,58 @@ def _check_database(server: str) -> None:
         raise ReportError(f"{path} is no tracking database of MLflow's: it has no table of runs.")
 
 
-def _find(client: MlflowClient, experiment: str | None, study: str | None) -> tuple[MlflowRun | None, Experiment]:
-    """The study's own run, if one is asked for or found, and the experiment to look into."""
-    if study:
-        parent = client.get_run(study)
-        return parent, client.get_experiment(parent.info.experiment_id)
-    if experiment:
-        return None, _named(client, experiment)
+def _find(
+    client: MlflowClient, experiment: str | None, study: str | None
+) -> tuple[MlflowRun | None, Experiment, list[str]]:
+    """The study's own run, if one is asked for or found, the experiment to look into, and what to say of that."""
+    if study is not None:
+        parent = _study(client, study)
+        return parent, client.get_experiment(parent.info.experiment_id), []
+    if experiment is not None:
+        return None, _named(client, experiment), []
     everywhere = {one.experiment_id: one for one in _pages(lambda token: client.search_experiments(page_token=token))}
-    last = _last_study(client, list(everywhere))
-    if last is not None:
-        return last, everywhere[last.info.experiment_id]
+    empty: list[str] = []
+    for last in _last_studies(client, list(everywhere)):
+        within = everywhere[last.info.experiment_id]
+        if any(map(_is_training, _all(client, within, _queries(last)).values())):
+            return last, within, [f"The study {name} began later, but has no trainings yet." for name in empty]
+        empty.append(f"{last.info.run_name} (run {last.info.run_id})")
     for run in _pages(lambda token: _page(client, list(everywhere), "", token)):
         if _is_training(run):
-            return None, everywhere[run.info.experiment_id]
-    raise ReportError(f"{mlflow.get_tracking_uri()} has no study and no training; `mlflow run . -e grid` makes one.")
+            return None, everywhere[run.info.experiment_id], []
+    server = without_secrets(mlflow.get_tracking_uri())
+    raise ReportError(f"{server} has no study and no training; `mlflow run . -e grid` makes one.")
+
+
+def _study(client: MlflowClient, run_id: str) -> MlflowRun:
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        server = without_secrets(mlflow.get_tracking_uri())
+        raise ReportError(f"--study {run_id}: there is no such run on {server}.") from error
 
 
 def _named(client: MlflowClient, name_or_id: str) -> Experiment:
-    found = client.get_experiment_by_name(name_or_id)
-    if found is None and name_or_id.isdigit():
-        found = client.get_experiment(name_or_id)
-    if found is None:
-        names = ", ".join(one.name for one in client.search_experiments(max_results=20))
+    there = list(_pages(lambda token: client.search_experiments(page_token=token)))
+    found = [one for one in there if name_or_id in (one.name, one.experiment_id)]
+    if not found:
+        names = ", ".join(one.name for one in there[:20])
         raise ReportError(f"--experiment {name_or_id}: there is no such experiment; there are {names}.")
-    return found
+    named: Experiment = min(found, key=lambda one: one.name != name_or_id)
+    return named
 
 
-def _last_study(client: MlflowClient, experiments: list[str]) -> MlflowRun | None:
+def _last_studies(client: MlflowClient, experiments: list[str]) -> list[MlflowRun]:
+    """The studies that began last, the very last one first."""
     queries = [f"tags.`{KIND}` = '{kind}'" for kind in STUDY_KINDS]
     found = [
-        run for query in queries for run in client.search_runs(experiments, query, max_results=1, order_by=LATEST_FIRST)
+        run
+        for query in queries
+        for run in client.search_runs(experiments, query, max_results=LAST_STUDIES, order_by=LATEST_FIRST)
     ]
-    return max(found, key=lambda run: run.info.start_time, default=None)
+    return sorted(found, key=lambda run: -run.info.start_time)
 
 
 def _queries(parent: MlflowRun | None) -> tuple[str, ...]:
@@ -205,6 +240,18 @@ def _queries(parent: MlflowRun | None) -> tuple[str, ...]:
         return ("",)
     run_id = parent.info.run_id
     return f"tags.`{PARENT}` = '{run_id}'", f"tags.`{USED_BY}.{run_id}` = 'true'"
+
+
+def _all(client: MlflowClient, experiment: Experiment, queries: Sequence[str]) -> dict[str, MlflowRun]:
+    """The runs that the queries find, and the children of those that are no trainings: studies can be nested."""
+    found: dict[str, MlflowRun] = {}
+    asked = list(queries)
+    while asked:
+        new = {run.info.run_id: run for run in _search(client, experiment, asked.pop()) if run.info.run_id not in found}
+        found |= new
+        if any(queries):
+            asked += [f"tags.`{PARENT}` = '{run_id}'" for run_id, run in new.items() if not _is_training(run)]
+    return found
 
 
 def _search(client: MlflowClient, experiment: Experiment, query: str) -> Iterator[MlflowRun]:
@@ -246,9 +293,22 @@ def _curves(
     return curves, tuple(left_out)
 
 
+def _in_percent(run: MlflowRun) -> bool:
+    """Whether a run's accuracies are percentages, not shares."""
+    return any(
+        1.5 < value < math.inf for name, value in run.data.metrics.items() if name.endswith(("_accuracy", "/accuracy"))
+    )
+
+
 def _run(run: MlflowRun, curves: Mapping[str, Curve]) -> Run:
     info, data = run.info, run.data
     metrics = {name: true_value(value) for name, value in data.metrics.items()}
+    if _in_percent(run):
+        metrics = {name: value / 100 if name.endswith("accuracy") else value for name, value in metrics.items()}
+        curves = {
+            name: Curve(one.steps, one.values / 100) if name.endswith("accuracy") else one
+            for name, one in curves.items()
+        }
     name = info.run_name or info.run_id
     return Run(info.run_id, name, info.status, info.start_time, data.params, metrics, data.tags, _images(run), curves)
 

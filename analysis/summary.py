@@ -90,8 +90,8 @@ def _against_best(comparison: Comparison, cell: Cell) -> dict[str, Any]:
         **_cell(cell),
         "difference": difference.mean,
         "margin": difference.margin,
-        "pairs": difference.n,
-        "within_seed_noise": difference.tied if known else None,
+        "pairs": difference.n if difference.paired else 0,
+        "within_seed_noise": difference.is_noise if known else None,
     }
 
 

@@ -39,6 +39,7 @@ def _cell_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
         "optimizer": cell.optimizer,
         "lr": cell.lr,
         "n": cell.n,
+        "diverged": cell.diverged,
         "verdict": comparison.verdict(cell),
         "kind": comparison.kind(cell),
         "tied": comparison.tied(cell),
@@ -57,7 +58,7 @@ def _cell_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
         "steadiness": _spread(cell, steadiness).mean,
         "difference": difference.mean if difference else math.nan,
         "difference_margin": difference.margin if difference else math.nan,
-        "reason": next((one.reason for one in cell.trainings if one.verdict == cell.verdict), ""),
+        "reason": comparison.reason(cell),
     }
 
 
@@ -124,15 +125,19 @@ def _points(group: Group, name: str) -> pd.DataFrame:
 
 def runs_table(group: Group) -> pd.DataFrame:
     """A row a run, the ranked ones first; `left_out` says why a run is not ranked."""
-    ranked = [(one, "") for cell in group.cells for one in cell.trainings]
-    others = [(Training(run, run.params.get("seed", "")), why) for why, some in group.unranked.items() for run in some]
+    ranked = [(one, cell.optimizer, "") for cell in group.cells for one in cell.trainings]
+    others = [
+        (Training(run, run.params.get("seed", "")), run.params.get("optimizer", ""), why)
+        for why, some in group.unranked.items()
+        for run in some
+    ]
     rows = [
         {
             "run_id": one.run.run_id,
             "name": one.run.name,
             "status": one.run.status,
             "left_out": why,
-            "optimizer": one.run.params.get("optimizer", ""),
+            "optimizer": optimizer,
             "lr": one.run.params.get("lr", ""),
             "seed": one.run.params.get("seed", ""),
             "verdict": one.verdict,
@@ -142,9 +147,8 @@ def runs_table(group: Group) -> pd.DataFrame:
             "last_epoch": one.last_epoch,
             "final_train_loss": one.last("train_loss"),
             "final_val_loss": one.last("val_loss"),
-            "test_accuracy": one.test_accuracy,
         }
-        for one, why in [*ranked, *others]
+        for one, optimizer, why in [*ranked, *others]
     ]
     return pd.DataFrame(rows)
 

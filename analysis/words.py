@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from cells import Spread
 
 NOTHING = "–"
+LONGEST_NAME = 24
 
 
 def counted(number: int, noun: str, nouns: str | None = None) -> str:
@@ -20,6 +21,11 @@ def joined(items: Sequence[str], of: int = 0) -> str:
     rest = [f"{of - len(items)} more"] if of > len(items) else []
     *most, last = [*items, *rest]
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def shortened(name: str) -> str:
+    """A name as long as a figure has room for."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def rate(lr: float) -> str:
@@ -50,8 +56,10 @@ def with_deviation(mean: float, deviation: float, show: Callable[[float], str]) 
     """`0.089 ± 0.013`: a mean and, where it is known, the standard deviation or a margin, with two digits of it."""
     if not (math.isfinite(mean) and math.isfinite(deviation)):
         return show(mean)
-    if show is percent or deviation == 0:
-        return f"{show(mean)} ± {show(deviation)}"
+    if show is percent:
+        return f"{show(mean)} ± {show(deviation) if deviation >= 0.0005 else '<0.1%'}"
+    if deviation == 0:
+        return f"{show(mean)} ± 0"
     decimals = max(0, 1 - math.floor(math.log10(deviation)))
     return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"
 

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from scipy.stats import ttest_ind
 
+from caveats import caveats
 from cells import Cell, Group, group
 from comparison import Comparison, gap, steadiness
 from known_runs import falling, log_training
@@ -69,6 +72,84 @@ def test_trainings_of_other_data_networks_or_settings_are_not_mixed(experiment: 
     assert [one.lr for one in second.cells] == [0.01]
 
 
+def test_an_optimizer_with_other_hyperparameters_is_another(experiment: str) -> None:
+    for beta, lr in (("0.9", "0.1"), ("0.9", "0.01"), ("0.5", "0.01")):
+        hyperparameters: dict[str, Any] = {"optimizer.beta": beta, "optimizer.eps": "1e-8"}
+        log_training(experiment, falling(0.2), lr=lr, **hyperparameters)
+    (one,) = groups(experiment)
+    assert [(cell.optimizer, cell.lr) for cell in one.cells] == [
+        ("adam beta=0.5", 0.01),
+        ("adam beta=0.9", 0.01),
+        ("adam beta=0.9", 0.1),
+    ]
+
+
+def test_lengths_are_told_apart_where_no_epochs_are_logged(experiment: str) -> None:
+    client = MlflowClient()
+    for lr, epochs in (("0.1", 5), ("0.01", 5), ("0.01", 9)):
+        log_bare(client, experiment, falling(0.1, epochs), lr)
+    log_bare(client, experiment, {"val_loss": [2.3, math.nan]}, "1")
+    first, second = groups(experiment)
+    assert [cell.lr for cell in first.cells] == [0.01, 0.1, 1.0]
+    assert [cell.lr for cell in second.cells] == [0.01]
+
+
+def log_bare(client: MlflowClient, experiment: str, curves: dict[str, list[float]], lr: str) -> None:
+    """A run of another program, which logs an optimizer and a learning rate and no more."""
+    run = client.create_run(experiment).info.run_id
+    client.log_param(run, "optimizer", "Adam")
+    client.log_param(run, "lr", lr)
+    for step, loss in enumerate(curves["val_loss"]):
+        client.log_metric(run, "val_loss", loss, step=step)
+    client.set_terminated(run)
+
+
+def test_parameters_that_name_a_run_are_no_settings(experiment: str) -> None:
+    for number in range(5):
+        log_training(experiment, falling(0.1), lr=f"{10.0**-number}", output=f"/runs/{number}")
+    made, remarks = group(read(experiment=experiment))
+    assert len(made) == 1
+    assert remarks == ["Parameters that differ in every run are not taken for settings: output."]
+
+
+def test_a_noisy_cell_is_not_tied_if_its_accuracy_is_lower(experiment: str) -> None:
+    log_losses(experiment, [0.10, 0.12], lr="0.01")
+    noisy = {"val_accuracy": [0.1, 0.85, 0.85]}
+    for seed, loss in enumerate((0.11, 0.6)):
+        log_training(experiment, {"val_loss": [2.3, loss, loss], **noisy}, lr="0.1", seed=seed)
+    comparison = compared(experiment)
+    other = cell(comparison, "adam", 0.1)
+    assert comparison.difference(other).is_noise
+    assert not comparison.tied(other)
+
+
+def test_without_seeds_in_common_the_interval_is_welchs(experiment: str) -> None:
+    for seed, (lr, loss) in enumerate([("0.01", 0.10), ("0.01", 0.12), ("0.01", 0.11), ("0.1", 0.15), ("0.1", 0.13)]):
+        log_training(experiment, {"val_loss": [2.3, loss]}, lr=lr, seed=seed)
+    comparison = compared(experiment)
+    found = comparison.difference(cell(comparison, "adam", 0.1))
+    assert (found.paired, found.n) == (False, 2)
+    assert found.mean == pytest.approx(0.03)
+    expected = ttest_ind([0.15, 0.13], [0.10, 0.12, 0.11], equal_var=False).confidence_interval()
+    assert found.mean + found.margin == pytest.approx(expected.high)
+
+
+def test_sensitivity_weighs_learning_rates_by_their_stretch_of_the_axis(experiment: str) -> None:
+    for lr, last in (("0.001", 2.0), ("0.01", 0.5), ("0.1", 1.0), ("0.316227766", 1.5)):
+        log_training(experiment, {"val_loss": [2.3, 0.4, last]}, lr=lr)
+    found = compared(experiment).of("adam").sensitivity
+    # Stretches of 1, 1, 0.75 and 0.5 decades.
+    assert found.value == pytest.approx((2.0 + 0.5 + 0.75 * 1.0 + 0.5 * 1.5) / 3.25 - 0.5)
+
+
+def test_a_lucky_best_beside_a_bad_neighbour_is_warned_of(experiment: str) -> None:
+    for optimizer, lr, last in (("adam", "0.01", 0.1), ("adam", "0.011", 0.5), ("sgd", "0.1", 0.15)):
+        log_losses(experiment, [last], optimizer=optimizer, lr=lr)
+    found, _ = caveats(compared(experiment), None)
+    (one,) = [caveat for caveat in found if caveat.code == "by_chance"]
+    assert "nearly the same learning rate, 0.011, has a loss of 0.5" in one.text
+
+
 def test_the_same_data_elsewhere_are_the_same_data(experiment: str) -> None:
     log_training(experiment, falling(0.2), data="/here/photos", image_size="0", threads="1", device="cpu")
     log_training(experiment, falling(0.2), lr="0.1", data="/there/photos/", image_size="64", threads="2", device="auto")
@@ -113,11 +194,11 @@ def test_differences_are_paired_by_seed_with_a_t_interval(experiment: str) -> No
     assert worse.mean == pytest.approx(0.03)
     assert worse.n == 3
     assert worse.margin == pytest.approx(4.302653 * 0.01 / math.sqrt(3), rel=1e-6)
-    assert not worse.tied
+    assert not worse.is_noise
     near = comparison.difference(cell(comparison, "adam", 0.001))
     # Differences 0.01, 0, 0.01: mean 0.02/3, standard deviation sqrt(1/3)/100.
     assert near.margin == pytest.approx(4.302653 * math.sqrt(1 / 3) / 100 / math.sqrt(3), rel=1e-6)
-    assert near.tied
+    assert near.is_noise
     assert comparison.runner_up is cell(comparison, "adam", 0.001)
     assert comparison.best is cell(comparison, "adam", 0.01)
     assert comparison.best.loss.deviation == pytest.approx(0.01)

@@ -119,7 +119,7 @@ def test_the_grid_at_a_glance_says_each_verdict_in_a_word(experiment: str) -> No
     log_training(experiment, falling(0.1), lr="0.01", tags={"lrstudy.verdict": "good"})
     log_training(experiment, falling(1.5), lr="0.1", tags={"lrstudy.verdict": "unstable"})
     (axes,) = draw_glance(chapter(experiment)).figure.axes
-    assert [text.get_text().split("\n")[0] for text in axes.texts] == ["best", "unstable"]
+    assert [text.get_text().split("\n")[0] for text in axes.texts] == ["good, best", "unstable"]
 
 
 def test_the_better_a_verdict_the_darker_it_is_in_grey() -> None:

@@ -285,11 +285,12 @@ class TestWhereThingsAreMissing:
         log_training(experiment, falling(0.1))
         log_training(experiment, falling(0.01), lr="fast")
         log_training(experiment, falling(0.01), lr="-1")
+        log_training(experiment, falling(0.01), lr="inf")
         mlflow.MlflowClient().create_run(experiment)
         content = summary()
         assert content["runs"]["foreign"] == 1
-        assert content["runs"]["by_status"] == {"finished": 1, "without a learning rate": 2}
-        assert any("2 runs have no learning rate above 0" in sentence for sentence in content["left_out"])
+        assert content["runs"]["by_status"] == {"finished": 1, "without a learning rate": 3}
+        assert any("3 runs have no learning rate above 0" in sentence for sentence in content["left_out"])
 
     def test_small_classes_are_warned_of(self, experiment: str) -> None:
         run = log_training(experiment, falling(0.1))
@@ -304,9 +305,9 @@ class TestWhereThingsAreMissing:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--study", "nope"], "Run with id=nope not found"),
+        (["--study", "nope"], "--study nope: there is no such run"),
         (["--log"], "there is no study's run to attach the report to"),
-        (["--out", "a file"], "--out a file: it cannot be written to: Not a directory"),
+        (["--out", "a file"], "--out a file: it cannot be written to: it is no folder"),
     ],
 )
 def test_a_mistake_is_one_sentence(experiment: str, arguments: list[str], sentence: str) -> None:
@@ -325,7 +326,7 @@ def test_the_command_prints_the_answer_and_says_a_mistake_in_one_sentence(experi
     assert made.stdout.endswith("report: report/index.html\n")
     refused = command("--study", "nope")
     assert refused.returncode == 2
-    assert refused.stderr.startswith("error: the tracking server")
+    assert refused.stderr.startswith("error: --study nope")
     assert len(refused.stderr.splitlines()) == 1
 
 

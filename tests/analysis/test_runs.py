@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 import histories
 from errors import ReportError
 from known_runs import falling, log_study, log_training, served
-from runs import read
+from runs import read, without_secrets
 
 
 @pytest.fixture
@@ -70,6 +70,38 @@ def test_without_being_told_it_reads_the_study_that_began_last(experiment: str) 
     assert {run.run_id for run in found.trainings} == {own, reused}
 
 
+def test_a_study_that_has_just_begun_does_not_hide_the_one_before(experiment: str) -> None:
+    before = log_study(experiment)
+    log_training(experiment, falling(0.1), parent=before)
+    log_study(experiment, name="grid just begun")
+    found = read()
+    assert found.study is not None
+    assert found.study.run_id == before
+    (remark,) = found.left_out
+    assert remark.startswith("The study grid just begun (run ")
+
+
+def test_trainings_of_studies_within_a_study_are_its_own(experiment: str) -> None:
+    outer = log_study(experiment)
+    inner = MlflowClient().create_run(experiment, tags={"mlflow.parentRunId": outer}).info.run_id
+    training = log_training(experiment, falling(0.1), parent=inner)
+    assert [run.run_id for run in read(study=outer).trainings] == [training]
+
+
+def test_accuracies_in_percent_are_taken_for_shares_and_said_so(experiment: str) -> None:
+    curves = {**falling(0.1), "val_accuracy": [10.0, 50.0, 97.0]}
+    log_training(experiment, curves)
+    found = read()
+    assert found.trainings[0].curves["val_accuracy"].values.tolist() == [0.1, 0.5, 0.97]
+    assert "1 of 1 trainings have accuracies above 1: they are taken for percentages." in found.left_out
+
+
+def test_a_password_is_not_shown() -> None:
+    assert without_secrets("http://me:secret@host:5000/x") == "http://host:5000/x"
+    assert without_secrets("postgresql://me:secret@host/db") == "postgresql://host/db"
+    assert without_secrets("sqlite:///a@b.db") == "sqlite:///a@b.db"
+
+
 def test_an_experiment_has_all_its_trainings_and_other_programs_runs_are_counted(experiment: str) -> None:
     trainings = {log_training(experiment, falling(0.1), parent=log_study(experiment)), log_training(experiment, {})}
     foreign = MlflowClient().create_run(experiment).info.run_id
@@ -93,7 +125,7 @@ def test_more_runs_than_a_page_are_all_read(experiment: str, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
-        ({"study": "nope"}, "the tracking server .* cannot be read: Run with id=nope not found"),
+        ({"study": "nope"}, "--study nope: there is no such run on sqlite:"),
         ({"experiment": "nope"}, "--experiment nope: there is no such experiment; there are learning rates, Default"),
         ({"experiment": "Default"}, "the experiment Default on .* has no trainings: of its 0 runs none"),
         ({}, "has no study and no training; `mlflow run . -e grid` makes one"),
@@ -134,7 +166,7 @@ def test_a_server_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPa
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri("http://127.0.0.1:9")
     try:
-        with pytest.raises(ReportError, match=r"the tracking server http://127\.0\.0\.1:9 cannot be read"):
+        with pytest.raises(ReportError, match=r"127\.0\.0\.1:9 cannot be read: it does not answer"):
             read()
     finally:
         mlflow.set_tracking_uri(before)
