@@ -1,7 +1,7 @@
 """The command line of a settings class."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -26,6 +26,16 @@ def parse(settings: type[Settings], arguments: list[str]) -> Settings:
         problems = reversed(error.errors())
         sentences = {problem["loc"][:1]: _sentence(settings, values, dict(problem)) for problem in problems}
     raise SettingsError("\n".join(reversed(sentences.values())))
+
+
+def from_parameters(settings: type[Settings], parameters: Mapping[str, str]) -> Settings:
+    """The settings that a run's parameters, text as typed, describe; those that are no settings are passed over.
+
+    Raises:
+        SettingsError: a value is one that its field refuses.
+    """
+    known = {name: value for name, value in parameters.items() if name in settings.model_fields}
+    return parse(settings, [f"--{name}={value}" for name, value in known.items()])
 
 
 def _values(settings: type[BaseModel], arguments: list[str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ import psutil
 from rich.console import Console
 
 from lrstudy import runtime, tasks, tracking
-from lrstudy.description import Facts
+from lrstudy.description import DESCRIPTION, Facts
 from lrstudy.done import Done, best_of
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.mailbox import Mailbox
@@ -160,6 +160,6 @@ def _log_end(study: StudyRun, best: Done, seconds: Mapping[str, float], descript
     tags = {
         "lrstudy.best_run": best.run_id,
         tracking.VERDICT: best.verdict,
-        tracking.DESCRIPTION: tracking.shortened(description),
+        DESCRIPTION: tracking.shortened(description),
     }
     log_best(study, best.description, metrics | times, tags)

@@ -18,6 +18,9 @@ from lrstudy.settings import TrainSettings, parameters, typed
 
 # Part of a training's identity: to be raised whenever the numbers that a training gives change.
 TRAINING_VERSION = 1
+# The names of tags that are read again; the last is MLflow's, for what its UI calls the run's description.
+KEY, VERSIONS, HARDWARE = "lrstudy.key", "lrstudy.versions", "lrstudy.hardware"
+DESCRIPTION = "mlflow.note.content"
 # Of an optimizer's defaults those that say how it computes, not what.
 SWITCHES = ("foreach", "fused", "capturable", "differentiable")
 
@@ -100,12 +103,12 @@ class Description:
         """The tags on the server: what a person or a report asks for later."""
         tags = {
             "lrstudy.kind": "train",
-            "lrstudy.key": self.key,
+            KEY: self.key,
             "lrstudy.data_digest": self.facts.data.digest,
             "lrstudy.device": self.facts.device,
             "lrstudy.threads": str(self.facts.threads),
-            "lrstudy.hardware": self.facts.hardware,
-            "lrstudy.versions": ", ".join(f"{name} {version}" for name, version in provenance.versions().items()),
+            HARDWARE: self.facts.hardware,
+            VERSIONS: ", ".join(f"{name} {version}" for name, version in provenance.versions().items()),
         }
         changed = provenance.uncommitted_changes()
         return tags if changed is None else tags | {"lrstudy.git_uncommitted_changes": str(changed).lower()}

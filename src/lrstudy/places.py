@@ -1,5 +1,6 @@
 """Where on this machine the project keeps what it may lose: all in the user's cache folder."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -10,6 +11,14 @@ def cache() -> Path:
     return user_cache_path("lrstudy")
 
 
-def checkpoint(key: str) -> Path:
-    """The file of a training's checkpoint, by the training's key."""
-    return cache() / "checkpoints" / f"{key}.pt"
+def checkpoint(run_id: str) -> Path:
+    """The file of a training's checkpoint, by its run."""
+    return cache() / "checkpoints" / f"{run_id}.pt"
+
+
+def remove_checkpoint(run_id: str) -> None:
+    """Removes the checkpoint of a run that has ended, and what was being written of one when a process was killed."""
+    path = checkpoint(run_id)
+    with suppress(OSError):
+        for file in path.parent.glob(f"{path.stem}.*"):
+            file.unlink(missing_ok=True)

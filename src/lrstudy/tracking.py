@@ -10,11 +10,10 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import numpy as np
@@ -25,27 +24,24 @@ from mlflow.entities import (
     Dataset,
     DatasetInput,
     InputTag,
-    LoggedModelOutput,
-    LoggedModelStatus,
     Param,
-    Run,
     RunTag,
 )
 from mlflow.exceptions import MlflowException
 from mlflow.types import Schema, TensorSpec
 
-from lrstudy import owner
+from lrstudy import earlier_start, owner
+from lrstudy.claims import NOTHING, OWNER, There, claims, mark_abandoned, what_is_left
 from lrstudy.data.records import BadImage
-from lrstudy.description import DataFacts, Description
+from lrstudy.description import DESCRIPTION, DataFacts, Description
 from lrstudy.epoch import Epoch
 from lrstudy.errors import LearningRateStudyError, TrackingError
 from lrstudy.metric_writer import MetricWriter
 from lrstudy.result import Result
+from lrstudy.stored import is_stored
 from lrstudy.tracking_database import prepared
 
-DESCRIPTION = "mlflow.note.content"
 VERDICT = "lrstudy.verdict"
-OWNER = "lrstudy.process"
 BAD_IMAGES = "bad_images.json"
 # Of a call to the server. By MLflow's default a dead one is noticed after four minutes.
 RETRIES = "3"
@@ -55,16 +51,19 @@ CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A run on the server that is being written to."""
+    """A run on the server that is being written to; `there` is what it had when this process began to."""
 
     client: MlflowClient
     run_id: str
     writer: MetricWriter
+    there: There = NOTHING
 
     def log_epochs(self, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
-        """Passes `epochs` on and logs each at the step that is its number, without waiting for the server."""
+        """Passes `epochs` on, and logs those that the server lacks."""
         for epoch in epochs:
-            self.log_epoch(epoch)
+            # A training that goes on gives the same bits again.
+            if epoch.epoch > self.there.last_epoch:
+                self.log_epoch(epoch)
             yield epoch
 
     def log_epoch(self, epoch: Epoch) -> None:
@@ -72,16 +71,51 @@ class TrackedRun:
         self.writer.add(self.run_id, {name: getattr(epoch, name) for name in CURVES}, epoch.epoch)
 
 
-@contextmanager
-def open_run(description: Description) -> Iterator[TrackedRun]:
-    """A run for a training, opened with all that is known before it begins; it ends as the `with` block ends.
+def sign_opened_run() -> None:
+    """Writes into the run that `mlflow run` opened for this process that it is this process's.
+
+    So it is told from one that lives if this process is killed before its training begins.
 
     Raises:
         TrackingError: the server cannot be reached, or refuses what is written.
     """
-    with started_run(description.name, description.tags) as run:
-        log_beginning(run.client, run.run_id, description, run.client.get_run(run.run_id).data.params)
-        yield run
+    if "MLFLOW_RUN_ID" in os.environ:
+        connect()
+        client = MlflowClient()
+        with tracking_errors():
+            if opened := earlier_start.opened_run(client):
+                earlier_start.sign(client, opened)
+
+
+@contextmanager
+def open_run(description: Description) -> Iterator[TrackedRun]:
+    """A training's run, with all that is known before it begins; it ends as the `with` block ends.
+
+    It is that of an earlier start which came to no end, if there is one; or the one that `mlflow run` opened for this
+    process; or else a new one.
+
+    Raises:
+        TrackingError: the server cannot be reached, or refuses what is written.
+    """
+    connect()
+    client = MlflowClient()
+    with tracking_errors(), claims():
+        opened = earlier_start.opened_run(client)
+        left = earlier_start.find(description, opened)
+        there = what_is_left(client, left) if left else NOTHING
+        if opened:
+            earlier_start.discard_empty(client, description.settings, opened)
+        if left:
+            os.environ["MLFLOW_RUN_ID"] = left.info.run_id  # where MLflow itself goes on
+            if opened and opened.info.run_id != left.info.run_id:
+                earlier_start.discard(client, opened, left)
+        run = _start(description.name, description.tags)
+        mark_abandoned(client, run.info.experiment_id, description.facts.data.digest)
+        if opened and not left:
+            there = replace(there, params=frozenset(opened.data.params))
+    with _written_to(run.info.run_id, there) as tracked:
+        log_beginning(tracked, description)
+        yield tracked
 
 
 @contextmanager
@@ -92,12 +126,19 @@ def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
         TrackingError: the server cannot be reached, or refuses what is written.
     """
     connect()
-    run = _start(name, tags)
-    client, run_id = MlflowClient(), run.info.run_id
+    with tracking_errors():
+        run = _start(name, tags)
+    with _written_to(run.info.run_id, NOTHING) as tracked:
+        yield tracked
+
+
+@contextmanager
+def _written_to(run_id: str, there: There) -> Iterator[TrackedRun]:
+    client = MlflowClient()
     status = "FAILED"
     try:
-        with _tracking_errors(), MetricWriter(client) as writer:
-            yield TrackedRun(client, run_id, writer)
+        with tracking_errors(), MetricWriter(client) as writer:
+            yield TrackedRun(client, run_id, writer, there)
         status = "FINISHED"
     except LearningRateStudyError as error:
         with suppress(MlflowException):  # the error may be that the server is gone
@@ -111,23 +152,16 @@ def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
             mlflow.end_run(status)
 
 
-def log_result(
-    run: TrackedRun,
-    result: Result,
-    files: Mapping[str, bytes],
-    bad_images: Sequence[BadImage],
-    there: Mapping[str, float] | None = None,
-) -> None:
-    """Logs the end of a training: its verdict, its final metrics but those that are `there` already, and its files.
+def log_result(run: TrackedRun, result: Result, files: Mapping[str, bytes], bad_images: Sequence[BadImage]) -> None:
+    """Logs the end of a training: its verdict, its final metrics, and its files.
 
     Args:
         run: of the training.
         result: what it came to.
         files: by their paths.
         bad_images: what was left out of the data.
-        there: metrics that the server has.
     """
-    log_final(run, result.metrics, there or {})
+    log_final(run, result.metrics)
     tags = {VERDICT: result.verdict.word, DESCRIPTION: describe(result)}
     run.client.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     log_files(run.client, run.run_id, files)
@@ -137,10 +171,11 @@ def log_result(
         run.client.log_table(run.run_id, table, BAD_IMAGES)
 
 
-def log_final(run: TrackedRun, metrics: Mapping[str, float], there: Mapping[str, float]) -> None:
-    """Logs metrics that a run has once, but those that are `there` with the same value."""
+def log_final(run: TrackedRun, metrics: Mapping[str, float]) -> None:
+    """Logs metrics that a run has once, but those that are there with the same value."""
+    there = run.there.metrics
     # At step 0: MLflow's UI then draws them as bars, and not as curves of a single point.
-    lacking = {name: value for name, value in metrics.items() if there.get(name) != value}
+    lacking = {name: value for name, value in metrics.items() if not is_stored(value, there.get(name))}
     # A training that was done twice has taken two times, of which the first is kept.
     times = {name for name in lacking if name.startswith("time/") and name in there}
     run.writer.add(run.run_id, {name: value for name, value in lacking.items() if name not in times}, 0)
@@ -154,38 +189,6 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> 
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
         client.log_artifacts(run_id, folder)
-
-
-@contextmanager
-def logged_model(client: MlflowClient, run_id: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Where to save an MLflow model, then logged to a run as `model`, and what its `Model` is to say of itself.
-
-    The run may have ended.
-    """
-    run = client.get_run(run_id)
-    model = client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-    identity = {
-        "artifact_path": model.artifact_location,
-        "run_id": run_id,
-        "model_uuid": model.model_id,
-        "model_id": model.model_id,
-    }
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder, "model"), identity
-            client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
-    except BaseException:
-        client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
-        raise
-    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-
-
-def has_model(client: MlflowClient, run: Run) -> bool:
-    """Whether a run has a model that is whole."""
-    query = f"source_run_id = '{run.info.run_id}'"
-    models = client.search_logged_models([run.info.experiment_id], query)
-    return any(model.status == LoggedModelStatus.READY for model in models)
 
 
 def mark_failed(run_id: str, sentence: str) -> None:
@@ -221,13 +224,13 @@ def connect() -> None:
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-    with _tracking_errors(), prepared(mlflow.get_tracking_uri()):
+    with tracking_errors(), prepared(mlflow.get_tracking_uri()):
         MlflowClient().search_experiments(max_results=1)
 
 
 def _start(name: str, tags: Mapping[str, str]) -> mlflow.ActiveRun:
     opened_by_mlflow = "MLFLOW_RUN_ID" in os.environ
-    with _tracking_errors():
+    with tracking_errors():
         run = mlflow.start_run(run_name=None if opened_by_mlflow else name, tags={**tags, OWNER: owner.this_process()})
         # Names that MLflow makes up look like `painted-crow-311`; a name that a user gave to `mlflow run` stays.
         if opened_by_mlflow and re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or ""):
@@ -235,11 +238,11 @@ def _start(name: str, tags: Mapping[str, str]) -> mlflow.ActiveRun:
     return run
 
 
-def log_beginning(client: MlflowClient, run_id: str, description: Description, there: Container[str] = ()) -> None:
-    """Logs the parameters of a training, but those that are `there` already, and its data."""
-    params = [Param(name, value) for name, value in description.params.items() if name not in there]
-    client.log_batch(run_id, params=params)
-    client.log_inputs(run_id, [_dataset(description.facts.data, part) for part in description.facts.data.parts])
+def log_beginning(run: TrackedRun, description: Description) -> None:
+    """Logs the parameters of a training, but those that are there, and its data."""
+    params = [Param(name, value) for name, value in description.params.items() if name not in run.there.params]
+    run.client.log_batch(run.run_id, params=params)
+    run.client.log_inputs(run.run_id, [_dataset(description.facts.data, part) for part in description.facts.data.parts])
 
 
 def _dataset(data: DataFacts, part: str) -> DatasetInput:
@@ -256,7 +259,7 @@ class _Dataset(MetaDataset):
 
 
 @contextmanager
-def _tracking_errors() -> Iterator[None]:
+def tracking_errors() -> Iterator[None]:
     """Turns what MLflow raises into one sentence that names the server."""
     try:
         yield
