@@ -68,8 +68,8 @@ def discard_empty(client: MlflowClient, settings: TrainSettings, opened: Run) ->
 
 
 def _delete(client: MlflowClient, run: Run) -> None:
-    # Ended first: `mlflow run` ends its run if it goes on, which cannot be done with one that is deleted.
-    client.set_terminated(run.info.run_id, "KILLED")
+    # Ended first: `mlflow run` ends its run unless it is finished or failed, and cannot where it is deleted.
+    client.set_terminated(run.info.run_id, "FAILED")
     client.delete_run(run.info.run_id)
 
 

@@ -37,7 +37,8 @@ def uncommitted_changes() -> bool | None:
     """Whether the files under version control differ from their last commit; None where there is no git."""
     try:
         status = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
+            # Without locks: one that a killed process leaves would keep the user from the next commit.
+            ["git", "--no-optional-locks", "status", "--porcelain", "--untracked-files=no"],
             cwd=Path(__file__).parent,
             capture_output=True,
             check=True,
