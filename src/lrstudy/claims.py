@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from lrstudy import owner, places
-from lrstudy.description import HARDWARE, VERSIONS, Description
+from lrstudy.description import DATA_DIGEST, HARDWARE, VERSIONS, Description
 from lrstudy.owner import Owner
 
 OWNER = "lrstudy.process"
@@ -85,7 +85,7 @@ def curve(client: MlflowClient, run_id: str) -> list[tuple[int, float]]:
 
 def mark_abandoned(client: MlflowClient, experiment_id: str, data_digest: str) -> None:
     """Ends the runs on the same data whose process is no more: the server cannot know."""
-    query = f"attributes.status = 'RUNNING' and tags.`lrstudy.data_digest` = '{data_digest}'"
+    query = f"attributes.status = 'RUNNING' and tags.`{DATA_DIGEST}` = '{data_digest}'"
     for found in client.search_runs([experiment_id], query):
         if is_left(found):
             client.set_terminated(found.info.run_id, "KILLED")

@@ -22,7 +22,7 @@ from lrstudy.errors import LearningRateStudyError
 from lrstudy.mailbox import Mailbox
 from lrstudy.office import Office
 from lrstudy.optuna_study import ARTIFACT, StudyFile, study_file
-from lrstudy.provenance import uncommitted_changes
+from lrstudy.provenance import source, uncommitted_changes
 from lrstudy.quick_start import quick_start
 from lrstudy.search import window
 from lrstudy.settings import parameters
@@ -30,7 +30,7 @@ from lrstudy.show import show
 from lrstudy.study import Proposer, Trials
 from lrstudy.study_display import StudyDisplay, estimate, table
 from lrstudy.study_settings import StudySettings
-from lrstudy.study_tracking import StudyRun, log_best, open_study, source
+from lrstudy.study_tracking import StudyRun, log_best, open_study
 from lrstudy.verdict import counted
 from lrstudy.workers import Workers
 

@@ -14,13 +14,11 @@ from mlflow.entities import Run, RunTag
 
 from lrstudy import owner
 from lrstudy.claims import OWNER, PARENT, is_left, may_go_on, whose
-from lrstudy.command_line import from_parameters
 from lrstudy.description import DESCRIPTION, KEY, Description
 from lrstudy.errors import SettingsError
 from lrstudy.owner import Owner
+from lrstudy.recorded import ENTRY_POINT, recorded_settings
 from lrstudy.settings import TrainSettings
-
-ENTRY_POINT = "mlflow.project.entryPoint"
 
 
 def opened_run(client: MlflowClient) -> Run | None:
@@ -80,7 +78,7 @@ def _is_empty(run: Run) -> bool:
 
 def _has(run: Run, settings: TrainSettings) -> bool:
     try:
-        return from_parameters(TrainSettings, run.data.params) == settings
+        return recorded_settings(run) == settings
     except SettingsError:
         return False
 

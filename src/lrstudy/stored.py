@@ -6,13 +6,17 @@ import math
 import sys
 
 
-def as_stored(value: float) -> float:
-    """What the server gives back of a metric's `value`."""
-    return math.copysign(sys.float_info.max, value) if math.isinf(value) else value
-
-
 def is_stored(value: float, stored: float | None) -> bool:
-    """Whether `stored`, which the server has, is all the bits of `value`; any NaN is like any other."""
+    """Whether `stored`, which the server has, is `value` in all its bits; any NaN is like any other."""
     if stored is None:
         return False
-    return as_stored(value) == as_stored(stored) or (math.isnan(value) and math.isnan(stored))
+    return _as_stored(value) == _as_stored(stored) or (math.isnan(value) and math.isnan(stored))
+
+
+def is_finite(stored: float) -> bool:
+    """Whether `stored`, which the server has, was a finite number."""
+    return math.isfinite(stored) and abs(stored) < sys.float_info.max
+
+
+def _as_stored(value: float) -> float:
+    return math.copysign(sys.float_info.max, value) if math.isinf(value) else value

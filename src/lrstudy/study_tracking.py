@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 
 from mlflow.entities import Param, Run, RunTag
-from mlflow.tracking.context.registry import resolve_tags
 
-from lrstudy import owner
+from lrstudy import owner, provenance
 from lrstudy.claims import (
     ENDED_EARLY,
     OWNER,
@@ -22,7 +20,7 @@ from lrstudy.claims import (
     what_is_left,
     whose,
 )
-from lrstudy.description import DESCRIPTION, HARDWARE, KEY, Description, Facts
+from lrstudy.description import DATA_DIGEST, DESCRIPTION, HARDWARE, KEY, KIND, PRUNED_KEY, Description, Facts
 from lrstudy.done import PRUNED
 from lrstudy.owner import Owner
 from lrstudy.result import Outcome
@@ -38,7 +36,7 @@ from lrstudy.tracking import (
     started_run,
 )
 
-PRUNED_KEY, SEARCH = "lrstudy.pruned_key", "lrstudy.search"
+SEARCH = "lrstudy.search"
 
 
 @dataclass(frozen=True)
@@ -56,13 +54,6 @@ class StudyRun:
     tags: Mapping[str, str]
 
 
-@cache
-def source() -> dict[str, str]:
-    """MLflow's tags on the program that runs."""
-    tags: dict[str, str] = resolve_tags()
-    return tags
-
-
 @contextmanager
 def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, identity: str) -> Iterator[StudyRun]:
     """A study's run, with its settings as parameters; it ends as the `with` block ends.
@@ -71,8 +62,8 @@ def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, iden
         TrackingError: the server cannot be reached, or refuses what is written.
     """
     tags = {
-        "lrstudy.kind": kind,
-        "lrstudy.data_digest": facts.data.digest,
+        KIND: kind,
+        DATA_DIGEST: facts.data.digest,
         "lrstudy.study": identity,
         HARDWARE: facts.hardware,
     }
@@ -84,7 +75,7 @@ def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, iden
         with claims():
             mark_abandoned(run.client, experiment, facts.data.digest)
         superseded = _without_end(run, experiment, facts)
-        yield StudyRun(run, experiment, identity, superseded, {**source(), PARENT: run.run_id})
+        yield StudyRun(run, experiment, identity, superseded, {**provenance.source(), PARENT: run.run_id})
 
 
 def claim(study: StudyRun, description: Description, *, prunes: bool, beside_others: bool) -> Run | TrackedRun | None:
@@ -191,6 +182,6 @@ def _runs(study: StudyRun, query: str) -> list[Run]:
 
 def _without_end(run: TrackedRun, experiment_id: str, facts: Facts) -> frozenset[str]:
     """The studies on the same data that came to no end."""
-    query = f"tags.`lrstudy.kind` != 'train' and tags.`lrstudy.data_digest` = '{facts.data.digest}'"
+    query = f"tags.`{KIND}` != 'train' and tags.`{DATA_DIGEST}` = '{facts.data.digest}'"
     found = run.client.search_runs([experiment_id], f"attributes.status != 'FINISHED' and {query}")
     return frozenset(one.info.run_id for one in found if one.info.status in ENDED_EARLY)

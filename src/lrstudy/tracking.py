@@ -33,8 +33,8 @@ from mlflow.types import Schema, TensorSpec
 from lrstudy import earlier_start, owner
 from lrstudy.claims import NOTHING, OWNER, There, claims, mark_abandoned, what_is_left
 from lrstudy.data.records import BadImage
-from lrstudy.description import DESCRIPTION, DataFacts, Description
-from lrstudy.epoch import Epoch
+from lrstudy.description import DESCRIPTION, KIND, DataFacts, Description
+from lrstudy.epoch import CURVES, Epoch
 from lrstudy.errors import LearningRateStudyError, TrackingError
 from lrstudy.metric_writer import MetricWriter
 from lrstudy.result import Result
@@ -42,11 +42,11 @@ from lrstudy.stored import is_stored
 from lrstudy.tracking_database import prepared
 
 VERDICT = "lrstudy.verdict"
+REPRODUCTION = "reproduce"
 BAD_IMAGES = "bad_images.json"
 # Of a call to the server. By MLflow's default a dead one is noticed after four minutes.
 RETRIES = "3"
 LONGEST_TAG = 5000
-CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
 @dataclass(frozen=True)
@@ -200,6 +200,35 @@ def mark_failed(run_id: str, sentence: str) -> None:
         client.set_terminated(run_id, "FAILED")
     except MlflowException:
         return
+
+
+@contextmanager
+def reader() -> Iterator[MlflowClient]:
+    """A client of the server, to read what is there.
+
+    Raises:
+        TrackingError: the server cannot be reached.
+    """
+    connect()
+    with tracking_errors():
+        yield MlflowClient()
+
+
+def log_reproduction(of: str, name: str, outcome: str | None = None) -> None:
+    """Writes into the run that `mlflow run` opened for this process, if it did, what it repeats and what came of it.
+
+    Raises:
+        TrackingError: the server cannot be reached, or refuses what is written.
+    """
+    if not (run_id := os.environ.get("MLFLOW_RUN_ID")):
+        return
+    tags = {KIND: REPRODUCTION, "lrstudy.reproduces": of}
+    if outcome is not None:
+        tags |= {"lrstudy.reproduction": outcome.partition(":")[0], DESCRIPTION: shortened(outcome)}
+    with tracking_errors():
+        client = MlflowClient()
+        client.update_run(run_id, name=f"reproduce {name}")
+        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
 def describe(result: Result) -> str:
