@@ -1,5 +1,6 @@
 """Where on this machine the project keeps what it may lose: all in the user's cache folder."""
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,14 @@ def cache() -> Path:
 def checkpoint(run_id: str) -> Path:
     """The file of a training's checkpoint, by its run."""
     return cache() / "checkpoints" / f"{run_id}.pt"
+
+
+def copy_checkpoint(from_run: str, to_run: str) -> None:
+    """Makes the checkpoint of a run that of another one too, whole or not at all."""
+    unfinished = checkpoint(to_run).with_suffix(".copy")
+    with suppress(OSError):  # without one the training starts over
+        shutil.copyfile(checkpoint(from_run), unfinished)
+        unfinished.replace(checkpoint(to_run))
 
 
 def remove_checkpoint(run_id: str) -> None:

@@ -100,22 +100,31 @@ def open_run(description: Description) -> Iterator[TrackedRun]:
     connect()
     client = MlflowClient()
     with tracking_errors(), claims():
-        opened = earlier_start.opened_run(client)
-        left = earlier_start.find(description, opened)
-        there = what_is_left(client, left) if left else NOTHING
-        if opened:
-            earlier_start.discard_empty(client, description.settings, opened)
-        if left:
-            os.environ["MLFLOW_RUN_ID"] = left.info.run_id  # where MLflow itself goes on
-            if opened and opened.info.run_id != left.info.run_id:
-                earlier_start.discard(client, opened, left)
-        run = _start(description.name, description.tags)
-        mark_abandoned(client, run.info.experiment_id, description.facts.data.digest)
-        if opened and not left:
-            there = replace(there, params=frozenset(opened.data.params))
-    with _written_to(run.info.run_id, there) as tracked:
+        run_id, there = _begin(client, description)
+    with _written_to(run_id, there) as tracked:
         log_beginning(tracked, description)
         yield tracked
+
+
+def _begin(client: MlflowClient, description: Description) -> tuple[str, There]:
+    """Starts the run of a training, and gives its id with what it has; tidies up after earlier starts."""
+    opened = earlier_start.opened_run(client)
+    left = earlier_start.find(description, opened)
+    there = what_is_left(client, left) if left else NOTHING
+    name, tags = description.name, description.tags
+    if opened:
+        there = replace(there, params=frozenset(opened.data.params))
+        earlier_start.discard_unused(client, description.settings, opened)
+        if left and left.info.run_id != opened.info.run_id:
+            there = replace(there, metrics={})
+            tags |= earlier_start.take_over(client, left, opened)
+            name = left.info.run_name or name
+    elif left:
+        os.environ["MLFLOW_RUN_ID"] = left.info.run_id  # where MLflow itself goes on
+    run = _start(name, tags)
+    earlier_start.discard_continued(client, run.info.run_id)
+    mark_abandoned(client, run.info.experiment_id, description.facts.data.digest)
+    return run.info.run_id, there
 
 
 @contextmanager
