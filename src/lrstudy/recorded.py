@@ -76,9 +76,10 @@ def read(client: MlflowClient, run_id: str) -> Record:
     whole = bool(epochs) and (len(epochs) == settings.epochs + 1 or not _finite(epochs[-1]))
     cut_off = run.info.status == "KILLED" or PRUNED_KEY in tags
     if not whole and not (cut_off and epochs):
+        goes_on = "" if run.info.status == "FINISHED" else "; start the same training again, and it goes on"
         raise SettingsError(
-            f"run_id={run_id}: its training has not come to its end: it is {run.info.status} and has "
-            f"{max(0, len(epochs) - 1)} of {settings.epochs} epochs; start it again first, and it goes on."
+            f"run_id={run_id}: it is {run.info.status}, and of its {settings.epochs} epochs the server has no more "
+            f"than the first {max(0, len(epochs) - 1)}{goes_on}."
         )
     return Record(run_id, run.info.run_name or "", settings, tags, epochs, whole)
 

@@ -27,7 +27,8 @@ from lrstudy.recorded import Record
 from lrstudy.stored import is_stored
 
 COMMIT = "mlflow.source.git.commit"
-SAME, DIFFERENT, NOT_COMPARED = "the same bits", "different", "not compared"
+SAME, DIFFERENT = "the same bits", "different"
+NOT_COMPARED, NOT_REACHED = "not compared", "not compared, since they cannot be reached"
 
 
 def beginning(record: Record, ours: Description) -> Iterator[str]:
@@ -38,6 +39,8 @@ def beginning(record: Record, ours: Description) -> Iterator[str]:
         yield f"  {name}: {_beside(there.get(tag), here[tag])}"
     yield f"  versions: {_versions(there.get(VERSIONS, ''), here[VERSIONS])}"
     yield f"  code: {_code(there, here)}"
+    if not record.whole:
+        yield f"  it was cut off after {len(record.epochs) - 1} of {ours.settings.epochs} epochs: these are compared"
     if there.get(KEY, there.get(PRUNED_KEY)) != ours.key and record.data_digest == here[DATA_DIGEST]:
         yield "  the training's code, or one of torch's defaults, gives other numbers since"
 
@@ -86,22 +89,23 @@ class Comparison:
                 self.differences.append(Difference(epoch.epoch, name, there[name], here))
 
     def __str__(self) -> str:
-        """One line that begins with `identical:` or `different:`, with the first difference and the largest."""
+        """One line that begins with `identical` or `different`, with the first difference and the largest."""
+        word = "identical" if self.identical else "different"
         if self.data_differ:
             return "different: the data are not those of the run, so nothing is trained."
         if self.differences:
             first, largest = self.differences[0], max(self.differences, key=lambda one: one.size)
             beyond = f"; the largest difference: {largest}" if largest.size > first.size else ""
-            losses = f"from epoch {first.epoch} on: {first}{beyond}"
+            losses = f"{word} from epoch {first.epoch} on: {first}{beyond}"
         else:
-            losses = f"the losses and accuracies from epoch 0 to {self.epochs - 1} are the same bits"
-        return f"{'identical' if self.identical else 'different'}: {losses}; the best weights: {self.weights}."
+            losses = f"{word}: the losses and accuracies from epoch 0 to {self.epochs - 1} are the same bits"
+        return f"{losses}; the best weights: {self.weights}."
 
 
 def compare_weights(saved: bytes | None, ours: Mapping[str, Tensor]) -> str:
-    """How the content of a file that should be weights compares with weights: one of the three words above."""
+    """How the content of a file that should be weights compares with weights: in one of the words above."""
     if saved is None:
-        return NOT_COMPARED
+        return NOT_REACHED
     try:
         there = torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True)
         alike = there.keys() == ours.keys() and all(_bits(there[name]) == _bits(value) for name, value in ours.items())

@@ -233,7 +233,7 @@ def log_reproduction(of: str, name: str, outcome: str | None = None) -> None:
         return
     tags = {KIND: REPRODUCTION, "lrstudy.reproduces": of}
     if outcome is not None:
-        tags |= {"lrstudy.reproduction": outcome.partition(":")[0], DESCRIPTION: shortened(outcome)}
+        tags |= {"lrstudy.reproduction": outcome.partition(":")[0].split()[0], DESCRIPTION: shortened(outcome)}
     with tracking_errors():
         client = MlflowClient()
         client.update_run(run_id, name=f"reproduce {name}")
