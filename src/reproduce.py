@@ -15,13 +15,13 @@ def main(arguments: list[str]) -> None:
     settings = parse(ReproduceSettings, arguments)
 
     # After the settings, since these imports take seconds and a mistake in a setting should show at once.
-    from lrstudy import experiment, progress, runtime, tracking
+    from lrstudy import experiment, progress, runtime, server, tracking
     from lrstudy.plan import Plan, load_data
     from lrstudy.recorded import read, saved_weights
     from lrstudy.reproduction import Comparison, beginning, compare_weights
     from lrstudy.watch import begin, follow
 
-    with tracking.reader() as client:
+    with server.reader() as client:
         record = read(client, settings.run_id)
     tracking.log_reproduction(record.run_id, record.name)
     trained = record.settings

@@ -25,6 +25,7 @@ from lrstudy.optuna_study import ARTIFACT, StudyFile, study_file
 from lrstudy.provenance import source, uncommitted_changes
 from lrstudy.quick_start import quick_start
 from lrstudy.search import window
+from lrstudy.server import shortened
 from lrstudy.settings import parameters
 from lrstudy.show import show
 from lrstudy.study import Proposer, Trials
@@ -160,6 +161,6 @@ def _log_end(study: StudyRun, best: Done, seconds: Mapping[str, float], descript
     tags = {
         "lrstudy.best_run": best.run_id,
         tracking.VERDICT: best.verdict,
-        DESCRIPTION: tracking.shortened(description),
+        DESCRIPTION: shortened(description),
     }
     log_best(study, best.description, metrics | times, tags)

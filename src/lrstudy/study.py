@@ -29,7 +29,8 @@ from lrstudy.study_tracking import (
     log_pruned,
     take_in,
 )
-from lrstudy.tracking import VERDICT, TrackedRun, log_beginning
+from lrstudy.tracked_run import TrackedRun
+from lrstudy.tracking import VERDICT, log_beginning
 from lrstudy.workers import WORKER_DIED
 
 TRIES = 3

@@ -24,17 +24,11 @@ from lrstudy.description import DATA_DIGEST, DESCRIPTION, HARDWARE, KEY, KIND, P
 from lrstudy.done import PRUNED
 from lrstudy.owner import Owner
 from lrstudy.result import Outcome
+from lrstudy.server import shortened
 from lrstudy.settings import typed
 from lrstudy.study_settings import StudySettings
-from lrstudy.tracking import (
-    VERDICT,
-    TrackedRun,
-    log_files,
-    log_final,
-    log_result,
-    shortened,
-    started_run,
-)
+from lrstudy.tracked_run import TrackedRun, started_run
+from lrstudy.tracking import VERDICT, log_files, log_final, log_result
 
 SEARCH = "lrstudy.search"
 

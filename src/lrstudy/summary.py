@@ -6,7 +6,7 @@ import mlflow
 
 from lrstudy.experiment import Experiment
 from lrstudy.result import Result
-from lrstudy.tracking import TrackedRun
+from lrstudy.tracked_run import TrackedRun
 from lrstudy.verdict import counted
 from lrstudy.watch import Progress
 

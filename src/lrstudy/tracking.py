@@ -1,21 +1,18 @@
-"""The only module that writes to the tracking server: a training's run, from its opening to its end.
+"""A training's run on the tracking server: what is logged to it, from its opening to its end.
 
-The server, the experiment and the run's source are MLflow's own defaults, or what its environment variables say. Under
-`mlflow run` MLflow has opened the run and logged the parameters, as typed; then only what is missing is logged.
+Under `mlflow run` MLflow has opened the run and logged the parameters, as typed; then only what is missing is logged.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-import mlflow
 import numpy as np
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
@@ -27,48 +24,20 @@ from mlflow.entities import (
     Param,
     RunTag,
 )
-from mlflow.exceptions import MlflowException
 from mlflow.types import Schema, TensorSpec
 
-from lrstudy import earlier_start, owner
-from lrstudy.claims import NOTHING, OWNER, There, claims, mark_abandoned, what_is_left
+from lrstudy import earlier_start
+from lrstudy.claims import NOTHING, There, claims, mark_abandoned, what_is_left
 from lrstudy.data.records import BadImage
 from lrstudy.description import DESCRIPTION, KIND, DataFacts, Description
-from lrstudy.epoch import CURVES, Epoch
-from lrstudy.errors import LearningRateStudyError, TrackingError
-from lrstudy.metric_writer import MetricWriter
 from lrstudy.result import Result
+from lrstudy.server import connect, shortened, tracking_errors
 from lrstudy.stored import is_stored
-from lrstudy.tracking_database import prepared
+from lrstudy.tracked_run import TrackedRun, start, written_to
 
 VERDICT = "lrstudy.verdict"
 REPRODUCTION = "reproduce"
 BAD_IMAGES = "bad_images.json"
-# Of a call to the server. By MLflow's default a dead one is noticed after four minutes.
-RETRIES = "3"
-LONGEST_TAG = 5000
-
-
-@dataclass(frozen=True)
-class TrackedRun:
-    """A run on the server that is being written to; `there` is what it had when this process began to."""
-
-    client: MlflowClient
-    run_id: str
-    writer: MetricWriter
-    there: There = NOTHING
-
-    def log_epochs(self, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
-        """Passes `epochs` on, and logs those that the server lacks."""
-        for epoch in epochs:
-            # A training that goes on gives the same bits again.
-            if epoch.epoch > self.there.last_epoch:
-                self.log_epoch(epoch)
-            yield epoch
-
-    def log_epoch(self, epoch: Epoch) -> None:
-        """Logs the epoch's losses and accuracies at the step that is its number, without waiting for the server."""
-        self.writer.add(self.run_id, {name: getattr(epoch, name) for name in CURVES}, epoch.epoch)
 
 
 def sign_opened_run() -> None:
@@ -101,7 +70,7 @@ def open_run(description: Description) -> Iterator[TrackedRun]:
     client = MlflowClient()
     with tracking_errors(), claims():
         run_id, there = _begin(client, description)
-    with _written_to(run_id, there) as tracked:
+    with written_to(run_id, there) as tracked:
         log_beginning(tracked, description)
         yield tracked
 
@@ -121,44 +90,10 @@ def _begin(client: MlflowClient, description: Description) -> tuple[str, There]:
             name = left.info.run_name or name
     elif left:
         os.environ["MLFLOW_RUN_ID"] = left.info.run_id  # where MLflow itself goes on
-    run = _start(name, tags)
+    run = start(name, tags)
     earlier_start.discard_continued(client, run.info.run_id)
     mark_abandoned(client, run.info.experiment_id, description.facts.data.digest)
     return run.info.run_id, there
-
-
-@contextmanager
-def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
-    """The run that `mlflow run` opened for this process, or else a new one, with `tags`; it ends as the block ends.
-
-    Raises:
-        TrackingError: the server cannot be reached, or refuses what is written.
-    """
-    connect()
-    with tracking_errors():
-        run = _start(name, tags)
-    with _written_to(run.info.run_id, NOTHING) as tracked:
-        yield tracked
-
-
-@contextmanager
-def _written_to(run_id: str, there: There) -> Iterator[TrackedRun]:
-    client = MlflowClient()
-    status = "FAILED"
-    try:
-        with tracking_errors(), MetricWriter(client) as writer:
-            yield TrackedRun(client, run_id, writer, there)
-        status = "FINISHED"
-    except LearningRateStudyError as error:
-        with suppress(MlflowException):  # the error may be that the server is gone
-            client.set_tag(run_id, DESCRIPTION, shortened(str(error)))
-        raise
-    except (KeyboardInterrupt, SystemExit):
-        status = "KILLED"
-        raise
-    finally:
-        with suppress(MlflowException):
-            mlflow.end_run(status)
 
 
 def log_result(run: TrackedRun, result: Result, files: Mapping[str, bytes], bad_images: Sequence[BadImage]) -> None:
@@ -200,29 +135,6 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> 
         client.log_artifacts(run_id, folder)
 
 
-def mark_failed(run_id: str, sentence: str) -> None:
-    """Ends a run that came to nothing, with `sentence` as its description. Says nothing where it cannot be reached."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
-    try:
-        client = MlflowClient()
-        client.set_tag(run_id, DESCRIPTION, shortened(sentence))
-        client.set_terminated(run_id, "FAILED")
-    except MlflowException:
-        return
-
-
-@contextmanager
-def reader() -> Iterator[MlflowClient]:
-    """A client of the server, to read what is there.
-
-    Raises:
-        TrackingError: the server cannot be reached.
-    """
-    connect()
-    with tracking_errors():
-        yield MlflowClient()
-
-
 def log_reproduction(of: str, name: str, outcome: str | None = None) -> None:
     """Writes into the run that `mlflow run` opened for this process, if it did, what it repeats and what came of it.
 
@@ -249,33 +161,6 @@ def describe(result: Result) -> str:
     )
 
 
-def shortened(text: str) -> str:
-    """`text` as long as MLflow takes a tag."""
-    return text if len(text) <= LONGEST_TAG else f"{text[: LONGEST_TAG - 1]}…"
-
-
-def connect() -> None:
-    """Makes sure that the tracking server answers, and that a tracking database is there and of MLflow's version.
-
-    Raises:
-        TrackingError: it cannot be reached, or cannot be used.
-    """
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
-    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-    with tracking_errors(), prepared(mlflow.get_tracking_uri()):
-        MlflowClient().search_experiments(max_results=1)
-
-
-def _start(name: str, tags: Mapping[str, str]) -> mlflow.ActiveRun:
-    opened_by_mlflow = "MLFLOW_RUN_ID" in os.environ
-    with tracking_errors():
-        run = mlflow.start_run(run_name=None if opened_by_mlflow else name, tags={**tags, OWNER: owner.this_process()})
-        # Names that MLflow makes up look like `painted-crow-311`; a name that a user gave to `mlflow run` stays.
-        if opened_by_mlflow and re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or ""):
-            MlflowClient().update_run(run.info.run_id, name=name)
-    return run
-
-
 def log_beginning(run: TrackedRun, description: Description) -> None:
     """Logs the parameters of a training, but those that are there, and its data."""
     params = [Param(name, value) for name, value in description.params.items() if name not in run.there.params]
@@ -294,13 +179,3 @@ class _Dataset(MetaDataset):
     """MLflow's description of a data set without its content; it declares `profile` and forgets to define it."""
 
     profile = None
-
-
-@contextmanager
-def tracking_errors() -> Iterator[None]:
-    """Turns what MLflow raises into one sentence that names the server."""
-    try:
-        yield
-    except MlflowException as error:
-        reason = str(error).strip().splitlines()[0]
-        raise TrackingError(f"the tracking server {mlflow.get_tracking_uri()} cannot be used: {reason}") from error
