@@ -6,6 +6,7 @@ Under `mlflow run` MLflow has opened the run and logged the parameters, as typed
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,12 +108,13 @@ def log_result(run: TrackedRun, result: Result, files: Mapping[str, bytes], bad_
     """
     log_final(run, result.metrics)
     tags = {VERDICT: result.verdict.word, DESCRIPTION: describe(result)}
+    if bad_images:
+        # As MLflow's `log_table` has it, which would add to a table that is there, and fail at half of one.
+        table = {"columns": ["path", "reason"], "data": [[bad.path, bad.reason] for bad in bad_images]}
+        files = {**files, BAD_IMAGES: json.dumps(table).encode()}
+        tags["mlflow.loggedArtifacts"] = json.dumps([{"path": BAD_IMAGES, "type": "table"}])
     run.client.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     log_files(run.client, run.run_id, files)
-    # MLflow adds to a table that is there.
-    if bad_images and all(file.path != BAD_IMAGES for file in run.client.list_artifacts(run.run_id)):
-        table = {"path": [bad.path for bad in bad_images], "reason": [bad.reason for bad in bad_images]}
-        run.client.log_table(run.run_id, table, BAD_IMAGES)
 
 
 def log_final(run: TrackedRun, metrics: Mapping[str, float]) -> None:
