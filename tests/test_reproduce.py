@@ -107,6 +107,7 @@ class TestAReproduction:
         client = mlflow.MlflowClient()
         client.set_tag(run.info.run_id, "lrstudy.versions", run.data.tags["lrstudy.versions"].replace("2.15", "2.14"))
         client.set_tag(run.info.run_id, "lrstudy.hardware", "an abacus")
+        client.set_tag(run.info.run_id, "lrstudy.threads", "2")  # what `auto` was there
         client.set_tag(run.info.run_id, "mlflow.source.git.commit", "0" * 40)
         client.set_tag(run.info.run_id, "lrstudy.key", "of other code")
         code, said = reproduce(run.info.run_id, capsys)
@@ -114,6 +115,7 @@ class TestAReproduction:
         for part in (
             "versions: torch 2.14.0 there, 2.15.0 here",
             "machine: an abacus there, ",
+            "threads: 2, as recorded",
             "code: 000000000000 there, ",
             "the training's code, or one of torch's defaults, gives other numbers since",
         ):
@@ -166,6 +168,11 @@ def test_what_is_no_training_is_refused(tracking_uri: str, capsys: pytest.Captur
         another(kind="grid", best_run="abc"): "the run of a grid; give that of one of its trainings, such as abc, its",
         another(kind="search"): "the run of a search; give that of one of its trainings[.]",
     }
+    of_training = {"kind": "train", "key": "abc"}
+    refused[another(**of_training)] = "its parameters are none of this version's: device=: it must be auto"
+    refused[another(**of_training, device="cpu", threads="1")] = (
+        "of its 50 epochs the server has no more than the first 0"
+    )
     for run_id, sentence in refused.items():
         with pytest.raises(SettingsError, match=f"run_id={run_id}: .*{sentence}"):
             reproduce(run_id, capsys)

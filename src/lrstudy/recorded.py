@@ -51,10 +51,7 @@ def recorded_settings(run: Run) -> TrainSettings:
     Raises:
         SettingsError: one is none of this version's.
     """
-    # MLflow's projects log a parameter as the shell takes it: `'my images'`.
-    quoted = ENTRY_POINT in run.data.tags
-    params = {name: _unquoted(value) if quoted else value for name, value in run.data.params.items()}
-    return from_parameters(TrainSettings, params)
+    return from_parameters(TrainSettings, _typed(run))
 
 
 def read(client: MlflowClient, run_id: str) -> Record:
@@ -66,12 +63,10 @@ def read(client: MlflowClient, run_id: str) -> Record:
     run = _training(client, run_id)
     tags = run.data.tags
     try:
-        settings = recorded_settings(run)
+        where = {"device": tags.get(DEVICE, ""), "threads": tags.get(THREADS, "")}
+        settings = from_parameters(TrainSettings, _typed(run) | where)
     except SettingsError as error:
         raise SettingsError(f"run_id={run_id}: its parameters are none of this version's: {error}") from None
-    settings = settings.model_copy(
-        update={"device": tags[DEVICE], "threads": int(tags[THREADS])},
-    )
     epochs = _epochs(client, run_id)
     whole = bool(epochs) and (len(epochs) == settings.epochs + 1 or not _finite(epochs[-1]))
     cut_off = run.info.status == "KILLED" or PRUNED_KEY in tags
@@ -131,6 +126,13 @@ def _epochs(client: MlflowClient, run_id: str) -> list[dict[str, float]]:
 
 def _finite(epoch: Mapping[str, float]) -> bool:
     return is_finite(epoch["train_loss"]) and is_finite(epoch["val_loss"])
+
+
+def _typed(run: Run) -> dict[str, str]:
+    """A run's parameters as they were typed."""
+    # MLflow's projects log a parameter as the shell takes it: `'my images'`.
+    quoted = ENTRY_POINT in run.data.tags
+    return {name: _unquoted(value) if quoted else value for name, value in run.data.params.items()}
 
 
 def _unquoted(text: str) -> str:
