@@ -17,8 +17,8 @@ from lrstudy import owner, places
 from studies import curves, finals, trainings
 
 SETTINGS = ("--epochs", "40", "--hidden", "16", "--lr", "0.01")
-# A checkpoint after each epoch up to 15, and death where the test says: by SIGKILL, with no chance to tidy up. After epoch
-# 20 there is time for the server to be told of it.
+# A checkpoint after each epoch up to 15, and death where the test says: by SIGKILL, with no chance to tidy up. After
+# epoch 20 there is time for the server to be told of it.
 DOOMED = """
 import os, signal, sys, time
 import lrstudy.checkpoint as checkpoint, lrstudy.logged_model as logged_model, lrstudy.progress as progress

@@ -18,7 +18,7 @@ from conftest import mlflow_run
 from lrstudy.errors import SettingsError
 from lrstudy.settings import typed
 from lrstudy.stored import is_stored
-from studies import run_script, runs, studies, trainings
+from studies import runs, trainings
 
 
 def reproduce(run_id: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -77,20 +77,24 @@ class TestAReproduction:
         assert weights == "the best weights: the same bits."
         assert code == 1
 
-    @pytest.mark.parametrize("damage", ["one weight", "no weights"])
-    def test_notices_other_weights(self, damage: str, tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_notices_other_weights_and_what_are_none(
+        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         run = trained()
         path = Path(run.info.artifact_uri.removeprefix("file://"), "weights.pt")
         weights = torch.load(path)
         weights["1.weight"][0, 0] += 1e-6
-        if damage == "one weight":
-            torch.save(weights, path)
-        else:
-            path.write_bytes(b"text")
+        torch.save(weights, path)
         code, said = reproduce(run.info.run_id, capsys)
         assert said.splitlines()[-1].startswith("different: the losses and accuracies from epoch 0 to 3 are the same")
         assert said.endswith("the best weights: different.\n")
         assert code == 1
+        path.write_bytes(b"text")
+        assert reproduce(run.info.run_id, capsys)[0] == 1
+        path.unlink()
+        code, said = reproduce(run.info.run_id, capsys)
+        assert said.endswith("the best weights: not compared, since they cannot be reached.\n")
+        assert code == 0
 
     def test_with_other_data_trains_nothing(self, tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
         run = trained()
@@ -179,15 +183,15 @@ def test_what_is_no_training_is_refused(tracking_uri: str, capsys: pytest.Captur
 
 
 @pytest.mark.slow
-def test_under_mlflow_run_a_trial_of_a_grid_is_repeated_and_the_run_says_so(tracking_uri: str, tmp_path: Path) -> None:
-    ended = run_script("grid.py", "--optimizers", "sgd", "--lrs", "0.1", "--epochs", "2", "--hidden", "8")
-    assert ended.returncode == 0, ended.stderr
-    (trial,) = trainings()
-    mlflow.MlflowClient().log_metric(trial.info.run_id, "val_loss", 1.0, step=3)  # beyond its end, of another program
+def test_under_mlflow_run_the_run_that_it_opened_says_what_came_of_it(tracking_uri: str) -> None:
+    trial = trained("--optimizer", "sgd", "--lr", "0.1")
+    client = mlflow.MlflowClient()
+    client.set_tag(trial.info.run_id, "mlflow.parentRunId", "a study's")
+    client.log_metric(trial.info.run_id, "val_loss", 1.0, step=4)  # beyond its end, of another program
     ended = mlflow_run("reproduce", run_id=trial.info.run_id)
     assert ended.returncode == 0, ended.stderr
-    assert "\nidentical: the losses and accuracies from epoch 0 to 2 are the same bits" in ended.stdout
-    assert len(trainings()) == len(studies()) == 1
+    assert "\nidentical: the losses and accuracies from epoch 0 to 3 are the same bits" in ended.stdout
+    assert len(trainings()) == 1
     (repeated,) = [run for run in runs() if run.data.tags.get("lrstudy.kind") == "reproduce"]
     assert repeated.info.status == "FINISHED"
     assert repeated.info.run_name == "reproduce sgd lr=0.1"
