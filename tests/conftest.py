@@ -45,6 +45,14 @@ def tracking_uri(empty_database: Path, tmp_path: Path, monkeypatch: pytest.Monke
     mlflow.set_tracking_uri(before)
 
 
+def mlflow_run(entry_point: str, **parameters: str) -> subprocess.CompletedProcess[str]:
+    """`mlflow run . -e entry_point -P name=value …` as a user would, in this environment."""
+    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-e", entry_point]
+    command += [word for name, value in parameters.items() for word in ("-P", f"{name}={value}")]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PATH": path})
+
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -19,7 +19,7 @@ from mlflow.entities import Run
 from sklearn.datasets import load_digits
 
 import train as entry_point
-from conftest import PHOTOS, ROOT, Command
+from conftest import PHOTOS, ROOT, Command, mlflow_run
 from lrstudy.settings import TrainSettings
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -338,21 +338,7 @@ def test_a_server_that_goes_away_ends_the_training_in_one_sentence(server: str, 
 
 @pytest.mark.slow
 def test_mlflow_run_trains_with_numbers_as_typed(tmp_path: Path, tracking_uri: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "run",
-        str(ROOT),
-        "--env-manager",
-        "local",
-        "-P",
-        "lr=1e-2",
-        "-P",
-        "epochs=2",
-    ]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PATH": path})
+    ended = mlflow_run("main", lr="1e-2", epochs="2")
     assert ended.returncode == 0, ended.stderr
     run = only_run()
     assert run.info.run_name == "adam lr=0.01"
@@ -364,9 +350,7 @@ def test_mlflow_run_trains_with_numbers_as_typed(tmp_path: Path, tracking_uri: s
 
 @pytest.mark.slow
 def test_mlflow_run_marks_a_refused_run_as_failed(tracking_uri: str) -> None:
-    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-P", "optimizer=adm"]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PATH": path})
+    ended = mlflow_run("main", optimizer="adm")
     assert ended.returncode != 0
     assert "error: optimizer=adm: no optimizer has this name; did you mean adam" in ended.stderr
     run = only_run()

@@ -16,21 +16,22 @@ import psutil
 from rich.console import Console
 
 from lrstudy import runtime, tasks, tracking
-from lrstudy.description import Facts
+from lrstudy.description import DESCRIPTION, Facts
 from lrstudy.done import Done, best_of
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.mailbox import Mailbox
 from lrstudy.office import Office
 from lrstudy.optuna_study import ARTIFACT, StudyFile, study_file
-from lrstudy.provenance import uncommitted_changes
+from lrstudy.provenance import source, uncommitted_changes
 from lrstudy.quick_start import quick_start
 from lrstudy.search import window
+from lrstudy.server import shortened
 from lrstudy.settings import parameters
 from lrstudy.show import show
 from lrstudy.study import Proposer, Trials
 from lrstudy.study_display import StudyDisplay, estimate, table
 from lrstudy.study_settings import StudySettings
-from lrstudy.study_tracking import StudyRun, log_best, open_study, source
+from lrstudy.study_tracking import StudyRun, log_best, open_study
 from lrstudy.verdict import counted
 from lrstudy.workers import Workers
 
@@ -160,6 +161,6 @@ def _log_end(study: StudyRun, best: Done, seconds: Mapping[str, float], descript
     tags = {
         "lrstudy.best_run": best.run_id,
         tracking.VERDICT: best.verdict,
-        tracking.DESCRIPTION: tracking.shortened(description),
+        DESCRIPTION: shortened(description),
     }
     log_best(study, best.description, metrics | times, tags)

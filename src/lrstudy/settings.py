@@ -125,5 +125,8 @@ def typed(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return (";" if value and isinstance(value[0], tuple) else ",").join(typed(part) for part in value)
+    if isinstance(value, float):
+        text = f"{value:.15g}"
+        return text if float(text) == value else repr(value)
     # Names of files may hold bytes that are no text, which a tracking server would refuse.
-    return f"{value:.15g}" if isinstance(value, float) else str(value).encode("utf-8", "replace").decode()
+    return str(value).encode("utf-8", "replace").decode()

@@ -12,9 +12,10 @@ from mlflow.entities import Run
 
 from lrstudy import tasks
 from lrstudy.done import Done
+from lrstudy.model_tracking import has_model, logged_model
 from lrstudy.office import Office
 from lrstudy.result import CONFUSION, HISTORY, PICTURES, WEIGHTS
-from lrstudy.tracking import has_model, log_files, logged_model
+from lrstudy.tracking import log_files
 
 
 def show(client: MlflowClient, trials: Sequence[Done], office: Office, executor: Executor) -> None:

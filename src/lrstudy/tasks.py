@@ -15,9 +15,10 @@ from lrstudy.settings import TrainSettings
 
 @dataclass(frozen=True)
 class Job:
-    """A trial to run: its number in the study, its training's key and settings, and where its letters go."""
+    """A trial to run: its number in the study, its run, its training's key and settings, and where its letters go."""
 
     number: int
+    run_id: str
     key: str
     settings: TrainSettings
     mailbox: Path

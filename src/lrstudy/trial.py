@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from lrstudy import artifacts, checkpoint, runtime
+from lrstudy import artifacts, checkpoint, experiment, runtime
 from lrstudy.data import ImageData
 from lrstudy.errors import DataError
 from lrstudy.experiment import Experiment
@@ -25,7 +25,7 @@ def run_trial(job: Job) -> Outcome:
     plan = planned(job.settings)
     if plan.description.key != job.key:
         raise DataError(f"data={job.settings.data}: the images have changed since the study began; start it again.")
-    training, progress = checkpoint.resume(plan, job.key)
+    training, progress = checkpoint.resume(experiment.build(plan), job.run_id)
     if (stopped := _train(job, training, progress)) is not None:
         return cut_off(progress.history, stopped)
     result = sum_up(training, progress)
@@ -45,7 +45,7 @@ def _train(job: Job, training: Experiment, progress: Progress) -> int | None:
     for epoch in progress.history:
         sender.send(epoch)
     epochs = follow(training, progress, training.epochs(len(progress.history) - 1))
-    for epoch in checkpoint.kept(training, job.key, progress, epochs):
+    for epoch in checkpoint.kept(training, job.run_id, progress, epochs):
         sender.send(epoch)
         if (last := sender.last_epoch()) is not None and epoch.epoch >= last:
             return last
