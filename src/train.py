@@ -13,7 +13,7 @@ def main(arguments: list[str]) -> None:
     from lrstudy import artifacts, experiment, pictures, progress, runtime, summary, tracking
     from lrstudy.logged_model import save_network
     from lrstudy.look import look
-    from lrstudy.plan import Plan, load_data
+    from lrstudy.plan import Plan, data_changes, load_data
     from lrstudy.watch import begin, follow, sum_up
 
     machine = runtime.prepare(settings.device, settings.threads, settings.model)
@@ -28,10 +28,11 @@ def main(arguments: list[str]) -> None:
         files = artifacts.tables(training, result)
         title = f"{plan.description.title}: {result.verdict.word}"
         files |= pictures.of_tables(title, files, result.best.epoch) | look(training)
-        tracking.log_result(run, result, files, plan.data.bad_images)
+        changes = data_changes(settings, plan.data.digest)
+        tracking.log_result(run, result, files, plan.data.bad_images, remarks=changes)
         with tracking.logged_model(run.client, run.run_id) as (path, identity):
             save_network(training, path, identity)
-    print(summary.end(training, result, run))
+    print(summary.end(training, result, run), *changes, sep="\n")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from lrstudy.errors import LearningRateStudyError
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
+TOO_LITTLE_MEMORY = "there is too little memory; a smaller batch_size, image_size or network would do."
 
 
 def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
@@ -32,11 +33,22 @@ def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         _tell_mlflow(str(error))
         sys.exit(BAD_INPUT)
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        print(f"error: {TOO_LITTLE_MEMORY}", file=sys.stderr)
+        _tell_mlflow(TOO_LITTLE_MEMORY)
+        sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     well = True
     sys.exit(0)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether it is what Python or PyTorch raises where memory is used up."""
+    return isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error)
 
 
 def _terminated(number: int, _: object) -> NoReturn:

@@ -117,6 +117,7 @@ def log_result(
     files: Mapping[str, bytes],
     bad_images: Sequence[BadImage],
     there: Mapping[str, float] | None = None,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Logs the end of a training: its verdict, its final metrics but those that are `there` already, and its files.
 
@@ -126,9 +127,10 @@ def log_result(
         files: by their paths.
         bad_images: what was left out of the data.
         there: metrics that the server has.
+        remarks: sentences for the run's description.
     """
     log_final(run, result.metrics, there or {})
-    tags = {VERDICT: result.verdict.word, DESCRIPTION: describe(result)}
+    tags = {VERDICT: result.verdict.word, DESCRIPTION: "\n\n".join([describe(result), *remarks])}
     run.client.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     log_files(run.client, run.run_id, files)
     # MLflow adds to a table that is there.
