@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 
-import mlflow
-from filelock import FileLock
 from mlflow.entities import Param, Run, RunTag
 from mlflow.tracking.context.registry import resolve_tags
 
-from lrstudy import owner, places
+from lrstudy import owner
 from lrstudy.description import Description, Facts
 from lrstudy.done import PRUNED
 from lrstudy.owner import Owner
@@ -34,11 +29,14 @@ from lrstudy.tracking import (
     shortened,
     started_run,
 )
+from lrstudy.turns import turn
 
 PARENT = "mlflow.parentRunId"
 KEY, PRUNED_KEY, SEARCH = "lrstudy.key", "lrstudy.pruned_key", "lrstudy.search"
 LAST_CURVE = "val_loss"
 ENDED_EARLY = ("KILLED", "FAILED")
+# So that no other study on this machine looks what is there before this one has written what it takes.
+CLAIMS = "claims"
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, iden
         params = [Param(key, typed(value)) for key, value in settings if key not in opened.data.params]
         run.client.log_batch(run.run_id, params=params)
         experiment = opened.info.experiment_id
-        with _claims():
+        with turn(CLAIMS):
             _mark_abandoned(run, experiment, facts)
         superseded = _without_end(run, experiment, facts)
         yield StudyRun(run, experiment, identity, superseded, {**source(), PARENT: run.run_id})
@@ -107,7 +105,7 @@ def claim(study: StudyRun, description: Description, *, prunes: bool, beside_oth
         beside_others: to open a run beside one of a process of which nothing is known, since it is on another machine.
     """
     client = study.run.client
-    with _claims():
+    with turn(CLAIMS):
         there = _runs(study, f"tags.`{KEY}` = '{description.key}'")
         if prunes:
             there += _runs(study, f"tags.`{PRUNED_KEY}` = '{description.key}' and tags.`{SEARCH}` = '{study.identity}'")
@@ -129,22 +127,6 @@ def claim(study: StudyRun, description: Description, *, prunes: bool, beside_oth
         tags = {**study.tags, **description.tags, OWNER: owner.this_process()}
         created = client.create_run(study.experiment_id, tags=tags, run_name=description.name)
     return ChildRun(TrackedRun(client, created.info.run_id, study.run.writer))
-
-
-@contextmanager
-def _claims() -> Iterator[None]:
-    """Keeps other studies on this machine from looking what is there before this one has written what it takes."""
-    uri = mlflow.get_tracking_uri()
-    database = uri.removeprefix("sqlite:///")
-    server = uri if database == uri else str(Path(database).absolute())
-    name = f"{hashlib.sha256(server.encode()).hexdigest()[:16]}.lock"
-    folder = places.cache() / "claims"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # the cache is of no use: without it
-        folder = Path(tempfile.gettempdir())
-    with FileLock(folder / name):
-        yield
 
 
 def describe_child(child: ChildRun, description: Description) -> None:

@@ -42,6 +42,7 @@ from lrstudy.errors import LearningRateStudyError, TrackingError
 from lrstudy.metric_writer import MetricWriter
 from lrstudy.result import Result
 from lrstudy.tracking_database import prepared
+from lrstudy.turns import turn
 
 DESCRIPTION = "mlflow.note.content"
 VERDICT = "lrstudy.verdict"
@@ -241,7 +242,11 @@ def log_beginning(client: MlflowClient, run_id: str, description: Description, t
     """Logs the parameters of a training, but those that are `there` already, and its data."""
     params = [Param(name, value) for name, value in description.params.items() if name not in there]
     client.log_batch(run_id, params=params)
-    client.log_inputs(run_id, [_dataset(description.facts.data, part) for part in description.facts.data.parts])
+    inputs = [_dataset(description.facts.data, part) for part in description.facts.data.parts]
+    # For this call MLflow's server takes two connections to its database, one after the other. Fifteen calls at once
+    # have all that it allows, and wait for the second until it gives up.
+    with turn("inputs"):
+        client.log_inputs(run_id, inputs)
 
 
 def _dataset(data: DataFacts, part: str) -> DatasetInput:
