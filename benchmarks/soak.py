@@ -6,7 +6,8 @@ process that workers are forked from, and of the workers. Prints them after each
 first hundred on, and all that is left when the command has ended: processes, and files but the tracking database,
 its artifacts and the cache of the project.
 
-Memory is that of a process's own (USS): pages that it shares with others are counted where they were made.
+Memory is what a process has resident (RSS), shared pages included, the largest of the workers; and what all processes
+have together, shared pages counted once (PSS).
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ import psutil
 
 SEARCH = Path(__file__).parents[1] / "src" / "search.py"
 SETTINGS = ("--optimizer", "sgd", "--sampler", "random", "--epochs", "1", "--hidden", "8")
-KINDS = ("driver", "forkserver", "workers", "office")
+KINDS = ("driver", "forked from", "office", "workers", "all")
+SECONDS_TO_END = 10
 MIB = 2**20
 EVERY = 100
 
@@ -79,7 +81,8 @@ def run(folder: Path, trials: int) -> tuple[list[Sample], list[str]]:
             time.sleep(1)
     if study.returncode:
         sys.exit((folder / "said").read_text())
-    return samples, [process.name() for process in seen if process.is_running()]
+    _, alive = psutil.wait_procs(seen, timeout=SECONDS_TO_END)
+    return samples, [process.name() for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
 def latest(said: IO[str]) -> int:
@@ -100,7 +103,9 @@ def sample(family: Sequence[psutil.Process], ended: int) -> Iterator[Sample]:
     memory = dict.fromkeys(KINDS, 0.0)
     try:
         for process, kind in zip(family, kinds(family), strict=True):
-            memory[kind] = max(memory[kind], process.memory_full_info().uss / MIB)
+            found = process.memory_full_info()
+            memory[kind] = max(memory[kind], found.rss / MIB)
+            memory["all"] += found.pss / MIB
         yield Sample(ended, memory, sum(process.num_fds() for process in family), len(family))
     except psutil.Error:
         return
@@ -109,14 +114,14 @@ def sample(family: Sequence[psutil.Process], ended: int) -> Iterator[Sample]:
 def kinds(family: Sequence[psutil.Process]) -> Iterator[str]:
     """What each process is. Of those that are forked the first is the office's, the others train."""
     children = {process.pid for process in family if process.ppid() == family[0].pid}
-    forked = sorted(process.pid for process in family[1:] if process.pid not in children)
+    forked = [process.pid for process in sorted(family, key=psutil.Process.create_time) if process.pid not in children]
     for process in family:
         if process == family[0]:
             yield "driver"
         elif process.pid in children:
-            yield "forkserver"
+            yield "forked from"
         else:
-            yield "office" if process.pid == forked[0] else "workers"
+            yield "office" if process.pid == forked[1] else "workers"
 
 
 def report(samples: Sequence[Sample], trials: int) -> None:
@@ -132,7 +137,7 @@ def report(samples: Sequence[Sample], trials: int) -> None:
             ]
     print("trials  " + "  ".join(f"{kind + ' MiB':>14}" for kind in KINDS) + "  open files  processes")
     for mark, row in rows.items():
-        print(f"{mark:6}  " + "  ".join(f"{value:14.1f}" for value in row[:4]) + f"  {row[4]:10.0f}  {row[5]:9.0f}")
+        print(f"{mark:6}  " + "  ".join(f"{value:14.1f}" for value in row[:-2]) + f"  {row[-2]:10.0f}  {row[-1]:9.0f}")
     first, last = min(rows), max(rows)
     for place, kind in enumerate((*KINDS, "open files")):
         grown = rows[last][place] - rows[first][place]
