@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> None:
     from lrstudy.logged_model import save_network
     from lrstudy.look import look
     from lrstudy.model_tracking import has_model, logged_model
-    from lrstudy.plan import Plan, load_data
+    from lrstudy.plan import Plan, data_changes, load_data
     from lrstudy.watch import follow, sum_up
 
     machine = runtime.prepare(settings.device, settings.threads, settings.model)
@@ -40,12 +40,13 @@ def main(arguments: list[str]) -> None:
         files = artifacts.tables(training, result)
         title = f"{plan.description.title}: {result.verdict.word}"
         files |= pictures.of_tables(title, files, result.best.epoch) | look(training)
-        tracking.log_result(run, result, files, plan.data.bad_images)
+        changes = data_changes(settings, plan.data.digest)
+        tracking.log_result(run, result, files, plan.data.bad_images, changes)
         if not has_model(run.client, run.client.get_run(run.run_id)):
             with logged_model(run.client, run.run_id) as (path, identity):
                 save_network(training, path, identity)
     places.remove_checkpoint(run.run_id)
-    print(summary.end(training, result, run))
+    print(summary.end(training, result, run), *changes, sep="\n")
 
 
 if __name__ == "__main__":

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import mlflow
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from lrstudy import owner, places
+from lrstudy import owner
 from lrstudy.description import DATA_DIGEST, HARDWARE, VERSIONS, Description
 from lrstudy.owner import Owner
+from lrstudy.turns import turn
 
 OWNER = "lrstudy.process"
 PARENT = "mlflow.parentRunId"
@@ -40,20 +36,9 @@ class There:
 NOTHING = There()
 
 
-@contextmanager
-def claims() -> Iterator[None]:
+def claims() -> AbstractContextManager[None]:
     """Keeps others on this machine from looking what is there before this process has written what it takes."""
-    uri = mlflow.get_tracking_uri()
-    database = uri.removeprefix("sqlite:///")
-    server = uri if database == uri else str(Path(database).absolute())
-    name = f"{hashlib.sha256(server.encode()).hexdigest()[:16]}.lock"
-    folder = places.cache() / "claims"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # the cache is of no use: without it
-        folder = Path(tempfile.gettempdir())
-    with FileLock(folder / name):
-        yield
+    return turn("claims")
 
 
 def is_left(run: Run) -> bool:

@@ -11,6 +11,7 @@ from lrstudy.errors import SettingsError
 from lrstudy.settings import either, suggest, typed
 
 Settings = TypeVar("Settings", bound=BaseModel)
+LONGEST_SHOWN = 200
 
 
 def parse(settings: type[Settings], arguments: list[str]) -> Settings:
@@ -47,8 +48,9 @@ def _values(settings: type[BaseModel], arguments: list[str]) -> dict[str, str]:
     if unknown:
         name = unknown[0].removeprefix("--").partition("=")[0].replace("-", "_")
         near = suggest(name, list(settings.model_fields))
-        raise SettingsError(f"{unknown[0]}: no parameter is called {name}; {near}")
-    return vars(known)
+        raise SettingsError(f"{_shown(unknown[0])}: no parameter is called {_shown(name)}; {near}")
+    # argparse takes a value that is nothing but two dashes for an end of the options, and gives an empty list.
+    return {name: "--" if value == [] else str(value) for name, value in vars(known).items()}
 
 
 def _parser(settings: type[BaseModel]) -> argparse.ArgumentParser:
@@ -86,8 +88,15 @@ def _sentence(settings: type[BaseModel], values: dict[str, str], problem: dict[s
     if problem["type"] == "missing":
         return f"--{name.replace('_', '-')} is missing: {settings.model_fields[name].description}."
     if problem["type"] == "value_error":
-        return f"{name}={values[name]}: {problem['ctx']['error']}"
-    return f"{name}={values[name]}: it must be {_accepted(settings.model_json_schema()['properties'][name])}."
+        return f"{name}={_shown(values[name])}: {problem['ctx']['error']}"
+    return f"{name}={_shown(values[name])}: it must be {_accepted(settings.model_json_schema()['properties'][name])}."
+
+
+def _shown(text: str) -> str:
+    """What was typed, on one line and not longer than can be taken in."""
+    from lrstudy.data.records import printable  # which imports more than a command line that is right needs
+
+    return printable(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…")
 
 
 def _accepted(schema: dict[str, Any]) -> str:

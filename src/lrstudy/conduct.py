@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -84,6 +84,7 @@ def conduct(
             short = settings.epochs * survey.epoch_seconds < SHORT_SECONDS
             trials = Trials(proposer, survey, study, executor, at_a_time + short, display)
             done = trials.run(mailbox)
+        looking = office.submit(tasks.data_changes, done[0].description.settings, survey.facts.data.digest)
         sentences = proposer.finish()
         best = _best(done)
         Console().print(table(done))
@@ -95,8 +96,10 @@ def conduct(
             plots = executor.submit(tasks.optuna_plots, file.path).result() if kind == "search" else {}
             tracking.log_files(study.run.client, study.run.run_id, plots)
         tracking.log_files(study.run.client, study.run.run_id, {ARTIFACT: file.path.read_bytes()})
+        changes = _changes(looking)
+        print(*changes, sep="\n", end="\n" if changes else "", flush=True)
         seconds = {"start": start_seconds, "data": survey.data_seconds, **trials.seconds, "total": _age()}
-        _log_end(study, best, seconds, _in_words(done, best, sentences))
+        _log_end(study, best, seconds, _in_words(done, best, [*sentences, *changes]))
 
 
 @contextmanager
@@ -107,6 +110,14 @@ def _what_may_fail() -> Iterator[None]:
     except Exception as error:
         reason = str(error).strip().splitlines() or [""]
         print(f"not all pictures and models could be made: {type(error).__name__}: {reason[0]}", file=sys.stderr)
+
+
+def _changes(looking: Future[list[str]]) -> list[str]:
+    """What a worker says of the images: they may have changed meanwhile."""
+    try:
+        return looking.result()
+    except Exception as error:  # the worker died, for one
+        return [f"whether the images have changed is not known: {type(error).__name__}."]
 
 
 def _age() -> float:

@@ -28,18 +28,18 @@ def show(client: MlflowClient, trials: Sequence[Done], office: Office, executor:
         executor: of the workers that have trained.
     """
     for trial in trials:
-        run, settings = client.get_run(trial.run_id), trial.description.settings
+        run, settings, key = client.get_run(trial.run_id), trial.description.settings, trial.description.key
         drawn = {Path(file.path).stem for file in client.list_artifacts(trial.run_id, "figures")} >= set(PICTURES)
         saved = has_model(client, run)
         if drawn and saved:
             continue
         weights = _artifact(client, run, WEIGHTS)
-        drawing = None if drawn else executor.submit(tasks.draw_network, settings, weights)
+        drawing = None if drawn else executor.submit(tasks.draw_network, settings, key, weights)
         if saved:
             _draw(client, run, trial, drawing)
             continue
         with logged_model(client, trial.run_id) as (path, identity):
-            saving = office.submit(tasks.save_model, settings, weights, path, identity)
+            saving = office.submit(tasks.save_model, settings, key, weights, path, identity)
             _draw(client, run, trial, drawing)
             saving.result()
 

@@ -35,6 +35,7 @@ from lrstudy.result import Result
 from lrstudy.server import connect, shortened, tracking_errors
 from lrstudy.stored import is_stored
 from lrstudy.tracked_run import TrackedRun, start, written_to
+from lrstudy.turns import turn
 
 VERDICT = "lrstudy.verdict"
 REPRODUCTION = "reproduce"
@@ -97,7 +98,13 @@ def _begin(client: MlflowClient, description: Description) -> tuple[str, There]:
     return run.info.run_id, there
 
 
-def log_result(run: TrackedRun, result: Result, files: Mapping[str, bytes], bad_images: Sequence[BadImage]) -> None:
+def log_result(
+    run: TrackedRun,
+    result: Result,
+    files: Mapping[str, bytes],
+    bad_images: Sequence[BadImage],
+    remarks: Sequence[str] = (),
+) -> None:
     """Logs the end of a training: its verdict, its final metrics, and its files.
 
     Args:
@@ -105,9 +112,10 @@ def log_result(run: TrackedRun, result: Result, files: Mapping[str, bytes], bad_
         result: what it came to.
         files: by their paths.
         bad_images: what was left out of the data.
+        remarks: sentences for the run's description.
     """
     log_final(run, result.metrics)
-    tags = {VERDICT: result.verdict.word, DESCRIPTION: describe(result)}
+    tags = {VERDICT: result.verdict.word, DESCRIPTION: "\n\n".join([describe(result), *remarks])}
     if bad_images:
         # As MLflow's `log_table` has it, which would add to a table that is there, and fail at half of one.
         table = {"columns": ["path", "reason"], "data": [[bad.path, bad.reason] for bad in bad_images]}
@@ -167,7 +175,11 @@ def log_beginning(run: TrackedRun, description: Description) -> None:
     """Logs the parameters of a training, but those that are there, and its data."""
     params = [Param(name, value) for name, value in description.params.items() if name not in run.there.params]
     run.client.log_batch(run.run_id, params=params)
-    run.client.log_inputs(run.run_id, [_dataset(description.facts.data, part) for part in description.facts.data.parts])
+    inputs = [_dataset(description.facts.data, part) for part in description.facts.data.parts]
+    # For this call MLflow's server takes two connections to its database, one after the other. Fifteen calls at once
+    # have all that it allows, and wait for the second until it gives up.
+    with turn("inputs"):
+        run.client.log_inputs(run.run_id, inputs)
 
 
 def _dataset(data: DataFacts, part: str) -> DatasetInput:
