@@ -55,6 +55,9 @@ class TestAReproduction:
             "identical: the losses and accuracies from epoch 0 to 3 are the same bits; the best weights: the same bits."
         )
         assert code == 0
+        assert "gives other numbers" not in said, (
+            "the settings that were read are those that were logged, to the last bit"
+        )
         for part in ("threads: 2, as recorded", "versions: as recorded", f"{run.data.tags['lrstudy.data_digest']}, as"):
             assert part in said
         assert len(runs()) == 1
