@@ -95,7 +95,7 @@ def test_a_training_killed_after_an_epoch_goes_on_in_its_run_with_the_same_bits(
     entry_point.main(list(SETTINGS))
     (run,) = trainings()
     assert run.info.run_id == left.info.run_id
-    assert "going on in it after epoch 15" in capsys.readouterr().out
+    assert "going on after epoch 15, in run" in capsys.readouterr().out
     check_as_undisturbed(run)
 
 
@@ -122,7 +122,7 @@ def test_under_mlflow_run_the_run_that_it_opened_takes_over_what_was_left() -> N
     assert ended.returncode == 0, ended.stderr
     (run,) = trainings()
     assert f"(ID '{run.info.run_id}') succeeded" in ended.stderr
-    assert "going on in it after epoch 15" in ended.stdout
+    assert "going on after epoch 15, in run" in ended.stdout
     assert run.data.tags["lrstudy.continues"] == left.info.run_id
     assert run.data.tags["what"] == "a user's own"
     for gone in (left.info.run_id, unused):

@@ -30,8 +30,8 @@ def beginning(experiment: Experiment) -> str:
 def going_on(run: TrackedRun, progress: Progress) -> str:
     """Where a training begins whose run an earlier start of it left."""
     if not progress.history:
-        return f"run {run.run_id} was cut off, and there is no checkpoint of use: starting over in it"
-    return f"run {run.run_id} was cut off: going on in it after epoch {progress.history[-1].epoch}"
+        return f"an earlier start was cut off, and there is no checkpoint of use: starting over, in run {run.run_id}"
+    return f"an earlier start was cut off: going on after epoch {progress.history[-1].epoch}, in run {run.run_id}"
 
 
 def end(experiment: Experiment, result: Result, run: TrackedRun) -> str:
