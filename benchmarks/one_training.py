@@ -69,7 +69,7 @@ def measure(arguments: list[str]) -> None:
     with clock.step("tracking: opening the run, in a new database"):
         run = opened.__enter__()
     clock.seconds["of which tracking"] = 0.0
-    clock.time_calls(run.writer, "add", "of which tracking")
+    clock.time_calls(run.outbox, "put", "of which tracking")
     clock.time_calls(run.client, "log_batch", "of which tracking")
     started = time.perf_counter()
     so_far = begin(training)
@@ -90,7 +90,7 @@ def measure(arguments: list[str]) -> None:
         title = f"{plan.description.title}: {result.verdict.word}"
         files |= pictures.of_tables(title, files, result.best.epoch) | look(training)
         tracking.log_result(run, result, files, plan.data.bad_images)
-        with tracking.logged_model(run.client, run.run_id) as (path, identity):
+        with tracking.logged_model(run) as (path, identity):
             save_network(training, path, identity)
     with clock.step("tracking: the rest of the metrics, closing"):
         opened.__exit__(None, None, None)

@@ -29,9 +29,9 @@ def main(arguments: list[str]) -> None:
         title = f"{plan.description.title}: {result.verdict.word}"
         files |= pictures.of_tables(title, files, result.best.epoch) | look(training)
         tracking.log_result(run, result, files, plan.data.bad_images)
-        with tracking.logged_model(run.client, run.run_id) as (path, identity):
+        with tracking.logged_model(run) as (path, identity):
             save_network(training, path, identity)
-    print(summary.end(training, result, run))
+        print(summary.end(training, result, run))
 
 
 if __name__ == "__main__":

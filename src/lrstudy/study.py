@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from mlflow.entities import Run
 
 from lrstudy import places, tasks
+from lrstudy.calls import RemoveFile
 from lrstudy.description import Description, Survey
-from lrstudy.done import PRUNED, Done
+from lrstudy.done import PRUNED, Done, best_of
 from lrstudy.epoch import Epoch
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.mailbox import Mailbox
@@ -31,7 +32,7 @@ from lrstudy.study_tracking import (
     log_pruned,
     take_in,
 )
-from lrstudy.tracking import VERDICT
+from lrstudy.tracking import VERDICT, TrackedRun
 from lrstudy.workers import WORKER_DIED
 
 TRIES = 3
@@ -109,8 +110,10 @@ class Trials:
         self._deferred: deque[tuple[int, Description]] = deque()
         self._asked = 0.0
         self._running: dict[Future[Outcome], _Trial] = {}
-        self._open: set[str] = set()
+        self._open: dict[str, TrackedRun] = {}
         self._done: list[Done] = []
+        # The best that was trained now, with what it came to.
+        self.best: tuple[Done, Outcome] | None = None
         # Where the time went, in seconds: that of all workers for the first two, of the driver for the last.
         self.seconds = {"train": 0.0, "validation": 0.0, "tracking": 0.0}
 
@@ -131,11 +134,8 @@ class Trials:
                     for trial, outcome in settled:
                         self._log_end(trial, outcome)
         except BaseException:
-            with suppress(Exception):  # the error may be that the server is gone
-                # First all that was said: whoever takes a run over asks for its last epoch.
-                self._study.run.writer.flush()
-                for run_id in self._open:
-                    self._study.run.client.set_terminated(run_id, "KILLED")
+            for run in self._open.values():
+                run.end("KILLED", whatever_failed=True)
             raise
         return sorted(self._done, key=lambda done: done.number)
 
@@ -188,15 +188,22 @@ class Trials:
         elif claimed is None:
             self._deferred.append((number, description))
         else:
-            self._open.add(claimed.run.run_id)
+            self._open[claimed.run.run_id] = claimed.run
             return _Trial(number, description, claimed, claimed.last_epoch)
         return None
 
     def _reused(self, number: int, description: Description, run: Run) -> Done:
         run_id, metrics, verdict = run.info.run_id, run.data.metrics, run.data.tags[VERDICT]
-        points = curve(self._study, run_id) if self._proposer.prunes else ()
+        points = self._curve(run_id) if self._proposer.prunes else ()
         scores = metrics["best/val_loss"], metrics["best/val_accuracy"]
         return Done(number, description, run_id, *scores, verdict, reused=True, curve=points)
+
+    def _curve(self, run_id: str) -> Sequence[tuple[int, float]]:
+        try:
+            return curve(self._study, run_id)
+        except Exception as error:
+            self._study.run.outbox.lost(error)
+            return ()  # the proposer goes without
 
     def _submit(self, trial: _Trial, mailbox: Mailbox) -> None:
         job = tasks.Job(trial.number, trial.description.key, trial.description.settings, mailbox.address)
@@ -262,7 +269,10 @@ class Trials:
         verdict = outcome.result.verdict.word if outcome.result else PRUNED
         points = [(epoch.epoch, epoch.val_loss) for epoch in outcome.history] if self._proposer.prunes else ()
         scores = best.val_loss, best.val_accuracy
-        return Done(trial.number, trial.description, trial.child.run.run_id, *scores, verdict, curve=points)
+        done = Done(trial.number, trial.description, trial.child.run.run_id, *scores, verdict, curve=points)
+        if self.best is None or best_of([self.best[0], done]) is done:
+            self.best = done, outcome
+        return done
 
     def _end(self, done: Done) -> None:
         self._done.append(done)
@@ -278,9 +288,9 @@ class Trials:
                 log_outcome(trial.child, trial.description, outcome)
             else:
                 log_pruned(self._study, trial.child, trial.description, outcome)
-            with suppress(OSError):
-                places.checkpoint(trial.description.key).unlink(missing_ok=True)
-        self._open.discard(trial.child.run.run_id)
+            # When the server has been told: until then a study that is killed may need it.
+            self._study.run.outbox.put(RemoveFile(str(places.checkpoint(trial.description.key))))
+        del self._open[trial.child.run.run_id]
 
 
 def _crashed(trial: _Trial, error: BaseException) -> Done:

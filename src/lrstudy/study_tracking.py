@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-import mlflow
 from filelock import FileLock
-from mlflow.entities import Param, Run, RunTag
+from mlflow.entities import Run
 from mlflow.tracking.context.registry import resolve_tags
 
 from lrstudy import owner, places
+from lrstudy.calls import CreateRun, DeleteTag, SetStatus, local_name
 from lrstudy.description import Description, Facts
 from lrstudy.done import PRUNED
 from lrstudy.owner import Owner
@@ -28,9 +29,9 @@ from lrstudy.tracking import (
     VERDICT,
     TrackedRun,
     log_beginning,
-    log_files,
     log_final,
     log_result,
+    server,
     shortened,
     started_run,
 )
@@ -88,8 +89,7 @@ def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, iden
     }
     with started_run(name, tags) as run:
         opened = run.client.get_run(run.run_id)
-        params = [Param(key, typed(value)) for key, value in settings if key not in opened.data.params]
-        run.client.log_batch(run.run_id, params=params)
+        run.describe({key: typed(value) for key, value in settings if key not in opened.data.params}, {})
         experiment = opened.info.experiment_id
         with _claims():
             _mark_abandoned(run, experiment, facts)
@@ -106,38 +106,52 @@ def claim(study: StudyRun, description: Description, *, prunes: bool, beside_oth
         prunes: whether one that the same study stopped early will do.
         beside_others: to open a run beside one of a process of which nothing is known, since it is on another machine.
     """
-    client = study.run.client
-    with _claims():
-        there = _runs(study, f"tags.`{KEY}` = '{description.key}'")
-        if prunes:
-            there += _runs(study, f"tags.`{PRUNED_KEY}` = '{description.key}' and tags.`{SEARCH}` = '{study.identity}'")
-        for run in there:
-            if run.info.status == "FINISHED":
-                return run
-        left = [run for run in there if _is_left(run)]
-        others = [owner.find(run.data.tags.get(OWNER)) for run in there if not _is_left(run)]
-        if Owner.LIVES in others or (others and not beside_others):
-            return None
-        if left:
-            run_id = left[-1].info.run_id
-            ours = {**description.tags, PARENT: study.run.run_id, OWNER: owner.this_process()}
-            client.log_batch(run_id, tags=[RunTag(key, value) for key, value in ours.items()])
-            for tag in {PRUNED_KEY, SEARCH} & set(left[-1].data.tags):  # of a search that was killed as it pruned
-                client.delete_tag(run_id, tag)
-            client.update_run(run_id, status="RUNNING")
-            return _as_left(study, left[-1])
-        tags = {**study.tags, **description.tags, OWNER: owner.this_process()}
-        created = client.create_run(study.experiment_id, tags=tags, run_name=description.name)
-    return ChildRun(TrackedRun(client, created.info.run_id, study.run.writer))
+    outbox = study.run.outbox
+    if not outbox.away:
+        try:
+            with _claims():
+                return _claimed(study, description, prunes, beside_others)
+        except Exception as error:
+            outbox.lost(error)
+    # Who else is at it is not to be known now, and nobody waits for that.
+    return _new(study, description)
+
+
+def _claimed(study: StudyRun, description: Description, prunes: bool, beside_others: bool) -> Run | ChildRun | None:
+    there = _runs(study, f"tags.`{KEY}` = '{description.key}'")
+    if prunes:
+        there += _runs(study, f"tags.`{PRUNED_KEY}` = '{description.key}' and tags.`{SEARCH}` = '{study.identity}'")
+    for run in there:
+        if run.info.status == "FINISHED":
+            return run
+    left = [run for run in there if _is_left(run)]
+    others = [owner.find(run.data.tags.get(OWNER)) for run in there if not _is_left(run)]
+    if Owner.LIVES in others or (others and not beside_others):
+        return None
+    return _taken_over(study, description, left[-1]) if left else _new(study, description)
+
+
+def _taken_over(study: StudyRun, description: Description, left: Run) -> ChildRun:
+    child = _as_left(study, left)
+    outbox, run_id = study.run.outbox, child.run.run_id
+    child.run.describe({}, {**description.tags, PARENT: study.run.run_id, OWNER: owner.this_process()})
+    for tag in {PRUNED_KEY, SEARCH} & set(left.data.tags):  # of a search that was killed as it pruned
+        outbox.put(DeleteTag(run_id, tag))
+    outbox.wait_for(outbox.put(SetStatus(run_id, "RUNNING", None)))
+    return child
+
+
+def _new(study: StudyRun, description: Description) -> ChildRun:
+    tags = {**study.tags, **description.tags, OWNER: owner.this_process()}
+    call = CreateRun(local_name(), study.experiment_id, description.name, tags, time.time_ns() // 1_000_000)
+    (run_id,) = study.run.outbox.now(call, call.run)
+    return ChildRun(replace(study.run, run_id=run_id))
 
 
 @contextmanager
 def _claims() -> Iterator[None]:
     """Keeps other studies on this machine from looking what is there before this one has written what it takes."""
-    uri = mlflow.get_tracking_uri()
-    database = uri.removeprefix("sqlite:///")
-    server = uri if database == uri else str(Path(database).absolute())
-    name = f"{hashlib.sha256(server.encode()).hexdigest()[:16]}.lock"
+    name = f"{hashlib.sha256(server().removeprefix('sqlite:///').encode()).hexdigest()[:16]}.lock"
     folder = places.cache() / "claims"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -149,17 +163,16 @@ def _claims() -> Iterator[None]:
 
 def describe_child(child: ChildRun, description: Description) -> None:
     """Logs what is known of a trial before it begins, but what its run has already."""
-    log_beginning(child.run.client, child.run.run_id, description, child.params)
+    log_beginning(child.run, description, child.params)
 
 
 def take_in(study: StudyRun, finished: Run) -> None:
     """Makes a finished run the study's: as its child if the study it is of came to no end, else by a link."""
-    client, run_id = study.run.client, finished.info.run_id
-    parent = finished.data.tags.get(PARENT)
+    run, parent = replace(study.run, run_id=finished.info.run_id), finished.data.tags.get(PARENT)
     if parent in study.superseded:
-        client.set_tag(run_id, PARENT, study.run.run_id)
+        run.describe({}, {PARENT: study.run.run_id})
     elif parent != study.run.run_id:
-        client.set_tag(run_id, f"lrstudy.used_by.{study.run.run_id}", "true")
+        run.describe({}, {f"lrstudy.used_by.{study.run.run_id}": "true"})
 
 
 def curve(study: StudyRun, run_id: str) -> list[tuple[int, float]]:
@@ -171,7 +184,7 @@ def log_outcome(child: ChildRun, description: Description, outcome: Outcome) -> 
     """Logs the end of a trial that came to a result."""
     assert outcome.result is not None  # noqa: S101 - for the type
     log_result(child.run, outcome.result, outcome.files, description.facts.data.bad_images, child.metrics)
-    _finish(child)
+    child.run.end("FINISHED")
 
 
 def log_pruned(study: StudyRun, child: ChildRun, description: Description, outcome: Outcome) -> None:
@@ -184,40 +197,30 @@ def log_pruned(study: StudyRun, child: ChildRun, description: Description, outco
         SEARCH: study.identity,
         DESCRIPTION: f"**{PRUNED}** after epoch {last}: other trials had a lower validation loss by then.",
     }
-    child.run.client.log_batch(child.run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    log_files(child.run.client, child.run.run_id, outcome.files)
+    child.run.describe({}, tags)
+    child.run.log_files(outcome.files)
     metrics = {"best/val_loss": best.val_loss, "best/val_accuracy": best.val_accuracy, "best/epoch": best.epoch}
     log_final(child.run, metrics, child.metrics)
-    child.run.client.delete_tag(child.run.run_id, KEY)
-    _finish(child)
+    child.run.outbox.put(DeleteTag(child.run.run_id, KEY))
+    child.run.end("FINISHED")
 
 
 def log_crash(child: ChildRun, reason: str) -> None:
     """Logs that a trial came to nothing."""
-    child.run.client.set_tag(child.run.run_id, DESCRIPTION, shortened(reason))
-    child.run.client.set_terminated(child.run.run_id, "FAILED")
+    child.run.describe({}, {DESCRIPTION: shortened(reason)})
+    child.run.end("FAILED")
 
 
 def log_best(study: StudyRun, description: Description, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
     """Logs to the study's run what it came to: the best training's settings, `metrics` and `tags`."""
     settings = {name: getattr(description.settings, name) for name in ("optimizer", "lr", "hidden", "seed")}
-    study.run.writer.add(study.run.run_id, metrics, 0)
-    study.run.client.log_batch(
-        study.run.run_id,
-        params=[Param(f"best.{name}", typed(value)) for name, value in settings.items()],
-        tags=[RunTag(key, value) for key, value in tags.items()],
-    )
-
-
-def _finish(child: ChildRun) -> None:
-    # Only a run that has all its metrics is a finished one.
-    child.run.writer.flush()
-    child.run.client.set_terminated(child.run.run_id)
+    study.run.log_metrics(metrics, 0)
+    study.run.describe({f"best.{name}": typed(value) for name, value in settings.items()}, tags)
 
 
 def _as_left(study: StudyRun, left: Run) -> ChildRun:
     last_epoch = max((epoch for epoch, _ in curve(study, left.info.run_id)), default=-1)
-    run = TrackedRun(study.run.client, left.info.run_id, study.run.writer)
+    run = replace(study.run, run_id=left.info.run_id)
     return ChildRun(run, last_epoch, frozenset(left.data.params), left.data.metrics)
 
 

@@ -1,4 +1,4 @@
-"""The only module that writes to the tracking server: a training's run, from its opening to its end.
+"""What a training tells the tracking server, from the opening of its run to its end; all but that goes by an `Outbox`.
 
 The server, the experiment and the run's source are MLflow's own defaults, or what its environment variables say. Under
 `mlflow run` MLflow has opened the run and logged the parameters, as typed; then only what is missing is logged.
@@ -7,9 +7,11 @@ The server, the experiment and the run's source are MLflow's own defaults, or wh
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
-import tempfile
+import sys
+import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,45 +23,53 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    LoggedModelOutput,
-    LoggedModelStatus,
-    Param,
-    Run,
-    RunTag,
-)
+from mlflow.entities import LoggedModelStatus, Run
 from mlflow.exceptions import MlflowException
 from mlflow.types import Schema, TensorSpec
 
 from lrstudy import owner
+from lrstudy.calls import (
+    CreateModel,
+    Describe,
+    EndModel,
+    LogFiles,
+    LogInputs,
+    LogMetrics,
+    LogModel,
+    SetStatus,
+    local_name,
+)
 from lrstudy.data.records import BadImage
+from lrstudy.delivery import RETRIES
 from lrstudy.description import DataFacts, Description
 from lrstudy.epoch import Epoch
-from lrstudy.errors import LearningRateStudyError, TrackingError
-from lrstudy.metric_writer import MetricWriter
+from lrstudy.errors import LearningRateStudyError, NotSentError, TrackingError
+from lrstudy.outbox import Outbox
 from lrstudy.result import Result
+from lrstudy.sending import send_to
 from lrstudy.tracking_database import prepared
 
 DESCRIPTION = "mlflow.note.content"
 VERDICT = "lrstudy.verdict"
 OWNER = "lrstudy.process"
 BAD_IMAGES = "bad_images.json"
-# Of a call to the server. By MLflow's default a dead one is noticed after four minutes.
-RETRIES = "3"
+# MLflow's tag that says which artifacts are tables.
+TABLES = "mlflow.loggedArtifacts"
+# Retries of a call while nothing has begun. By MLflow's default a dead server is noticed after four minutes.
+FEW = "3"
+# How long the end of a training waits for a server that does not answer.
+SECONDS_FOR_A_SERVER = 15.0
 LONGEST_TAG = 5000
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A run on the server that is being written to."""
+    """A run that is being written to, by way of `outbox`; `client` is for questions."""
 
     client: MlflowClient
     run_id: str
-    writer: MetricWriter
+    outbox: Outbox
 
     def log_epochs(self, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
         """Passes `epochs` on and logs each at the step that is its number, without waiting for the server."""
@@ -69,7 +79,33 @@ class TrackedRun:
 
     def log_epoch(self, epoch: Epoch) -> None:
         """Logs the epoch's losses and accuracies at the step that is its number, without waiting for the server."""
-        self.writer.add(self.run_id, {name: getattr(epoch, name) for name in CURVES}, epoch.epoch)
+        self.log_metrics({name: getattr(epoch, name) for name in CURVES}, epoch.epoch)
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Logs the values that `metrics` have at `step`."""
+        now = _now()
+        self.outbox.put(LogMetrics(self.run_id, [(name, value, now, step) for name, value in metrics.items()]))
+
+    def describe(self, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Logs parameters and tags."""
+        self.outbox.put(Describe(self.run_id, params, tags))
+
+    def log_files(self, files: Mapping[str, bytes]) -> None:
+        """Logs `files` as artifacts, by their paths."""
+        folder = self.outbox.folder()
+        for path, content in files.items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        self.outbox.put(LogFiles(self.run_id, str(folder)))
+
+    def end(self, status: str, *, whatever_failed: bool = False) -> None:
+        """Ends the run, as of now."""
+        self.outbox.put(SetStatus(self.run_id, status, _now()), whatever_failed=whatever_failed)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @contextmanager
@@ -80,7 +116,7 @@ def open_run(description: Description) -> Iterator[TrackedRun]:
         TrackingError: the server cannot be reached, or refuses what is written.
     """
     with started_run(description.name, description.tags) as run:
-        log_beginning(run.client, run.run_id, description, run.client.get_run(run.run_id).data.params)
+        log_beginning(run, description, run.client.get_run(run.run_id).data.params)
         yield run
 
 
@@ -90,25 +126,36 @@ def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
 
     Raises:
         TrackingError: the server cannot be reached, or refuses what is written.
+        NotSentError: all went well, but the server is away at the end.
     """
     connect()
+    send_to(server())
     run = _start(name, tags)
-    client, run_id = MlflowClient(), run.info.run_id
+    client = MlflowClient()
+    tracked = TrackedRun(client, run.info.run_id, Outbox(client, server()))
+    tracked.outbox.start()
     status = "FAILED"
     try:
-        with _tracking_errors(), MetricWriter(client) as writer:
-            yield TrackedRun(client, run_id, writer)
+        with _tracking_errors():
+            yield tracked
+            tracked.outbox.settle(SECONDS_FOR_A_SERVER)
         status = "FINISHED"
     except LearningRateStudyError as error:
-        with suppress(MlflowException):  # the error may be that the server is gone
-            client.set_tag(run_id, DESCRIPTION, shortened(str(error)))
+        note = Describe(tracked.run_id, {}, {DESCRIPTION: shortened(str(error))})
+        tracked.outbox.put(note, whatever_failed=True)
         raise
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     finally:
+        tracked.end(status, whatever_failed=True)
+        unsent = tracked.outbox.close(SECONDS_FOR_A_SERVER if status == "FINISHED" else 0)
         with suppress(MlflowException):
-            mlflow.end_run(status)
+            mlflow.end_run("RUNNING" if unsent else status)
+        if unsent and status != "FINISHED":
+            print(unsent, file=sys.stderr)
+    if unsent:
+        raise NotSentError(unsent)
 
 
 def log_result(
@@ -129,12 +176,17 @@ def log_result(
     """
     log_final(run, result.metrics, there or {})
     tags = {VERDICT: result.verdict.word, DESCRIPTION: describe(result)}
-    run.client.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    log_files(run.client, run.run_id, files)
-    # MLflow adds to a table that is there.
-    if bad_images and all(file.path != BAD_IMAGES for file in run.client.list_artifacts(run.run_id)):
-        table = {"path": [bad.path for bad in bad_images], "reason": [bad.reason for bad in bad_images]}
-        run.client.log_table(run.run_id, table, BAD_IMAGES)
+    if bad_images:
+        files = {**files, BAD_IMAGES: _table(bad_images)}
+        tags[TABLES] = json.dumps([{"path": BAD_IMAGES, "type": "table"}])
+    run.describe({}, tags)
+    run.log_files(files)
+
+
+def _table(bad_images: Sequence[BadImage]) -> bytes:
+    """A table as MLflow's `log_table` writes it, which would add to one that is there."""
+    rows = [[bad.path, bad.reason] for bad in bad_images]
+    return json.dumps({"columns": ["path", "reason"], "data": rows}).encode()
 
 
 def log_final(run: TrackedRun, metrics: Mapping[str, float], there: Mapping[str, float]) -> None:
@@ -143,42 +195,26 @@ def log_final(run: TrackedRun, metrics: Mapping[str, float], there: Mapping[str,
     lacking = {name: value for name, value in metrics.items() if there.get(name) != value}
     # A training that was done twice has taken two times, of which the first is kept.
     times = {name for name in lacking if name.startswith("time/") and name in there}
-    run.writer.add(run.run_id, {name: value for name, value in lacking.items() if name not in times}, 0)
-
-
-def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> None:
-    """Logs `files` as artifacts, by their paths."""
-    with tempfile.TemporaryDirectory() as folder:
-        for path, content in files.items():
-            file = Path(folder, path)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
-        client.log_artifacts(run_id, folder)
+    run.log_metrics({name: value for name, value in lacking.items() if name not in times}, 0)
 
 
 @contextmanager
-def logged_model(client: MlflowClient, run_id: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+def logged_model(run: TrackedRun) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Where to save an MLflow model, then logged to a run as `model`, and what its `Model` is to say of itself.
 
     The run may have ended.
     """
-    run = client.get_run(run_id)
-    model = client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-    identity = {
-        "artifact_path": model.artifact_location,
-        "run_id": run_id,
-        "model_uuid": model.model_id,
-        "model_id": model.model_id,
-    }
+    of_model = CreateModel(run.run_id, local_name(), local_name())
+    model, location = run.outbox.now(of_model, of_model.model, of_model.location)
+    identity = {"artifact_path": location, "run_id": run.run_id, "model_uuid": model, "model_id": model}
+    folder = run.outbox.folder()
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder, "model"), identity
-            client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
+        yield folder / "model", identity
+        run.outbox.put(LogModel(model, str(folder / "model")))
     except BaseException:
-        client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+        run.outbox.put(EndModel(model, "FAILED"), whatever_failed=True)
         raise
-    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    run.outbox.put(EndModel(model, "READY"))
 
 
 def has_model(client: MlflowClient, run: Run) -> bool:
@@ -190,7 +226,7 @@ def has_model(client: MlflowClient, run: Run) -> bool:
 
 def mark_failed(run_id: str, sentence: str) -> None:
     """Ends a run that came to nothing, with `sentence` as its description. Says nothing where it cannot be reached."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
+    os.environ.setdefault(RETRIES, FEW)
     try:
         client = MlflowClient()
         client.set_tag(run_id, DESCRIPTION, shortened(sentence))
@@ -219,10 +255,17 @@ def connect() -> None:
     Raises:
         TrackingError: it cannot be reached, or cannot be used.
     """
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
+    os.environ.setdefault(RETRIES, FEW)
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     with _tracking_errors(), prepared(mlflow.get_tracking_uri()):
         MlflowClient().search_experiments(max_results=1)
+
+
+def server() -> str:
+    """The address of the tracking server, which means the same in every folder."""
+    uri: str = mlflow.get_tracking_uri()
+    database = uri.removeprefix("sqlite:///")
+    return uri if database == uri else f"sqlite:///{Path(database).absolute()}"
 
 
 def _start(name: str, tags: Mapping[str, str]) -> mlflow.ActiveRun:
@@ -235,18 +278,18 @@ def _start(name: str, tags: Mapping[str, str]) -> mlflow.ActiveRun:
     return run
 
 
-def log_beginning(client: MlflowClient, run_id: str, description: Description, there: Container[str] = ()) -> None:
+def log_beginning(run: TrackedRun, description: Description, there: Container[str] = ()) -> None:
     """Logs the parameters of a training, but those that are `there` already, and its data."""
-    params = [Param(name, value) for name, value in description.params.items() if name not in there]
-    client.log_batch(run_id, params=params)
-    client.log_inputs(run_id, [_dataset(description.facts.data, part) for part in description.facts.data.parts])
+    run.describe({name: value for name, value in description.params.items() if name not in there}, {})
+    data = description.facts.data
+    run.outbox.put(LogInputs(run.run_id, [(_dataset(data, part), part) for part in data.parts]))
 
 
-def _dataset(data: DataFacts, part: str) -> DatasetInput:
+def _dataset(data: DataFacts, part: str) -> dict[str, str]:
     digest = hashlib.sha256(f"{data.digest} {part}".encode()).hexdigest()[:32]
     schema = Schema([TensorSpec(np.dtype(np.uint8), (data.parts[part], *data.image))])
-    described = _Dataset(CodeDatasetSource({"source": data.source}), f"{data.name} {part}", digest, schema).to_dict()
-    return DatasetInput(Dataset(**described), [InputTag("mlflow.data.context", part)])
+    described = _Dataset(CodeDatasetSource({"source": data.source}), f"{data.name} {part}", digest, schema)
+    return dict(described.to_dict())
 
 
 class _Dataset(MetaDataset):

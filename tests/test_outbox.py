@@ -5,10 +5,9 @@ import time
 
 import mlflow
 import pytest
+from lrstudy.metric_writer import MOST_METRICS_A_CALL, MetricWriter
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-
-from lrstudy.metric_writer import MOST_METRICS_A_CALL, MetricWriter
 
 
 @pytest.fixture
