@@ -51,6 +51,7 @@ _NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
 _REASONS = {
     r"too many (\d+) error responses": "it answers {}",
     r"timed out": "it gives no answer in time",
+    r"closed connection": "it closes connections",
     r"\[Errno -?\d+\] ([\w ]+)": "{}",
     r"sqlite3\.\w+\) ([\w ]+)": "{}",
 }
@@ -58,14 +59,16 @@ _REASONS = {
 # Of a call; one that was not answered in time, such as of a large file, is given more the next time.
 TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS = 10, 320
 TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+QUIET = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 Names = dict[str, str]
 
 
 def make_calls_once() -> None:
-    """From now on has this process's MLflow make each call once, not wait for long, and leave the complaining to us."""
+    """From now on has this process's MLflow make each call once, not wait for long, and leave what is said to us."""
     os.environ[RETRIES] = "0"
+    os.environ[QUIET] = "true"
     os.environ.setdefault(TIMEOUT, str(TIMEOUT_SECONDS))
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 

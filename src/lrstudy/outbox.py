@@ -74,7 +74,8 @@ class Outbox:
     @property
     def away(self) -> bool:
         """Whether the server did not answer, and has not been told all since."""
-        return self._away is not None
+        with self._changed:
+            return self._away is not None
 
     def folder(self) -> Path:
         """A new folder for the files of a call."""

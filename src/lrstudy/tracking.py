@@ -40,7 +40,7 @@ from lrstudy.calls import (
     local_name,
 )
 from lrstudy.data.records import BadImage
-from lrstudy.delivery import RETRIES
+from lrstudy.delivery import QUIET, RETRIES
 from lrstudy.description import DataFacts, Description
 from lrstudy.epoch import Epoch
 from lrstudy.errors import LearningRateStudyError, NotSentError, TrackingError
@@ -58,7 +58,7 @@ TABLES = "mlflow.loggedArtifacts"
 # Retries of a call while nothing has begun. By MLflow's default a dead server is noticed after four minutes.
 FEW = "3"
 # How long the end of a training waits for a server that does not answer.
-SECONDS_FOR_A_SERVER = 15.0
+SECONDS_FOR_A_SERVER = 10.0
 LONGEST_TAG = 5000
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -150,6 +150,8 @@ def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
     finally:
         tracked.end(status, whatever_failed=True)
         unsent = tracked.outbox.close(SECONDS_FOR_A_SERVER if status == "FINISHED" else 0)
+        # MLflow ends it, too, in its own books, and says where it is to be seen.
+        os.environ.pop(QUIET, None)
         with suppress(MlflowException):
             mlflow.end_run("RUNNING" if unsent else status)
         if unsent and status != "FINISHED":
