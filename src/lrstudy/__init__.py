@@ -4,8 +4,8 @@ The data flows one way. The command line becomes frozen `settings`; they name a 
 uint8 images, labels and a split; `training.fit` yields one record an epoch; `tracking` writes what it yields to
 MLflow. `training` knows nothing of MLflow.
 
-What the server is told is a `call`. The `outbox` takes calls and makes them in order, by `delivery`; while the server is
-away they wait in a `journal`, which `sending` sends later if the process has ended. `tracking` says what they are.
+What the server is told is a `call`. The `outbox` takes calls and makes them in order, by `delivery`; while it is away
+they wait in a `journal`, which `sending` sends later if the process has ended. `tracking` says what they are.
 
 A study is many trainings, and its driver, `conduct`, imports no PyTorch: a worker's `survey` tells it the facts that a
 training's `description` needs. `grid` or `search` proposes trainings, by Optuna; `study` runs them on `workers`, each
