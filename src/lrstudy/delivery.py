@@ -222,7 +222,8 @@ def _(call: LogInputs, client: MlflowClient) -> Names:
 
 @_make.register
 def _(call: LogFiles, client: MlflowClient) -> Names:
-    client.log_artifacts(call.run, call.folder)
+    if Path(call.folder).exists():  # it goes when it has been sent
+        client.log_artifacts(call.run, call.folder)
     return {}
 
 
@@ -237,7 +238,8 @@ def _(call: SetStatus, client: MlflowClient) -> Names:
 
 @_make.register
 def _(call: LogModel, client: MlflowClient) -> Names:
-    client.log_model_artifacts(call.model, call.folder)
+    if Path(call.folder).exists():
+        client.log_model_artifacts(call.model, call.folder)
     return {}
 
 

@@ -78,8 +78,8 @@ class Journal:
             return None
         return journal
 
-    def add(self, call: Call) -> None:
-        """Writes down a call, with a copy of its folder if it has one.
+    def add(self, call: Call) -> Call:
+        """Writes down a call, and takes over its folder if it has one; gives the call with the new place of that.
 
         Raises:
             OSError: it cannot be written, and the journal is as it was.
@@ -92,8 +92,11 @@ class Journal:
             except OSError:
                 shutil.rmtree(kept, ignore_errors=True)
                 raise
-            call = replace(call, folder=kept.name)
+            self._append(written(replace(call, folder=kept.name)))
+            shutil.rmtree(call.folder, ignore_errors=True)
+            return replace(call, folder=str(kept))
         self._append(written(call))
+        return call
 
     def made(self, count: int, names: Mapping[str, str]) -> None:
         """Writes down that the next `count` calls have been made, and what the server called what they made.

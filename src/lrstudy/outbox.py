@@ -61,8 +61,6 @@ class Outbox:
         self._journal: Journal | None = None
         self._files = tempfile.TemporaryDirectory(prefix="lrstudy-", ignore_cleanup_errors=True)
         self._timeout = str(TIMEOUT_SECONDS)
-        # That calls have taken.
-        self.seconds = 0.0
         self._thread = Thread(target=self._work, name="outbox", daemon=True)
 
     def start(self) -> None:
@@ -192,7 +190,6 @@ class Outbox:
             else:
                 failures = 0
                 self._has_made(batch[1], names)
-            self.seconds += time.monotonic() - began
 
     def _next(self, failures: int) -> tuple[Sequence[Call], int] | None:
         """What to make next, and how many calls that is, when it is time; None at the end."""
@@ -254,7 +251,7 @@ class Outbox:
         try:
             self._journal = self._journal or Journal.begin(self._server, self._names)
             while self._kept < len(self._waiting):
-                self._journal.add(self._waiting[self._kept])
+                self._waiting[self._kept] = self._journal.add(self._waiting[self._kept])
                 self._kept += 1
             self._not_kept = None
         except OSError as error:

@@ -44,18 +44,18 @@ def send_all() -> list[str]:
 
 
 def send_to(server: str) -> None:
-    """Sends what dead processes have left for a server, before it is asked what became of their runs.
-
-    Raises:
-        NotSentError: it could not be sent.
-    """
+    """Sends what dead processes have left for a server, before it is asked what became of their runs."""
     for folder in left():
         try:
             kept = content(folder)
         except (OSError, ValueError):  # which `send_all` speaks of
             continue
         if kept.server == server and (journal := _taken(folder, kept.owner)):
-            print(_send(journal), file=sys.stderr, flush=True)
+            try:
+                said = _send(journal)
+            except NotSentError as error:
+                said = str(error)
+            print(said, file=sys.stderr, flush=True)
 
 
 def _taken(folder: Path, whose: str) -> Journal | None:

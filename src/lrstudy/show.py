@@ -12,7 +12,7 @@ from lrstudy import tasks
 from lrstudy.done import Done
 from lrstudy.office import Office
 from lrstudy.result import CONFUSION, HISTORY, PICTURES, WEIGHTS, Outcome
-from lrstudy.tracking import SECONDS_FOR_A_SERVER, TrackedRun, has_model, logged_model
+from lrstudy.tracking import TrackedRun, has_model, logged_model
 
 
 def show(
@@ -59,7 +59,7 @@ def _just_trained(study: TrackedRun, trial: Done, outcome: Outcome) -> _Shown:
 
 
 def _from_server(study: TrackedRun, trial: Done) -> _Shown:
-    study.outbox.settle(SECONDS_FOR_A_SERVER)
+    study.outbox.settle(0)
     run = replace(study, run_id=study.outbox.name(trial.run_id))
     found = run.client.get_run(run.run_id)
     drawn = {Path(file.path).stem for file in run.client.list_artifacts(run.run_id, "figures")} >= set(PICTURES)

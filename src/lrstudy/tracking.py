@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -40,7 +41,7 @@ from lrstudy.calls import (
     local_name,
 )
 from lrstudy.data.records import BadImage
-from lrstudy.delivery import QUIET, RETRIES
+from lrstudy.delivery import QUIET, RETRIES, TIMEOUT, TIMEOUT_SECONDS, why
 from lrstudy.description import DataFacts, Description
 from lrstudy.epoch import Epoch
 from lrstudy.errors import LearningRateStudyError, NotSentError, TrackingError
@@ -91,12 +92,20 @@ class TrackedRun:
         self.outbox.put(Describe(self.run_id, params, tags))
 
     def log_files(self, files: Mapping[str, bytes]) -> None:
-        """Logs `files` as artifacts, by their paths."""
-        folder = self.outbox.folder()
-        for path, content in files.items():
-            file = folder / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
+        """Logs `files` as artifacts, by their paths.
+
+        Raises:
+            TrackingError: they cannot be written, on their way to the server.
+        """
+        try:
+            folder = self.outbox.folder()
+            for path, content in files.items():
+                file = folder / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+        except OSError as error:
+            where = tempfile.gettempdir()
+            raise TrackingError(f"artifacts cannot be written in {where} on their way: {why(error)}.") from error
         self.outbox.put(LogFiles(self.run_id, str(folder)))
 
     def end(self, status: str, *, whatever_failed: bool = False) -> None:
@@ -134,11 +143,11 @@ def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
     client = MlflowClient()
     tracked = TrackedRun(client, run.info.run_id, Outbox(client, server()))
     tracked.outbox.start()
-    status = "FAILED"
+    status, patience = "FAILED", 0.0
     try:
         with _tracking_errors():
             yield tracked
-            tracked.outbox.settle(SECONDS_FOR_A_SERVER)
+            patience = SECONDS_FOR_A_SERVER if tracked.outbox.settle(SECONDS_FOR_A_SERVER) else 0.0
         status = "FINISHED"
     except LearningRateStudyError as error:
         note = Describe(tracked.run_id, {}, {DESCRIPTION: shortened(str(error))})
@@ -149,7 +158,7 @@ def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
         raise
     finally:
         tracked.end(status, whatever_failed=True)
-        unsent = tracked.outbox.close(SECONDS_FOR_A_SERVER if status == "FINISHED" else 0)
+        unsent = tracked.outbox.close(patience)
         # MLflow ends it, too, in its own books, and says where it is to be seen.
         os.environ.pop(QUIET, None)
         with suppress(MlflowException):
@@ -258,6 +267,7 @@ def connect() -> None:
         TrackingError: it cannot be reached, or cannot be used.
     """
     os.environ.setdefault(RETRIES, FEW)
+    os.environ.setdefault(TIMEOUT, str(TIMEOUT_SECONDS))
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     with _tracking_errors(), prepared(mlflow.get_tracking_uri()):
         MlflowClient().search_experiments(max_results=1)
