@@ -1,7 +1,6 @@
 """A real tracking server on loopback, and a front before it that fails as a test wants."""
 
 import os
-import random
 import socket
 import subprocess
 import sys
@@ -53,7 +52,7 @@ def _wait_for(url: str) -> None:
     raise TimeoutError(url)
 
 
-How = Literal["pass on", "answer 500", "close", "lose the answer", "lose some answers", "hang"]
+How = Literal["pass on", "answer 500", "close", "lose the answer", "lose first answers", "hang"]
 
 
 class Front(ThreadingHTTPServer):
@@ -67,8 +66,7 @@ class Front(ThreadingHTTPServer):
         self.how: How = "pass on"
         self.passing = 0
         self.closing = Event()
-        self.lost = 0
-        self.luck = random.Random(0)
+        self.answered: set[tuple[str, str]] = set()
 
     @property
     def url(self) -> str:
@@ -103,11 +101,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             status, content, kind = self._passed_on(body)
-            if how == "lose the answer" or (how == "lose some answers" and self.server.luck.random() < 0.4):
-                self.server.lost += 1
+            question = self.command, self.path.partition("?")[0]
+            if how == "lose the answer" or (how == "lose first answers" and question not in self.server.answered):
                 self.close_connection = True
             else:
                 self._say(status, content, kind)
+            self.server.answered.add(question)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - http.server's names
 
