@@ -70,7 +70,7 @@ def measure(arguments: list[str]) -> None:
     with clock.step("tracking: opening the run, in a new database"):
         run = opened.__enter__()
     clock.seconds["of which tracking"] = 0.0
-    clock.time_calls(run.writer, "add", "of which tracking")
+    clock.time_calls(run.outbox, "put", "of which tracking")
     clock.time_calls(run.client, "log_batch", "of which tracking")
     clock.seconds["of which checkpoints"] = 0.0
     clock.time_calls(checkpoint, "_write", "of which checkpoints")
@@ -97,7 +97,7 @@ def measure(arguments: list[str]) -> None:
         title = f"{plan.description.title}: {result.verdict.word}"
         files |= pictures.of_tables(title, files, result.best.epoch) | look(training)
         tracking.log_result(run, result, files, plan.data.bad_images)
-        with logged_model(run.client, run.run_id) as (path, identity):
+        with logged_model(run) as (path, identity):
             save_network(training, path, identity)
     with clock.step("tracking: the rest of the metrics, closing"):
         opened.__exit__(None, None, None)

@@ -16,10 +16,10 @@ def main(arguments: list[str]) -> None:
 
     tracking.sign_opened_run()
 
-    from lrstudy import artifacts, checkpoint, experiment, pictures, places, progress, runtime, summary
+    from lrstudy import artifacts, checkpoint, experiment, pictures, progress, runtime, summary
     from lrstudy.logged_model import save_network
     from lrstudy.look import look
-    from lrstudy.model_tracking import has_model, logged_model
+    from lrstudy.model_tracking import logged_model
     from lrstudy.plan import Plan, data_changes, load_data
     from lrstudy.watch import follow, sum_up
 
@@ -42,11 +42,9 @@ def main(arguments: list[str]) -> None:
         files |= pictures.of_tables(title, files, result.best.epoch) | look(training)
         changes = data_changes(settings, plan.data.digest)
         tracking.log_result(run, result, files, plan.data.bad_images, changes)
-        if not has_model(run.client, run.client.get_run(run.run_id)):
-            with logged_model(run.client, run.run_id) as (path, identity):
-                save_network(training, path, identity)
-    places.remove_checkpoint(run.run_id)
-    print(summary.end(training, result, run), *changes, sep="\n")
+        with logged_model(run) as (path, identity):
+            save_network(training, path, identity)
+        print(summary.end(training, result, run), *changes, sep="\n")
 
 
 if __name__ == "__main__":

@@ -91,6 +91,13 @@ def test_each_parameter_of_mlproject_reaches_the_setting_of_its_name(entry_point
     assert reached.model_copy(update={key: getattr(default, key) for key in given}) == default
 
 
+def test_what_waits_is_sent_by_an_entry_point_without_parameters() -> None:
+    entry_point = PROJECT.get_entry_point("send")
+    assert not entry_point.parameters
+    assert entry_point.compute_command({}, storage_dir=None) == "python src/send.py"
+    assert (ROOT / "src/send.py").is_file()
+
+
 def test_conda_yaml_pins_every_version() -> None:
     python, pip, packages = yaml.safe_load((ROOT / "conda.yaml").read_text())["dependencies"]
     assert python == "python=3.11"

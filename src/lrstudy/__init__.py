@@ -6,6 +6,9 @@ MLflow. `training` knows nothing of MLflow. `claims` says which runs nobody is a
 killed goes on from its `checkpoint`, in the run that `earlier_start` finds. `recorded` reads a training from the server
 and `reproduction` compares it with one that is done again.
 
+What the server is told is a `call`. The `outbox` takes calls and makes them in order, by `delivery`; while it is away
+they wait in a `journal`, which `sending` sends later if the process has ended. `tracking` says what they are.
+
 A study is many trainings, and its driver, `conduct`, imports no PyTorch: a worker's `survey` tells it the facts that a
 training's `description` needs. `grid` or `search` proposes trainings, by Optuna; `study` runs them on `workers`, each
 of which does one `trial` at a time and writes to the driver's `mailbox` as it goes on; `study_tracking` claims their

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mlflow import MlflowClient
@@ -12,6 +12,8 @@ from mlflow.entities import Run
 from lrstudy import owner
 from lrstudy.description import DATA_DIGEST, HARDWARE, VERSIONS, Description
 from lrstudy.owner import Owner
+from lrstudy.sending import send_to
+from lrstudy.server import address
 from lrstudy.turns import turn
 
 OWNER = "lrstudy.process"
@@ -36,9 +38,18 @@ class There:
 NOTHING = There()
 
 
-def claims() -> AbstractContextManager[None]:
-    """Keeps others on this machine from looking what is there before this process has written what it takes."""
-    return turn("claims")
+@contextmanager
+def claims() -> Iterator[None]:
+    """Keeps others on this machine from looking what is there before this process has written what it takes.
+
+    First is sent what dead processes had still to say: a run is taken over with all that it came to.
+
+    Raises:
+        TrackingError: that could not be sent.
+    """
+    with turn("claims", address()):
+        send_to(address())
+        yield
 
 
 def is_left(run: Run) -> bool:

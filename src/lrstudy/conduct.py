@@ -91,11 +91,11 @@ def conduct(
         print(*sentences, sep="\n", end="\n" if sentences else "", flush=True)
         shown = [one for one in done if one.ranks] if settings.models == "all" else [best]
         with _what_may_fail():
-            show(study.run.client, shown, office, executor)
+            show(study.run, shown, office, executor, trials.best)
         with _what_may_fail():
             plots = executor.submit(tasks.optuna_plots, file.path).result() if kind == "search" else {}
-            tracking.log_files(study.run.client, study.run.run_id, plots)
-        tracking.log_files(study.run.client, study.run.run_id, {ARTIFACT: file.path.read_bytes()})
+            study.run.log_files(plots)
+        study.run.log_files({ARTIFACT: file.path.read_bytes()})
         changes = _changes(looking)
         print(*changes, sep="\n", end="\n" if changes else "", flush=True)
         seconds = {"start": start_seconds, "data": survey.data_seconds, **trials.seconds, "total": _age()}

@@ -14,11 +14,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Run, RunTag
 
 from lrstudy import owner, places
+from lrstudy.calls import MOST_METRICS_A_CALL
 from lrstudy.claims import OWNER, PARENT, is_left, may_go_on, whose
 from lrstudy.description import DESCRIPTION, KEY, Description
 from lrstudy.epoch import CURVES
 from lrstudy.errors import SettingsError
-from lrstudy.metric_writer import MOST_METRICS_A_CALL
 from lrstudy.owner import Owner
 from lrstudy.recorded import ENTRY_POINT, recorded_settings
 from lrstudy.settings import TrainSettings

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from threading import Event
 from typing import NoReturn
 
-from lrstudy.errors import LearningRateStudyError
+from lrstudy.errors import LearningRateStudyError, NotSentError
 
 BAD_INPUT = 2
+NOT_SENT = 3  # trained, but not on the server
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
 TOO_LITTLE_MEMORY = "there is too little memory; a smaller batch_size, image_size or network would do."
 
@@ -30,10 +31,16 @@ def _leave() -> None:
 
 
 def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
-    """Runs an entry point; a user's mistake ends it in one sentence and exit code 2, never a stack trace."""
+    """Runs an entry point; a user's mistake ends it in one sentence and exit code 2, never a stack trace.
+
+    What was done, but could not be told the tracking server, ends it with exit code 3.
+    """
     signal.signal(signal.SIGTERM, _terminated)
     try:
         entry_point(sys.argv[1:])
+    except NotSentError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(NOT_SENT)
     except LearningRateStudyError as error:
         print(f"error: {error}", file=sys.stderr)
         _tell_mlflow(str(error))

@@ -25,6 +25,12 @@ def copy_checkpoint(from_run: str, to_run: str) -> None:
         unfinished.replace(checkpoint(to_run))
 
 
+def move_checkpoint(from_run: str, to_run: str) -> None:
+    """Makes the checkpoint of a run, if it has one, that of another one."""
+    with suppress(OSError):
+        checkpoint(from_run).replace(checkpoint(to_run))
+
+
 def remove_checkpoint(run_id: str) -> None:
     """Removes the checkpoint of a run that has ended, and what was being written of one when a process was killed."""
     path = checkpoint(run_id)

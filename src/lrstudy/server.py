@@ -8,17 +8,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from lrstudy.delivery import RETRIES, TIMEOUT, TIMEOUT_SECONDS
 from lrstudy.description import DESCRIPTION
 from lrstudy.errors import TrackingError
 from lrstudy.tracking_database import prepared
 
-# Of a call to the server. By MLflow's default a dead one is noticed after four minutes.
-RETRIES = "3"
+# Retries of a call while nothing has begun. By MLflow's default a dead server is noticed after four minutes.
+FEW = "3"
 LONGEST_TAG = 5000
 
 
@@ -28,10 +30,18 @@ def connect() -> None:
     Raises:
         TrackingError: it cannot be reached, or cannot be used.
     """
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
+    os.environ.setdefault(RETRIES, FEW)
+    os.environ.setdefault(TIMEOUT, str(TIMEOUT_SECONDS))
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     with tracking_errors(), prepared(mlflow.get_tracking_uri()):
         MlflowClient().search_experiments(max_results=1)
+
+
+def address() -> str:
+    """The address of the tracking server, which means the same in every folder."""
+    uri: str = mlflow.get_tracking_uri()
+    database = uri.removeprefix("sqlite:///")
+    return uri if database == uri else f"sqlite:///{Path(database).absolute()}"
 
 
 @contextmanager
@@ -48,7 +58,7 @@ def reader() -> Iterator[MlflowClient]:
 
 def mark_failed(run_id: str, sentence: str) -> None:
     """Ends a run that came to nothing, with `sentence` as its description. Says nothing where it cannot be reached."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
+    os.environ.setdefault(RETRIES, FEW)
     try:
         client = MlflowClient()
         client.set_tag(run_id, DESCRIPTION, shortened(sentence))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from mlflow.entities import Run
 
-from lrstudy import places, tasks
+from lrstudy import tasks
 from lrstudy.claims import curve
 from lrstudy.description import Description, Survey
-from lrstudy.done import PRUNED, Done
+from lrstudy.done import PRUNED, Done, best_of
 from lrstudy.epoch import Epoch
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.mailbox import Mailbox
@@ -108,8 +108,10 @@ class Trials:
         self._deferred: deque[tuple[int, Description]] = deque()
         self._asked = 0.0
         self._running: dict[Future[Outcome], _Trial] = {}
-        self._open: set[str] = set()
+        self._open: dict[str, TrackedRun] = {}
         self._done: list[Done] = []
+        # The best that was trained now, with what it came to.
+        self.best: tuple[Done, Outcome] | None = None
         # Where the time went, in seconds: that of all workers for the first two, of the driver for the last.
         self.seconds = {"train": 0.0, "validation": 0.0, "tracking": 0.0}
 
@@ -130,11 +132,8 @@ class Trials:
                     for trial, outcome in settled:
                         self._log_end(trial, outcome)
         except BaseException:
-            with suppress(Exception):  # the error may be that the server is gone
-                # First all that was said: whoever takes a run over asks for its last epoch.
-                self._study.run.writer.flush()
-                for run_id in self._open:
-                    self._study.run.client.set_terminated(run_id, "KILLED")
+            for run in self._open.values():
+                run.end("KILLED", whatever_failed=True)
             raise
         return sorted(self._done, key=lambda done: done.number)
 
@@ -187,15 +186,22 @@ class Trials:
         elif claimed is None:
             self._deferred.append((number, description))
         else:
-            self._open.add(claimed.run_id)
+            self._open[claimed.run_id] = claimed
             return _Trial(number, description, claimed, claimed.there.last_epoch)
         return None
 
     def _reused(self, number: int, description: Description, run: Run) -> Done:
         run_id, metrics, verdict = run.info.run_id, run.data.metrics, run.data.tags[VERDICT]
-        points = curve(self._study.run.client, run_id) if self._proposer.prunes else ()
+        points = self._curve(run_id) if self._proposer.prunes else ()
         scores = metrics["best/val_loss"], metrics["best/val_accuracy"]
         return Done(number, description, run_id, *scores, verdict, reused=True, curve=points)
+
+    def _curve(self, run_id: str) -> Sequence[tuple[int, float]]:
+        try:
+            return curve(self._study.run.client, run_id)
+        except Exception as error:
+            self._study.run.outbox.lost(error)
+            return ()  # the proposer goes without
 
     def _submit(self, trial: _Trial, mailbox: Mailbox) -> None:
         job = tasks.Job(
@@ -263,7 +269,10 @@ class Trials:
         verdict = outcome.result.verdict.word if outcome.result else PRUNED
         points = [(epoch.epoch, epoch.val_loss) for epoch in outcome.history] if self._proposer.prunes else ()
         scores = best.val_loss, best.val_accuracy
-        return Done(trial.number, trial.description, trial.run.run_id, *scores, verdict, curve=points)
+        done = Done(trial.number, trial.description, trial.run.run_id, *scores, verdict, curve=points)
+        if self.best is None or best_of([self.best[0], done]) is done:
+            self.best = done, outcome
+        return done
 
     def _end(self, done: Done) -> None:
         self._done.append(done)
@@ -271,7 +280,7 @@ class Trials:
         self._watcher.done(done)
 
     def _log_end(self, trial: _Trial, outcome: Outcome | BaseException) -> None:
-        """Logs how a trial ended, and removes its checkpoint if it came to its end."""
+        """Logs how a trial ended."""
         if isinstance(outcome, BaseException):
             log_crash(trial.run, _reason(outcome))
         else:
@@ -279,8 +288,7 @@ class Trials:
                 log_outcome(trial.run, trial.description, outcome)
             else:
                 log_pruned(self._study, trial.run, trial.description, outcome)
-            places.remove_checkpoint(trial.run.run_id)
-        self._open.discard(trial.run.run_id)
+        del self._open[trial.run.run_id]
 
 
 def _crashed(trial: _Trial, error: BaseException) -> Done:

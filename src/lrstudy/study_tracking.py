@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mlflow.entities import Param, Run, RunTag
+from mlflow.entities import Run
 
 from lrstudy import owner, provenance
+from lrstudy.calls import CreateRun, DeleteTag, SetStatus, local_name
 from lrstudy.claims import (
     ENDED_EARLY,
     OWNER,
@@ -28,7 +30,7 @@ from lrstudy.server import shortened
 from lrstudy.settings import typed
 from lrstudy.study_settings import StudySettings
 from lrstudy.tracked_run import TrackedRun, started_run
-from lrstudy.tracking import VERDICT, log_files, log_final, log_result
+from lrstudy.tracking import VERDICT, log_final, log_result
 
 SEARCH = "lrstudy.search"
 
@@ -63,8 +65,7 @@ def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, iden
     }
     with started_run(name, tags) as run:
         opened = run.client.get_run(run.run_id)
-        params = [Param(key, typed(value)) for key, value in settings if key not in opened.data.params]
-        run.client.log_batch(run.run_id, params=params)
+        run.describe({key: typed(value) for key, value in settings if key not in opened.data.params}, {})
         experiment = opened.info.experiment_id
         with claims():
             mark_abandoned(run.client, experiment, facts.data.digest)
@@ -81,50 +82,62 @@ def claim(study: StudyRun, description: Description, *, prunes: bool, beside_oth
         prunes: whether one that the same study stopped early will do.
         beside_others: to open a run beside one of a process of which nothing is known, since it is on another machine.
     """
-    client = study.run.client
-    with claims():
-        there = _runs(study, f"tags.`{KEY}` = '{description.key}'")
-        if prunes:
-            there += _runs(study, f"tags.`{PRUNED_KEY}` = '{description.key}' and tags.`{SEARCH}` = '{study.identity}'")
-        for run in there:
-            if run.info.status == "FINISHED":
-                return run
-        left = [run for run in there if is_left(run)]
-        others = [whose(run) for run in there if not is_left(run)]
-        if Owner.LIVES in others or (others and not beside_others):
-            return None
-        if goes_on := [run for run in left if may_go_on(run, description)]:
-            return _take_over(study, goes_on[-1], description)
-        tags = {**study.tags, **description.tags, OWNER: owner.this_process()}
-        created = client.create_run(study.experiment_id, tags=tags, run_name=description.name)
-    return TrackedRun(client, created.info.run_id, study.run.writer)
+    outbox = study.run.outbox
+    if not outbox.away:
+        try:
+            with claims():
+                return _claimed(study, description, prunes, beside_others)
+        except Exception as error:
+            outbox.lost(error)
+    # Who else is at it is not to be known now, and nobody waits for that.
+    return _new(study, description)
 
 
-def _take_over(study: StudyRun, left: Run, description: Description) -> TrackedRun:
-    client, run_id = study.run.client, left.info.run_id
-    ours = {**description.tags, PARENT: study.run.run_id, OWNER: owner.this_process()}
-    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in ours.items()])
+def _claimed(study: StudyRun, description: Description, prunes: bool, beside_others: bool) -> Run | TrackedRun | None:
+    there = _runs(study, f"tags.`{KEY}` = '{description.key}'")
+    if prunes:
+        there += _runs(study, f"tags.`{PRUNED_KEY}` = '{description.key}' and tags.`{SEARCH}` = '{study.identity}'")
+    for run in there:
+        if run.info.status == "FINISHED":
+            return run
+    left = [run for run in there if is_left(run)]
+    others = [whose(run) for run in there if not is_left(run)]
+    if Owner.LIVES in others or (others and not beside_others):
+        return None
+    goes_on = [run for run in left if may_go_on(run, description)]
+    return _taken_over(study, description, goes_on[-1]) if goes_on else _new(study, description)
+
+
+def _taken_over(study: StudyRun, description: Description, left: Run) -> TrackedRun:
+    run = replace(study.run, run_id=left.info.run_id, there=what_is_left(study.run.client, left))
+    run.describe({}, {**description.tags, PARENT: study.run.run_id, OWNER: owner.this_process()})
     for tag in {PRUNED_KEY, SEARCH} & set(left.data.tags):  # of a search that was killed as it pruned
-        client.delete_tag(run_id, tag)
-    client.update_run(run_id, status="RUNNING")
-    return TrackedRun(client, run_id, study.run.writer, what_is_left(client, left))
+        run.outbox.put(DeleteTag(run.run_id, tag))
+    run.outbox.wait_for(run.outbox.put(SetStatus(run.run_id, "RUNNING", None)))
+    return run
+
+
+def _new(study: StudyRun, description: Description) -> TrackedRun:
+    tags = {**study.tags, **description.tags, OWNER: owner.this_process()}
+    call = CreateRun(local_name(), study.experiment_id, description.name, tags, time.time_ns() // 1_000_000)
+    (run_id,) = study.run.outbox.now(call, call.run)
+    return replace(study.run, run_id=run_id)
 
 
 def take_in(study: StudyRun, finished: Run) -> None:
     """Makes a finished run the study's: as its child if the study it is of came to no end, else by a link."""
-    client, run_id = study.run.client, finished.info.run_id
-    parent = finished.data.tags.get(PARENT)
+    run, parent = replace(study.run, run_id=finished.info.run_id), finished.data.tags.get(PARENT)
     if parent in study.superseded:
-        client.set_tag(run_id, PARENT, study.run.run_id)
+        run.describe({}, {PARENT: study.run.run_id})
     elif parent != study.run.run_id:
-        client.set_tag(run_id, f"lrstudy.used_by.{study.run.run_id}", "true")
+        run.describe({}, {f"lrstudy.used_by.{study.run.run_id}": "true"})
 
 
 def log_outcome(child: TrackedRun, description: Description, outcome: Outcome) -> None:
     """Logs the end of a trial that came to a result."""
     assert outcome.result is not None  # noqa: S101 - for the type
     log_result(child, outcome.result, outcome.files, description.facts.data.bad_images)
-    _finish(child)
+    child.end("FINISHED")
 
 
 def log_pruned(study: StudyRun, child: TrackedRun, description: Description, outcome: Outcome) -> None:
@@ -137,35 +150,25 @@ def log_pruned(study: StudyRun, child: TrackedRun, description: Description, out
         SEARCH: study.identity,
         DESCRIPTION: f"**{PRUNED}** after epoch {last}: other trials had a lower validation loss by then.",
     }
-    child.client.log_batch(child.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    log_files(child.client, child.run_id, outcome.files)
+    child.describe({}, tags)
+    child.log_files(outcome.files)
     metrics = {"best/val_loss": best.val_loss, "best/val_accuracy": best.val_accuracy, "best/epoch": best.epoch}
     log_final(child, metrics)
-    child.client.delete_tag(child.run_id, KEY)
-    _finish(child)
+    child.outbox.put(DeleteTag(child.run_id, KEY))
+    child.end("FINISHED")
 
 
 def log_crash(child: TrackedRun, reason: str) -> None:
     """Logs that a trial came to nothing."""
-    child.client.set_tag(child.run_id, DESCRIPTION, shortened(reason))
-    child.client.set_terminated(child.run_id, "FAILED")
+    child.describe({}, {DESCRIPTION: shortened(reason)})
+    child.end("FAILED")
 
 
 def log_best(study: StudyRun, description: Description, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
     """Logs to the study's run what it came to: the best training's settings, `metrics` and `tags`."""
     settings = {name: getattr(description.settings, name) for name in ("optimizer", "lr", "hidden", "seed")}
-    study.run.writer.add(study.run.run_id, metrics, 0)
-    study.run.client.log_batch(
-        study.run.run_id,
-        params=[Param(f"best.{name}", typed(value)) for name, value in settings.items()],
-        tags=[RunTag(key, value) for key, value in tags.items()],
-    )
-
-
-def _finish(child: TrackedRun) -> None:
-    # Only a run that has all its metrics is a finished one.
-    child.writer.flush()
-    child.client.set_terminated(child.run_id)
+    study.run.log_metrics(metrics, 0)
+    study.run.describe({f"best.{name}": typed(value) for name, value in settings.items()}, tags)
 
 
 def _runs(study: StudyRun, query: str) -> list[Run]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,21 +16,29 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from lrstudy import owner
+from lrstudy.calls import Describe, LogFiles, LogMetrics, RemoveCheckpoint, SetStatus
 from lrstudy.claims import NOTHING, OWNER, There
+from lrstudy.delivery import QUIET, why
 from lrstudy.description import DESCRIPTION
 from lrstudy.epoch import CURVES, Epoch
-from lrstudy.errors import LearningRateStudyError
-from lrstudy.metric_writer import MetricWriter
-from lrstudy.server import connect, shortened, tracking_errors
+from lrstudy.errors import LearningRateStudyError, NotSentError, TrackingError
+from lrstudy.outbox import Outbox
+from lrstudy.server import address, connect, shortened, tracking_errors
+
+# How long the end of a training waits for a server that does not answer.
+SECONDS_FOR_A_SERVER = 10.0
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A run on the server that is being written to; `there` is what it had when this process began to."""
+    """A run that is being written to, by way of `outbox`; `client` is for questions.
+
+    `there` is what the server had of it when this process began to.
+    """
 
     client: MlflowClient
     run_id: str
-    writer: MetricWriter
+    outbox: Outbox
     there: There = NOTHING
 
     def log_epochs(self, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
@@ -40,7 +51,43 @@ class TrackedRun:
 
     def log_epoch(self, epoch: Epoch) -> None:
         """Logs the epoch's losses and accuracies at the step that is its number, without waiting for the server."""
-        self.writer.add(self.run_id, {name: getattr(epoch, name) for name in CURVES}, epoch.epoch)
+        self.log_metrics({name: getattr(epoch, name) for name in CURVES}, epoch.epoch)
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Logs the values that `metrics` have at `step`."""
+        now = _now()
+        self.outbox.put(LogMetrics(self.run_id, [(name, value, now, step) for name, value in metrics.items()]))
+
+    def describe(self, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Logs parameters and tags."""
+        self.outbox.put(Describe(self.run_id, params, tags))
+
+    def log_files(self, files: Mapping[str, bytes]) -> None:
+        """Logs `files` as artifacts, by their paths.
+
+        Raises:
+            TrackingError: they cannot be written, on their way to the server.
+        """
+        try:
+            folder = self.outbox.folder()
+            for path, content in files.items():
+                file = folder / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+        except OSError as error:
+            where = tempfile.gettempdir()
+            raise TrackingError(f"artifacts cannot be written in {where} on their way: {why(error)}.") from error
+        self.outbox.put(LogFiles(self.run_id, str(folder)))
+
+    def end(self, status: str, *, whatever_failed: bool = False) -> None:
+        """Ends the run, as of now; one that is finished needs its checkpoint no more, once the server knows of it."""
+        self.outbox.put(SetStatus(self.run_id, status, _now()), whatever_failed=whatever_failed)
+        if status == "FINISHED":
+            self.outbox.put(RemoveCheckpoint(self.run_id), whatever_failed=whatever_failed)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @contextmanager
@@ -49,6 +96,7 @@ def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
 
     Raises:
         TrackingError: the server cannot be reached, or refuses what is written.
+        NotSentError: all went well, but the server is away at the end.
     """
     connect()
     with tracking_errors():
@@ -62,24 +110,36 @@ def written_to(run_id: str, there: There) -> Iterator[TrackedRun]:
     """A run that has been started; it ends as the `with` block ends.
 
     Raises:
-        TrackingError: the server refuses what is written, or is gone.
+        TrackingError: the server refuses what is written.
+        NotSentError: all went well, but the server is away at the end.
     """
-    client = MlflowClient()
-    status = "FAILED"
+    client = MlflowClient(address())
+    tracked = TrackedRun(client, run_id, Outbox(client, address()), there)
+    tracked.outbox.start()
+    status, patience = "FAILED", 0.0
     try:
-        with tracking_errors(), MetricWriter(client) as writer:
-            yield TrackedRun(client, run_id, writer, there)
+        with tracking_errors():
+            yield tracked
+            patience = SECONDS_FOR_A_SERVER if tracked.outbox.settle(SECONDS_FOR_A_SERVER) else 0.0
         status = "FINISHED"
     except LearningRateStudyError as error:
-        with suppress(MlflowException):  # the error may be that the server is gone
-            client.set_tag(run_id, DESCRIPTION, shortened(str(error)))
+        note = Describe(tracked.run_id, {}, {DESCRIPTION: shortened(str(error))})
+        tracked.outbox.put(note, whatever_failed=True)
         raise
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     finally:
+        tracked.end(status, whatever_failed=True)
+        unsent = tracked.outbox.close(patience)
+        # MLflow ends it, too, in its own books, and says where it is to be seen.
+        os.environ.pop(QUIET, None)
         with suppress(MlflowException):
-            mlflow.end_run(status)
+            mlflow.end_run("RUNNING" if unsent else status)
+        if unsent and status != "FINISHED":
+            print(unsent, file=sys.stderr)
+    if unsent:
+        raise NotSentError(unsent)
 
 
 def start(name: str, tags: Mapping[str, str]) -> mlflow.ActiveRun:

@@ -1,4 +1,4 @@
-"""A training's run on the tracking server: what is logged to it, from its opening to its end.
+"""What a training tells the tracking server, from the opening of its run to its end; all but that goes by an `Outbox`.
 
 Under `mlflow run` MLflow has opened the run and logged the parameters, as typed; then only what is missing is logged.
 """
@@ -8,26 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    Param,
-    RunTag,
-)
+from mlflow.entities import RunTag
 from mlflow.types import Schema, TensorSpec
 
 from lrstudy import earlier_start
+from lrstudy.calls import LogInputs
 from lrstudy.claims import NOTHING, There, claims, mark_abandoned, what_is_left
 from lrstudy.data.records import BadImage
 from lrstudy.description import DESCRIPTION, KIND, DataFacts, Description
@@ -35,7 +28,6 @@ from lrstudy.result import Result
 from lrstudy.server import connect, shortened, tracking_errors
 from lrstudy.stored import is_stored
 from lrstudy.tracked_run import TrackedRun, start, written_to
-from lrstudy.turns import turn
 
 VERDICT = "lrstudy.verdict"
 REPRODUCTION = "reproduce"
@@ -67,6 +59,7 @@ def open_run(description: Description) -> Iterator[TrackedRun]:
 
     Raises:
         TrackingError: the server cannot be reached, or refuses what is written.
+        NotSentError: all went well, but the server is away at the end.
     """
     connect()
     client = MlflowClient()
@@ -121,8 +114,8 @@ def log_result(
         table = {"columns": ["path", "reason"], "data": [[bad.path, bad.reason] for bad in bad_images]}
         files = {**files, BAD_IMAGES: json.dumps(table).encode()}
         tags["mlflow.loggedArtifacts"] = json.dumps([{"path": BAD_IMAGES, "type": "table"}])
-    run.client.log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    log_files(run.client, run.run_id, files)
+    run.describe({}, tags)
+    run.log_files(files)
 
 
 def log_final(run: TrackedRun, metrics: Mapping[str, float]) -> None:
@@ -132,17 +125,7 @@ def log_final(run: TrackedRun, metrics: Mapping[str, float]) -> None:
     lacking = {name: value for name, value in metrics.items() if not is_stored(value, there.get(name))}
     # A training that was done twice has taken two times, of which the first is kept.
     times = {name for name in lacking if name.startswith("time/") and name in there}
-    run.writer.add(run.run_id, {name: value for name, value in lacking.items() if name not in times}, 0)
-
-
-def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> None:
-    """Logs `files` as artifacts, by their paths."""
-    with tempfile.TemporaryDirectory() as folder:
-        for path, content in files.items():
-            file = Path(folder, path)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
-        client.log_artifacts(run_id, folder)
+    run.log_metrics({name: value for name, value in lacking.items() if name not in times}, 0)
 
 
 def log_reproduction(of: str, name: str, outcome: str | None = None) -> None:
@@ -173,20 +156,16 @@ def describe(result: Result) -> str:
 
 def log_beginning(run: TrackedRun, description: Description) -> None:
     """Logs the parameters of a training, but those that are there, and its data."""
-    params = [Param(name, value) for name, value in description.params.items() if name not in run.there.params]
-    run.client.log_batch(run.run_id, params=params)
-    inputs = [_dataset(description.facts.data, part) for part in description.facts.data.parts]
-    # For this call MLflow's server takes two connections to its database, one after the other. Fifteen calls at once
-    # have all that it allows, and wait for the second until it gives up.
-    with turn("inputs"):
-        run.client.log_inputs(run.run_id, inputs)
+    run.describe({name: value for name, value in description.params.items() if name not in run.there.params}, {})
+    data = description.facts.data
+    run.outbox.put(LogInputs(run.run_id, [(_dataset(data, part), part) for part in data.parts]))
 
 
-def _dataset(data: DataFacts, part: str) -> DatasetInput:
+def _dataset(data: DataFacts, part: str) -> dict[str, str]:
     digest = hashlib.sha256(f"{data.digest} {part}".encode()).hexdigest()[:32]
     schema = Schema([TensorSpec(np.dtype(np.uint8), (data.parts[part], *data.image))])
-    described = _Dataset(CodeDatasetSource({"source": data.source}), f"{data.name} {part}", digest, schema).to_dict()
-    return DatasetInput(Dataset(**described), [InputTag("mlflow.data.context", part)])
+    described = _Dataset(CodeDatasetSource({"source": data.source}), f"{data.name} {part}", digest, schema)
+    return dict(described.to_dict())
 
 
 class _Dataset(MetaDataset):
