@@ -1,8 +1,8 @@
 """Where the wall time of one training goes: `python benchmarks/one_training.py [--any-setting-of-a-training VALUE …]`.
 
 Runs `src/train.py`'s steps in a process of their own, in a fresh folder with a fresh tracking database, and prints
-each step's time and share; of the time within the epochs, what tracking took is printed too. Imports are timed with
-the step that first needs them, apart from those of torch and MLflow.
+each step's time and share; of the time within the epochs, what tracking and checkpoints took is printed too. Imports
+are timed with the step that first needs them, apart from those of torch and MLflow.
 """
 
 import os
@@ -41,8 +41,9 @@ def main(arguments: list[str]) -> None:
     steps["Python itself, and its end"] = whole - sum(steps[name] for name in accounted)
     for name, seconds in steps.items():
         print(f"{name:>45} {seconds:8.3f} s {seconds / whole:6.1%}")
-    tracked = steps["of which tracking"] / (steps["training"] + steps["validation"])
-    print(f"tracking took {tracked:.1%} of the time of the epochs")
+    epochs = steps["training"] + steps["validation"]
+    for what in ("tracking", "checkpoints"):
+        print(f"{what} took {steps[f'of which {what}'] / epochs:.1%} of the time of the epochs")
 
 
 def measure(arguments: list[str]) -> None:
@@ -54,9 +55,9 @@ def measure(arguments: list[str]) -> None:
 
         settings = parse(TrainSettings, arguments)
     with clock.step("imports: torch"):
-        from lrstudy import experiment, progress, runtime
+        from lrstudy import checkpoint, experiment, places, progress, runtime
         from lrstudy.plan import Plan, load_data
-        from lrstudy.watch import begin, follow, sum_up
+        from lrstudy.watch import follow, sum_up
     with clock.step("imports: MLflow"):
         from lrstudy import tracking
     with clock.step("device and threads"):
@@ -69,31 +70,38 @@ def measure(arguments: list[str]) -> None:
     with clock.step("tracking: opening the run, in a new database"):
         run = opened.__enter__()
     clock.seconds["of which tracking"] = 0.0
-    clock.time_calls(run.writer, "add", "of which tracking")
+    clock.time_calls(run.outbox, "put", "of which tracking")
     clock.time_calls(run.client, "log_batch", "of which tracking")
+    clock.seconds["of which checkpoints"] = 0.0
+    clock.time_calls(checkpoint, "_write", "of which checkpoints")
     started = time.perf_counter()
-    so_far = begin(training)
-    for _ in run.log_epochs(progress.shown(follow(training, so_far, training.epochs()), settings.epochs)):
+    training, so_far = checkpoint.resume(training, run.run_id)
+    epochs = checkpoint.kept(training, run.run_id, so_far, follow(training, so_far, training.epochs()))
+    for _ in run.log_epochs(progress.shown(epochs, settings.epochs)):
         pass
     result = sum_up(training, so_far)
     loop = time.perf_counter() - started
     tracked = clock.seconds["of which tracking"]
     clock.seconds["training"] = sum(epoch.train_seconds for epoch in result.history)
     clock.seconds["validation"] = sum(epoch.val_seconds for epoch in result.history)
-    clock.seconds["progress, best weights, test score"] = loop - clock.seconds["training"] - clock.seconds["validation"]
+    clock.seconds["progress, best weights, checkpoints, test score"] = (
+        loop - clock.seconds["training"] - clock.seconds["validation"]
+    )
     with clock.step("artifacts: verdict, tables, pictures, model"):
         from lrstudy import artifacts, pictures
         from lrstudy.logged_model import save_network
         from lrstudy.look import look
+        from lrstudy.model_tracking import logged_model
 
         files = artifacts.tables(training, result)
         title = f"{plan.description.title}: {result.verdict.word}"
         files |= pictures.of_tables(title, files, result.best.epoch) | look(training)
         tracking.log_result(run, result, files, plan.data.bad_images)
-        with tracking.logged_model(run.client, run.run_id) as (path, identity):
+        with logged_model(run) as (path, identity):
             save_network(training, path, identity)
     with clock.step("tracking: the rest of the metrics, closing"):
         opened.__exit__(None, None, None)
+        places.remove_checkpoint(run.run_id)
     clock.seconds["of which tracking"] = tracked
     for name, seconds in clock.seconds.items():
         print(f"  {name} {seconds}")

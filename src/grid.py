@@ -22,11 +22,11 @@ def main(arguments: list[str]) -> None:
         from lrstudy.office import Office
     with Office(settings.cells()) as office:
         with quick_start():
-            from lrstudy import tracking
+            from lrstudy import server
             from lrstudy.conduct import conduct
             from lrstudy.grid import Grid
 
-            tracking.connect()
+            server.connect()
         conduct("grid", settings, f"grid {settings.size}", office, lambda file, _: Grid(settings, file))
 
 

@@ -22,11 +22,11 @@ def main(arguments: list[str]) -> None:
         from lrstudy.office import Office
     with Office(settings.examples()) as office:
         with quick_start():
-            from lrstudy import tracking
+            from lrstudy import server
             from lrstudy.conduct import conduct
             from lrstudy.search import Search
 
-            tracking.connect()
+            server.connect()
         name = f"search {settings.optimizer} {settings.trials}"
         conduct("search", settings, name, office, lambda file, at_a_time: Search(settings, file, at_a_time))
 

@@ -4,11 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
 import pytest
+
+from servers import Front, tracking_server
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = ROOT.parent / "shared" / "data" / "clothing"
@@ -42,6 +45,33 @@ def tracking_uri(empty_database: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", experiment)
     yield uri
+    mlflow.set_tracking_uri(before)
+
+
+def mlflow_run(entry_point: str, **parameters: str) -> subprocess.CompletedProcess[str]:
+    """`mlflow run . -e entry_point -P name=value …` as a user would, in this environment."""
+    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-e", entry_point]
+    command += [word for name, value in parameters.items() for word in ("-P", f"{name}={value}")]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PATH": path})
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real tracking server: one for all tests, each with an experiment of its own."""
+    with tracking_server(tmp_path_factory.mktemp("server")) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def front(server_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+    """What stands before the server, with a new experiment, in force in this process and in those that it starts."""
+    before = mlflow.get_tracking_uri()
+    with Front(server_url).running() as front:
+        mlflow.set_tracking_uri(front.url)
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", mlflow.create_experiment(f"through {front.url} at {time.time()}"))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", front.url)
+        yield front
     mlflow.set_tracking_uri(before)
 
 

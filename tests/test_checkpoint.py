@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 import torch
 
-from lrstudy import checkpoint, places, provenance
+from lrstudy import checkpoint, experiment, places, provenance
 from lrstudy.epoch import Epoch
 from lrstudy.optimizers import OPTIMIZERS
 from lrstudy.plan import Plan
@@ -15,6 +15,7 @@ from lrstudy.trial import planned
 from lrstudy.watch import follow
 
 EPOCHS = 6
+RUN = "a run's id"
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +34,9 @@ def trained(
     what: Plan, epochs: int = EPOCHS + 1
 ) -> tuple[list[Epoch], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """The history, the last and the best weights after so many more epochs, or at the end."""
-    training, progress = checkpoint.resume(what, what.description.key)
+    training, progress = checkpoint.resume(experiment.build(what), RUN)
     running: Iterator[Epoch] = follow(training, progress, training.epochs(len(progress.history) - 1))
-    list(islice(checkpoint.kept(training, what.description.key, progress, running), epochs))
+    list(islice(checkpoint.kept(training, RUN, progress, running), epochs))
     return progress.history, training.network.state_dict(), progress.best_weights
 
 
@@ -45,7 +46,7 @@ def losses(history: list[Epoch]) -> list[tuple[int, float, float]]:
 
 def check_the_same(what: Plan, cut_after: int) -> None:
     whole = trained(what)
-    checkpoint_file = places.checkpoint(what.description.key)
+    checkpoint_file = places.checkpoint(RUN)
     checkpoint_file.unlink()
     cut = trained(what, cut_after)
     assert len(cut[0]) == cut_after
@@ -78,7 +79,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_training_starts_over(
 ) -> None:
     what = plan()
     trained(what, 3)
-    path = places.checkpoint(what.description.key)
+    path = places.checkpoint(RUN)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     damaged = {"truncated": content[:-100], "one bit": content, "empty": bytearray(), "of something else": b"text" * 99}
@@ -92,7 +93,7 @@ def test_a_checkpoint_of_another_version_is_not_used(monkeypatch: pytest.MonkeyP
     what = plan()
     trained(what, 3)
     monkeypatch.setattr(provenance, "versions", lambda: {"torch": "another"})
-    _, progress = checkpoint.resume(what, what.description.key)
+    _, progress = checkpoint.resume(experiment.build(what), RUN)
     assert progress.history == []
 
 

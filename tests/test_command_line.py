@@ -1,6 +1,10 @@
 """The command line: what it understands, and the one sentence that it refuses the rest with."""
 
 import contextlib
+import os
+import subprocess
+import sys
+from itertools import product
 from pathlib import Path
 
 import mlflow
@@ -8,10 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import Command
+from conftest import ROOT, Command
 from lrstudy.command_line import parse
-from lrstudy.errors import SettingsError
-from lrstudy.settings import TrainSettings
+from lrstudy.data import check_name, printable
+from lrstudy.errors import LearningRateStudyError, SettingsError
+from lrstudy.experiment import build
+from lrstudy.settings import CommonSettings, TrainSettings, typed
+from lrstudy.study_settings import GridSettings, SearchSettings
+from lrstudy.trial import planned
 
 REFUSED = {
     "--lr 0": ["lr=0:", "greater than 0"],
@@ -87,6 +95,92 @@ def test_hidden_takes_any_list_of_layer_sizes(sizes: list[int]) -> None:
 def test_any_text_for_any_parameter_is_taken_or_refused_in_words(name: str, text: str) -> None:
     with contextlib.suppress(SettingsError):
         assert isinstance(parse(TrainSettings, [f"--{name}", text]), TrainSettings)
+
+
+NASTY = (
+    *("", " ", ",", ";", ",,", "1,", "8;", "8;;8", "-", "--", "=", "--lr", "nan", "-inf", "1e999", "-1e999", "1e-999"),
+    *("5e-324", "-0", "1_000", "0x10", "٣", "１２", "+5", " 5 ", "5\n", "1.5", "9" * 5000, "1" * 300, "a" * 10**5),
+    *(
+        "1," * 4000 + "1",
+        "None",
+        "true",
+        "all",
+        "auto",
+        "\n",
+        "\r",
+        "\x1b[31m",
+        "\u202e",
+        "\udcff",
+        "👩‍👧 🙂",
+        "%s {0}",
+    ),
+    *(
+        "~nobody-of-this-name/x",
+        "/",
+        ".",
+        "..",
+        "/dev/zero",
+        "cuda:٣",
+        "cuda:" + "9" * 30,
+        "mps\n",
+        "4294967296",
+        "1e30",
+    ),
+)
+
+
+@pytest.mark.parametrize("kind", [TrainSettings, GridSettings, SearchSettings])
+def test_nasty_text_for_any_parameter_is_a_right_setting_or_one_printable_sentence(kind: type[CommonSettings]) -> None:
+    taken = 0
+    for name, text in product([*kind.model_fields, "no parameter"], NASTY):
+        try:
+            found = parse(kind, [f"--{name}", text])
+            check_name(found.data)
+            assert found == parse(kind, [f"--{name}={text}"])
+            assert len(typed(getattr(found, name))) <= 6000
+            examples(found)
+            taken += 1
+        except LearningRateStudyError as error:
+            sentence = str(error)
+            assert printable(sentence) == sentence
+            assert len(sentence) < 1500 or name in ("model", "data"), sentence  # of long names and many
+            assert sentence[-1] in ".?"
+    assert taken > 50
+
+
+def examples(found: CommonSettings) -> list[TrainSettings]:
+    """What a study trains, or can: its settings are made before it begins."""
+    if isinstance(found, GridSettings):
+        return found.cells()
+    return found.examples() if isinstance(found, SearchSettings) else []
+
+
+def test_a_home_that_nobody_has_is_refused() -> None:
+    for kind, name in ((TrainSettings, "data_root"), (GridSettings, "study_file")):
+        with pytest.raises(SettingsError, match=f"{name}=~no-such-user/x: this home folder is not known"):
+            parse(kind, [f"--{name}", "~no-such-user/x"])
+
+
+def test_a_rate_that_a_cpu_takes_for_0_is_refused_as_0_is_and_such_a_weight_decay_is_0() -> None:
+    with pytest.raises(SettingsError, match="lr=5e-324: it must be a finite number greater than 0"):
+        parse(TrainSettings, ["--lr", "5e-324"])
+    assert parse(TrainSettings, ["--weight_decay", "1e-310"]).weight_decay == 0
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_a_network_beyond_this_machines_memory_is_refused_before_it_is_made(model: str) -> None:
+    plan = planned(TrainSettings(model=model, hidden=(65536,) * 200))
+    with pytest.raises(SettingsError, match=r"hidden=65536,.*images of 8×8 pixels takes 9,\d\d\d GiB"):
+        build(plan)
+
+
+def test_too_little_memory_is_one_sentence() -> None:
+    code = "import torch; from lrstudy.ending import end_well; end_well(lambda _: torch.empty(10**15))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "error: there is too little memory; a smaller batch_size, image_size or network would do.\n"
 
 
 def test_a_refused_command_exits_with_2_and_no_stack_trace(train: Command) -> None:

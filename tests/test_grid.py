@@ -39,8 +39,10 @@ LONG = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "250")
 @pytest.mark.usefixtures("tracking_uri")
 class TestAGrid:
     def test_trains_every_cell_as_a_training_alone_would(self, tmp_path: Path) -> None:
-        ended = run_script("grid.py", *SMALL)
+        (tmp_path / "t").mkdir()
+        ended = run_script("grid.py", *SMALL, TMPDIR=str(tmp_path / "t"))
         assert ended.returncode == 0, ended.stderr
+        assert not list((tmp_path / "t").iterdir()), "it leaves temporary files"
         (study,) = studies()
         assert study.info.status == "FINISHED"
         assert study.info.run_name == "grid 2×2 digits"

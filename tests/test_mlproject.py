@@ -5,17 +5,20 @@ import shlex
 import pytest
 import yaml
 from mlflow.projects.utils import load_project
+from pydantic import BaseModel
 
 from conftest import ROOT
 from lrstudy.command_line import parse
-from lrstudy.settings import CommonSettings, TrainSettings, typed
+from lrstudy.reproduce_settings import ReproduceSettings
+from lrstudy.settings import TrainSettings, typed
 from lrstudy.study_settings import GridSettings, SearchSettings
 
 PROJECT = load_project(ROOT)  # type: ignore[no-untyped-call]
-ENTRY_POINTS: dict[str, tuple[str, type[CommonSettings]]] = {
+ENTRY_POINTS: dict[str, tuple[str, type[BaseModel]]] = {
     "main": ("src/train.py", TrainSettings),
     "grid": ("src/grid.py", GridSettings),
     "search": ("src/search.py", SearchSettings),
+    "reproduce": ("src/reproduce.py", ReproduceSettings),
 }
 OTHER = {
     "data": "mnist",
@@ -47,17 +50,24 @@ OTHER = {
     "trials": "7",
     "sampler": "random",
     "pruner": "median",
+    "run_id": "3f0c",
 }
+NEEDED = {"reproduce": {"run_id": "0a1b"}}  # parameters without a default
 BESIDES = {("main", "momentum"): {"optimizer": "sgd"}}  # what a parameter needs to be set at all
 
 
-def settings_of(entry_point: str, parameters: dict[str, str]) -> CommonSettings:
+def settings_of(entry_point: str, parameters: dict[str, str]) -> BaseModel:
     """The settings that the script gets from the command which MLflow would run."""
     script, settings = ENTRY_POINTS[entry_point]
-    command = PROJECT.get_entry_point(entry_point).compute_command(parameters, storage_dir=None)
+    given = NEEDED.get(entry_point, {}) | parameters
+    command = PROJECT.get_entry_point(entry_point).compute_command(given, storage_dir=None)
     python, run, *arguments = shlex.split(command)
     assert (python, run) == ("python", script)
     return parse(settings, arguments)
+
+
+def defaults(entry_point: str) -> BaseModel:
+    return ENTRY_POINTS[entry_point][1].model_validate(NEEDED.get(entry_point, {}))
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
@@ -68,7 +78,7 @@ def test_mlproject_declares_the_parameters_of_an_entry_point_in_their_order(entr
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
 def test_an_entry_point_has_the_default_settings(entry_point: str) -> None:
-    assert settings_of(entry_point, {}) == ENTRY_POINTS[entry_point][1]()
+    assert settings_of(entry_point, {}) == defaults(entry_point)
 
 
 @pytest.mark.parametrize(
@@ -76,9 +86,16 @@ def test_an_entry_point_has_the_default_settings(entry_point: str) -> None:
 )
 def test_each_parameter_of_mlproject_reaches_the_setting_of_its_name(entry_point: str, name: str) -> None:
     given = BESIDES.get((entry_point, name), {}) | {name: OTHER[name]}
-    reached, default = settings_of(entry_point, given), ENTRY_POINTS[entry_point][1]()
+    reached, default = settings_of(entry_point, given), defaults(entry_point)
     assert typed(getattr(reached, name)) == OTHER[name]
     assert reached.model_copy(update={key: getattr(default, key) for key in given}) == default
+
+
+def test_what_waits_is_sent_by_an_entry_point_without_parameters() -> None:
+    entry_point = PROJECT.get_entry_point("send")
+    assert not entry_point.parameters
+    assert entry_point.compute_command({}, storage_dir=None) == "python src/send.py"
+    assert (ROOT / "src/send.py").is_file()
 
 
 def test_conda_yaml_pins_every_version() -> None:

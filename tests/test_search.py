@@ -237,6 +237,12 @@ def test_what_is_no_study_file_is_not_written_over(tmp_path: Path, content: str 
     assert path.is_dir() if content is None else path.read_text() == content
 
 
+@pytest.mark.parametrize("name", ["/", ".", "..", "./"])
+def test_a_folder_is_no_study_file(name: str) -> None:
+    with pytest.raises(SettingsError, match="no study file of Optuna's"), study_file(name, "it"):
+        pass
+
+
 def test_a_study_file_that_another_study_is_writing_is_left_to_it(tmp_path: Path) -> None:
     path = tmp_path / "study.log"
     with study_file(str(path), "it") as file:

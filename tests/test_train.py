@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -19,7 +18,7 @@ from mlflow.entities import Run
 from sklearn.datasets import load_digits
 
 import train as entry_point
-from conftest import PHOTOS, ROOT, Command
+from conftest import PHOTOS, ROOT, Command, mlflow_run
 from lrstudy.settings import TrainSettings
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -266,48 +265,9 @@ def test_ctrl_c_or_a_polite_kill_ends_the_run_as_killed_with_what_it_had_logged(
     assert len(steps) > 5
 
 
-@pytest.fixture
-def server(tmp_path: Path, tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A real tracking server on loopback."""
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", tracking_uri, "--artifacts-destination", str(tmp_path / "served")]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    url = f"http://127.0.0.1:{port}"
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-    try:
-        _wait_for(url)
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
-        mlflow.set_tracking_uri(url)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait_for(url: str) -> None:
-    import urllib.request
-
-    # Not urlopen, which keeps the proxies of the environment that it was first called in.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        try:
-            with opener.open(f"{url}/health", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError(url)
-
-
 @pytest.mark.slow
-def test_a_server_shows_the_curves_while_they_grow(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", mlflow.create_experiment("through a server"))
+@pytest.mark.usefixtures("front")
+def test_a_server_shows_the_curves_while_they_grow() -> None:
     process = subprocess.Popen([sys.executable, ROOT / "src/train.py", "--epochs", "300"], stderr=subprocess.DEVNULL)
     seen: set[int] = set()
     while process.poll() is None:
@@ -322,37 +282,8 @@ def test_a_server_shows_the_curves_while_they_grow(server: str, monkeypatch: pyt
 
 
 @pytest.mark.slow
-def test_a_server_that_goes_away_ends_the_training_in_one_sentence(server: str, tmp_path: Path) -> None:
-    log = (tmp_path / "server.log").read_text()
-    environment = os.environ | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_EXPERIMENT_ID": "0"}
-    command = [sys.executable, str(ROOT / "src/train.py"), "--epochs", "100000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stderr is not None
-        next(line for line in process.stderr if line.startswith("epoch"))
-        os.kill(int(log.partition("Started server process [")[2].partition("]")[0]), signal.SIGKILL)
-        ended = process.stderr.read()
-    assert process.returncode == 2
-    assert f"error: the tracking server {server} cannot be used" in ended
-    assert "Traceback" not in ended
-
-
-@pytest.mark.slow
 def test_mlflow_run_trains_with_numbers_as_typed(tmp_path: Path, tracking_uri: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "run",
-        str(ROOT),
-        "--env-manager",
-        "local",
-        "-P",
-        "lr=1e-2",
-        "-P",
-        "epochs=2",
-    ]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PATH": path})
+    ended = mlflow_run("main", lr="1e-2", epochs="2")
     assert ended.returncode == 0, ended.stderr
     run = only_run()
     assert run.info.run_name == "adam lr=0.01"
@@ -364,9 +295,7 @@ def test_mlflow_run_trains_with_numbers_as_typed(tmp_path: Path, tracking_uri: s
 
 @pytest.mark.slow
 def test_mlflow_run_marks_a_refused_run_as_failed(tracking_uri: str) -> None:
-    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-P", "optimizer=adm"]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ended = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PATH": path})
+    ended = mlflow_run("main", optimizer="adm")
     assert ended.returncode != 0
     assert "error: optimizer=adm: no optimizer has this name; did you mean adam" in ended.stderr
     run = only_run()

@@ -1,6 +1,6 @@
 """A training on disk as it goes on, so that one that was killed goes on from an epoch's end with the same bits.
 
-`<cache>/checkpoints/<key>.pt` is written whole or not at all, every few seconds, and goes when the run has ended. An
+`<cache>/checkpoints/<run id>.pt` is written whole or not at all, every few seconds, and goes when the run has ended. An
 epoch's order of batches and all that is drawn within it come from the seed and the epoch's number: beside weights and
 the optimizer's state there are no random states to keep.
 """
@@ -21,54 +21,61 @@ import torch
 from lrstudy import experiment, places, provenance
 from lrstudy.epoch import Epoch
 from lrstudy.experiment import Experiment
-from lrstudy.plan import Plan
 from lrstudy.watch import Progress, begin
 
 # Writing takes at most this share of a training's time…
 LARGEST_SHARE = 0.01
 # … and a training shorter than this needs no checkpoint.
 SECONDS_BETWEEN = 2.0
+# How fast a checkpoint is written, at least: what a disk of a cloud's takes.
+BYTES_A_SECOND = 100e6
 
 
-def resume(plan: Plan, key: str) -> tuple[Experiment, Progress]:
-    """The training that `plan` describes, where its checkpoint left it; without one of use, at its beginning.
+def resume(training: Experiment, run_id: str) -> tuple[Experiment, Progress]:
+    """`training` where the checkpoint of its run left it; without one of use, at its beginning.
 
     A checkpoint of other versions of the libraries is not used, since its bits may differ; a damaged one is told of.
-
-    Raises:
-        SettingsError: the network cannot take these images, or learn from batches of one.
     """
-    built = experiment.build(plan)
+    path = places.checkpoint(run_id)
     try:
-        return built, _restore(built, places.checkpoint(key).read_bytes()) or begin(built)
+        return training, _restore(training, path.read_bytes()) or begin(training)
     except FileNotFoundError:
-        return built, begin(built)
+        return training, begin(training)
     except Exception as error:  # a damaged file fails in many ways, some of which leave the weights half changed
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        print(
-            f"the checkpoint {places.checkpoint(key)} is damaged ({reason}): starting over", file=sys.stderr, flush=True
-        )
-        built = experiment.build(plan)
-        return built, begin(built)
+        print(f"the checkpoint {path} is damaged ({reason}): starting over", file=sys.stderr, flush=True)
+        rebuilt = experiment.build(training.plan)
+        return rebuilt, begin(rebuilt)
 
 
-def kept(training: Experiment, key: str, progress: Progress, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
+def kept(training: Experiment, run_id: str, progress: Progress, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
     """Passes `epochs` on, and every few seconds writes what `progress` has of them.
 
     Where that fails, the training goes on without a checkpoint, and says so.
     """
-    last, pause = time.monotonic(), SECONDS_BETWEEN
+    last, seconds = time.monotonic(), None
     for epoch in epochs:
         started = time.monotonic()
-        if started - last > pause and not epoch.diverged:  # from which no step leads on
-            try:
-                _write(training, places.checkpoint(key), progress)
-            except (OSError, RuntimeError) as error:
-                print(f"no checkpoint can be written ({error}): going on without", file=sys.stderr, flush=True)
-                pause = float("inf")
-            last = time.monotonic()
-            pause = max(pause, (last - started) / LARGEST_SHARE)
+        passed = started - last
+        if passed > SECONDS_BETWEEN and not epoch.diverged:  # from which no step leads on
+            seconds = seconds or _expected_seconds(training)
+            if passed > seconds / LARGEST_SHARE:
+                try:
+                    _write(training, places.checkpoint(run_id), progress)
+                    last = time.monotonic()
+                    seconds = last - started
+                except (OSError, RuntimeError) as error:
+                    print(f"no checkpoint can be written ({error}): going on without", file=sys.stderr, flush=True)
+                    seconds = float("inf")
         yield epoch
+
+
+def _expected_seconds(training: Experiment) -> float:
+    """What writing will take, before it has been done once."""
+    slots = [value for state in training.optimizer.state.values() for value in state.values()]
+    weights = list(training.network.state_dict().values())
+    tensors = [value for value in [*weights, *weights, *slots] if isinstance(value, torch.Tensor)]
+    return sum(tensor.nbytes for tensor in tensors) / BYTES_A_SECOND
 
 
 def _write(training: Experiment, path: Path, progress: Progress) -> None:

@@ -1,15 +1,17 @@
 """The command line of a settings class."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from lrstudy.errors import SettingsError
 from lrstudy.settings import either, suggest, typed
 
 Settings = TypeVar("Settings", bound=BaseModel)
+LONGEST_SHOWN = 200
 
 
 def parse(settings: type[Settings], arguments: list[str]) -> Settings:
@@ -28,6 +30,16 @@ def parse(settings: type[Settings], arguments: list[str]) -> Settings:
     raise SettingsError("\n".join(reversed(sentences.values())))
 
 
+def from_parameters(settings: type[Settings], parameters: Mapping[str, str]) -> Settings:
+    """The settings that a run's parameters, text as typed, describe; those that are no settings are passed over.
+
+    Raises:
+        SettingsError: a value is one that its field refuses.
+    """
+    known = {name: value for name, value in parameters.items() if name in settings.model_fields}
+    return parse(settings, [f"--{name}={value}" for name, value in known.items()])
+
+
 def _values(settings: type[BaseModel], arguments: list[str]) -> dict[str, str]:
     try:
         known, unknown = _parser(settings).parse_known_args(list(_joined(arguments)))
@@ -36,8 +48,9 @@ def _values(settings: type[BaseModel], arguments: list[str]) -> dict[str, str]:
     if unknown:
         name = unknown[0].removeprefix("--").partition("=")[0].replace("-", "_")
         near = suggest(name, list(settings.model_fields))
-        raise SettingsError(f"{unknown[0]}: no parameter is called {name}; {near}")
-    return vars(known)
+        raise SettingsError(f"{_shown(unknown[0])}: no parameter is called {_shown(name)}; {near}")
+    # argparse takes a value that is nothing but two dashes for an end of the options, and gives an empty list.
+    return {name: "--" if value == [] else str(value) for name, value in vars(known).items()}
 
 
 def _parser(settings: type[BaseModel]) -> argparse.ArgumentParser:
@@ -49,9 +62,13 @@ def _parser(settings: type[BaseModel]) -> argparse.ArgumentParser:
             dest=name,
             metavar="VALUE",
             default=argparse.SUPPRESS,
-            help=f"{field.description} (default: {typed(field.default)})".replace("%", "%%"),
+            help=_help(field).replace("%", "%%"),
         )
     return parser
+
+
+def _help(field: FieldInfo) -> str:
+    return f"{field.description}" if field.is_required() else f"{field.description} (default: {typed(field.default)})"
 
 
 def _joined(arguments: list[str]) -> Iterator[str]:
@@ -68,9 +85,18 @@ def _sentence(settings: type[BaseModel], values: dict[str, str], problem: dict[s
     if not problem["loc"]:
         return str(problem["ctx"]["error"])
     name = str(problem["loc"][0])
+    if problem["type"] == "missing":
+        return f"--{name.replace('_', '-')} is missing: {settings.model_fields[name].description}."
     if problem["type"] == "value_error":
-        return f"{name}={values[name]}: {problem['ctx']['error']}"
-    return f"{name}={values[name]}: it must be {_accepted(settings.model_json_schema()['properties'][name])}."
+        return f"{name}={_shown(values[name])}: {problem['ctx']['error']}"
+    return f"{name}={_shown(values[name])}: it must be {_accepted(settings.model_json_schema()['properties'][name])}."
+
+
+def _shown(text: str) -> str:
+    """What was typed, on one line and not longer than can be taken in."""
+    from lrstudy.data.records import printable  # which imports more than a command line that is right needs
+
+    return printable(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…")
 
 
 def _accepted(schema: dict[str, Any]) -> str:

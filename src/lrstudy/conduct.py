@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -16,21 +16,22 @@ import psutil
 from rich.console import Console
 
 from lrstudy import runtime, tasks, tracking
-from lrstudy.description import Facts
+from lrstudy.description import DESCRIPTION, Facts
 from lrstudy.done import Done, best_of
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.mailbox import Mailbox
 from lrstudy.office import Office
 from lrstudy.optuna_study import ARTIFACT, StudyFile, study_file
-from lrstudy.provenance import uncommitted_changes
+from lrstudy.provenance import source, uncommitted_changes
 from lrstudy.quick_start import quick_start
 from lrstudy.search import window
+from lrstudy.server import shortened
 from lrstudy.settings import parameters
 from lrstudy.show import show
 from lrstudy.study import Proposer, Trials
 from lrstudy.study_display import StudyDisplay, estimate, table
 from lrstudy.study_settings import StudySettings
-from lrstudy.study_tracking import StudyRun, log_best, open_study, source
+from lrstudy.study_tracking import StudyRun, log_best, open_study
 from lrstudy.verdict import counted
 from lrstudy.workers import Workers
 
@@ -83,19 +84,22 @@ def conduct(
             short = settings.epochs * survey.epoch_seconds < SHORT_SECONDS
             trials = Trials(proposer, survey, study, executor, at_a_time + short, display)
             done = trials.run(mailbox)
+        looking = office.submit(tasks.data_changes, done[0].description.settings, survey.facts.data.digest)
         sentences = proposer.finish()
         best = _best(done)
         Console().print(table(done))
         print(*sentences, sep="\n", end="\n" if sentences else "", flush=True)
         shown = [one for one in done if one.ranks] if settings.models == "all" else [best]
         with _what_may_fail():
-            show(study.run.client, shown, office, executor)
+            show(study.run, shown, office, executor, trials.best)
         with _what_may_fail():
             plots = executor.submit(tasks.optuna_plots, file.path).result() if kind == "search" else {}
-            tracking.log_files(study.run.client, study.run.run_id, plots)
-        tracking.log_files(study.run.client, study.run.run_id, {ARTIFACT: file.path.read_bytes()})
+            study.run.log_files(plots)
+        study.run.log_files({ARTIFACT: file.path.read_bytes()})
+        changes = _changes(looking)
+        print(*changes, sep="\n", end="\n" if changes else "", flush=True)
         seconds = {"start": start_seconds, "data": survey.data_seconds, **trials.seconds, "total": _age()}
-        _log_end(study, best, seconds, _in_words(done, best, sentences))
+        _log_end(study, best, seconds, _in_words(done, best, [*sentences, *changes]))
 
 
 @contextmanager
@@ -106,6 +110,14 @@ def _what_may_fail() -> Iterator[None]:
     except Exception as error:
         reason = str(error).strip().splitlines() or [""]
         print(f"not all pictures and models could be made: {type(error).__name__}: {reason[0]}", file=sys.stderr)
+
+
+def _changes(looking: Future[list[str]]) -> list[str]:
+    """What a worker says of the images: they may have changed meanwhile."""
+    try:
+        return looking.result()
+    except Exception as error:  # the worker died, for one
+        return [f"whether the images have changed is not known: {type(error).__name__}."]
 
 
 def _age() -> float:
@@ -160,6 +172,6 @@ def _log_end(study: StudyRun, best: Done, seconds: Mapping[str, float], descript
     tags = {
         "lrstudy.best_run": best.run_id,
         tracking.VERDICT: best.verdict,
-        tracking.DESCRIPTION: tracking.shortened(description),
+        DESCRIPTION: shortened(description),
     }
     log_best(study, best.description, metrics | times, tags)

@@ -18,6 +18,11 @@ from lrstudy.settings import TrainSettings, parameters, typed
 
 # Part of a training's identity: to be raised whenever the numbers that a training gives change.
 TRAINING_VERSION = 1
+# The names of tags that are read again; the last is MLflow's, for what its UI calls the run's description.
+KIND, KEY, PRUNED_KEY = "lrstudy.kind", "lrstudy.key", "lrstudy.pruned_key"
+DATA_DIGEST, DEVICE, THREADS = "lrstudy.data_digest", "lrstudy.device", "lrstudy.threads"
+VERSIONS, HARDWARE, UNCOMMITTED = "lrstudy.versions", "lrstudy.hardware", "lrstudy.git_uncommitted_changes"
+DESCRIPTION = "mlflow.note.content"
 # Of an optimizer's defaults those that say how it computes, not what.
 SWITCHES = ("foreach", "fused", "capturable", "differentiable")
 
@@ -99,16 +104,16 @@ class Description:
     def tags(self) -> dict[str, str]:
         """The tags on the server: what a person or a report asks for later."""
         tags = {
-            "lrstudy.kind": "train",
-            "lrstudy.key": self.key,
-            "lrstudy.data_digest": self.facts.data.digest,
-            "lrstudy.device": self.facts.device,
-            "lrstudy.threads": str(self.facts.threads),
-            "lrstudy.hardware": self.facts.hardware,
-            "lrstudy.versions": ", ".join(f"{name} {version}" for name, version in provenance.versions().items()),
+            KIND: "train",
+            KEY: self.key,
+            DATA_DIGEST: self.facts.data.digest,
+            DEVICE: self.facts.device,
+            THREADS: str(self.facts.threads),
+            HARDWARE: self.facts.hardware,
+            VERSIONS: ", ".join(f"{name} {version}" for name, version in provenance.versions().items()),
         }
         changed = provenance.uncommitted_changes()
-        return tags if changed is None else tags | {"lrstudy.git_uncommitted_changes": str(changed).lower()}
+        return tags if changed is None else tags | {UNCOMMITTED: str(changed).lower()}
 
 
 @dataclass(frozen=True)

@@ -5,38 +5,62 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from threading import Event
 from typing import NoReturn
 
-from lrstudy.errors import LearningRateStudyError
+from lrstudy.errors import LearningRateStudyError, NotSentError
 
 BAD_INPUT = 2
+NOT_SENT = 3  # trained, but not on the server
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
+TOO_LITTLE_MEMORY = "there is too little memory; a smaller batch_size, image_size or network would do."
+
+_well = Event()
+
+
+@atexit.register
+def _leave() -> None:
+    """Ends a program that did well. Registered when this is imported, before all others, and so called after them.
+
+    Python would now look through all that was ever imported for garbage, which takes up to two seconds.
+    """
+    if _well.is_set():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
-    """Runs an entry point; a user's mistake ends it in one sentence and exit code 2, never a stack trace."""
-    well = False
+    """Runs an entry point; a user's mistake ends it in one sentence and exit code 2, never a stack trace.
 
-    def leave() -> None:
-        # Python would now look through all that was ever imported for garbage, which takes up to two seconds.
-        if well:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
-
-    atexit.register(leave)  # first of all, and so called after all others
+    What was done, but could not be told the tracking server, ends it with exit code 3.
+    """
     signal.signal(signal.SIGTERM, _terminated)
     try:
         entry_point(sys.argv[1:])
+    except NotSentError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(NOT_SENT)
     except LearningRateStudyError as error:
         print(f"error: {error}", file=sys.stderr)
         _tell_mlflow(str(error))
         sys.exit(BAD_INPUT)
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        print(f"error: {TOO_LITTLE_MEMORY}", file=sys.stderr)
+        _tell_mlflow(TOO_LITTLE_MEMORY)
+        sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    well = True
+    _well.set()
     sys.exit(0)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether it is what Python or PyTorch raises where memory is used up."""
+    return isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error)
 
 
 def _terminated(number: int, _: object) -> NoReturn:
@@ -47,6 +71,6 @@ def _terminated(number: int, _: object) -> NoReturn:
 def _tell_mlflow(sentence: str) -> None:
     """Ends the run that `mlflow run` opened for this process, if it did, with `sentence` as its description."""
     if run_id := os.environ.get("MLFLOW_RUN_ID"):
-        from lrstudy import tracking
+        from lrstudy import server
 
-        tracking.mark_failed(run_id, sentence)
+        server.mark_failed(run_id, sentence)

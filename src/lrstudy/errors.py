@@ -3,7 +3,8 @@
 LearningRateStudyError       one sentence for the user, exit code 2
 ├── SettingsError            a setting is unknown, impossible, or contradicts another
 ├── DataError                the images are missing, broken, or too few
-└── TrackingError            the tracking server cannot be reached or written to
+├── TrackingError            the tracking server cannot be reached or written to
+└── NotSentError             what was to be logged waits on disk; exit code 3
 """
 
 
@@ -21,3 +22,7 @@ class DataError(LearningRateStudyError):
 
 class TrackingError(LearningRateStudyError):
     """The tracking server cannot be reached or written to."""
+
+
+class NotSentError(LearningRateStudyError):
+    """All went well, but the tracking server cannot be told of it now: what was to be logged waits on disk."""

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lrstudy.done import Done
 from lrstudy.epoch import Epoch
 from lrstudy.optuna_study import ProposedTrial, StudyFile
-from lrstudy.settings import TrainSettings, typed
+from lrstudy.settings import LARGEST, SMALLEST, TrainSettings, typed
 from lrstudy.study_settings import GridSettings
 
 # An extension goes on by half a decade, …
@@ -114,9 +114,13 @@ def _further(axis: Sequence[float], tried: Sequence[float], best: float) -> list
     found = []
     for end, side in ((min, -1), (max, 1)):
         steps = [_beyond_end(end(axis), side * step) for step in range(MOST_STEPS + 1)]
-        if best == end(tried) and (further := [lr for lr in steps if side * lr > side * best]):
+        if best == end(tried) and (further := [lr for lr in steps if _is_rate(lr) and side * lr > side * best]):
             found.append(further[0])
     return found
+
+
+def _is_rate(lr: float) -> bool:
+    return SMALLEST <= lr <= LARGEST
 
 
 def _beyond_end(end: float, step: int) -> float:

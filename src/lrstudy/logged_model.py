@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import torch
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
+from lrstudy import places
 from lrstudy.experiment import Experiment
 from lrstudy.quick_start import quick_start
 
@@ -53,6 +55,8 @@ def _save(network: torch.nn.Module, example: np.ndarray, classes: list[str], pat
         inputs=Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))]),
         outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(classes)))]),
     )
+    # Else PyTorch makes a folder of its own among the temporary files, and leaves it there.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(places.cache() / "torchinductor"))
     with _quietly():
         mlflow.pytorch.save_model(
             network,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from lrstudy.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 CNN_FIRST_CHANNELS = 16
 CNN_MOST_CHANNELS = 128
 CNN_LAST_SIDE = 4  # convolutions halve the side until it is no larger
+# The weights, their gradients and the weights of the best epoch; most optimizers add one or two more.
+LEAST_COPIES = 3
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,10 @@ def build_model(name: str, shape: Shape, hidden: tuple[int, ...]) -> nn.Module:
         hidden: neurons of the dense layers of our own networks, input side first.
 
     Raises:
-        SettingsError: the network cannot take images so small.
+        SettingsError: the network cannot take images so small, or this machine's memory not so large a network.
     """
     if name in OWN_MODELS:
+        _check_room(name, shape, hidden)
         return OWN_MODELS[name](shape, hidden)
     network = _fitting_model(name, shape)
     if network is None:
@@ -101,6 +106,20 @@ def _cnn(shape: Shape, hidden: tuple[int, ...]) -> nn.Module:
 
 
 OWN_MODELS: dict[str, Callable[[Shape, tuple[int, ...]], nn.Module]] = {"mlp": _mlp, "cnn": _cnn}
+
+
+def _check_room(name: str, shape: Shape, hidden: tuple[int, ...]) -> None:
+    """Refuses a network that is too large to be trained here, which the system would kill this process for."""
+    import torch
+
+    with torch.device("meta"):  # where weights have a size and take no memory
+        network = OWN_MODELS[name](shape, hidden)
+    needed = LEAST_COPIES * sum(weight.nbytes for weight in network.parameters())
+    if needed > (memory := psutil.virtual_memory().total):
+        raise SettingsError(
+            f"hidden={','.join(map(str, hidden))}: to train so large a network on images of {shape.side}×{shape.side} "
+            f"pixels takes {needed / 2**30:,.0f} GiB of memory or more; this machine has {memory / 2**30:,.0f} GiB."
+        )
 
 
 # What some families must be told besides the number of classes. The auxiliary classifiers of GoogLeNet and Inception

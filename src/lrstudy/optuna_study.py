@@ -58,6 +58,8 @@ def study_file(setting: str, identity: str) -> Iterator[StudyFile]:
             yield _new(Path(folder, ARTIFACT), identity)
         return
     path = Path(setting).expanduser()
+    if not path.name:  # such as `.`
+        raise SettingsError(f"study_file={setting}: this is no study file of Optuna's; name another file.")
     in_use = FileLock(path.with_name(f"{path.name}.in-use"), timeout=0)
     try:
         in_use.acquire()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lrstudy import data, provenance
 from lrstudy.data import ImageData
 from lrstudy.data.splitting import PARTS
 from lrstudy.description import DataFacts, Description, Facts
+from lrstudy.errors import DataError
 from lrstudy.optimizers import build_optimizer
 from lrstudy.runtime import Runtime
 from lrstudy.settings import TrainSettings
@@ -70,6 +72,20 @@ class Plan:
 
     def _shares(self, rows: np.ndarray) -> np.ndarray:
         return np.bincount(self.data.labels[rows], minlength=len(self.data.classes)) / len(rows)
+
+
+def data_changes(settings: TrainSettings, digest: str) -> list[str]:
+    """A sentence if the data folder that `settings` name no longer holds the images with this digest.
+
+    It looks at every file's size and times, and decodes the folder again where one has changed.
+    """
+    if settings.data in data.SOURCES:
+        return []
+    with suppress(DataError):
+        if load_data(settings).digest == digest:
+            return []
+    name = data.printable(settings.data)
+    return [f"data={name}: the images have changed since they were read; all that was trained is of those before."]
 
 
 def load_data(settings: TrainSettings) -> ImageData:

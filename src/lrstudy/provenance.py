@@ -33,11 +33,21 @@ def hardware(runtime: Runtime) -> str:
 
 
 @cache
+def source() -> dict[str, str]:
+    """MLflow's tags on the program that runs: its name, its commit, its user."""
+    from mlflow.tracking.context.registry import resolve_tags
+
+    tags: dict[str, str] = resolve_tags()
+    return tags
+
+
+@cache
 def uncommitted_changes() -> bool | None:
     """Whether the files under version control differ from their last commit; None where there is no git."""
     try:
         status = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
+            # Without locks: one that a killed process leaves would keep the user from the next commit.
+            ["git", "--no-optional-locks", "status", "--porcelain", "--untracked-files=no"],
             cwd=Path(__file__).parent,
             capture_output=True,
             check=True,

@@ -4,8 +4,10 @@ The command line, the parameters on the tracking server and the check of `MLproj
 """
 
 import re
+import sys
 from difflib import get_close_matches
 from math import log10
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -58,15 +60,37 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _known_home(path: str) -> str:
+    try:
+        Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError("this home folder is not known.") from None
+    return path
+
+
+def _as_a_cpu_has_it(value: object) -> object:
+    # What trains takes numbers in the denormal range for 0 (`runtime.prepare`), and must not be told of another.
+    try:
+        return 0.0 if abs(float(str(value))) < SMALLEST else value
+    except ValueError:  # no number: for pydantic to say
+        return value
+
+
+SMALLEST = sys.float_info.min
 # Far above any use, and far enough below the largest 32-bit float for the optimizers' arithmetic.
 LARGEST = 1e30
 Neurons = Annotated[int, Field(ge=1, le=65536)]
 NotBlank = Annotated[str, AfterValidator(_not_blank)]
+SomePath = Annotated[NotBlank, AfterValidator(_known_home)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Flushed = BeforeValidator(_as_a_cpu_has_it)
 Hidden = Annotated[tuple[Neurons, ...], BeforeValidator(split_commas), Field(min_length=1)]
 OptimizerName = Annotated[str, AfterValidator(known_optimizer)]
-Rate = Annotated[Finite, Field(gt=0, le=LARGEST)]
+Rate = Annotated[Finite, Field(gt=0, le=LARGEST), Flushed]
 HIDDEN = (256, 128, 64)
+MOST_EPOCHS = MOST_IMAGES = 10**9
+# Of a parameter on the tracking server.
+MOST_CHARACTERS = 6000
 
 
 class CommonSettings(BaseModel):
@@ -75,7 +99,7 @@ class CommonSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: NotBlank = Field("digits", description="digits, mnist, fashion-mnist, cifar10, or a folder of class folders")
-    data_root: NotBlank = Field("auto", description="where torchvision's data sets lie; auto: the user's cache folder")
+    data_root: SomePath = Field("auto", description="where torchvision's data sets lie; auto: the user's cache folder")
     image_size: int = Field(0, ge=0, le=1024, description="side in pixels; 0: the source's own (a folder: 64)")
     fit: Literal["pad", "crop"] = Field("pad", description="pad letterboxes, crop fills; both keep the aspect ratio")
     bad_images: Literal["error", "skip"] = Field("error", description="broken images: stop, or train without them")
@@ -83,15 +107,24 @@ class CommonSettings(BaseModel):
     model: Annotated[str, AfterValidator(_known_model)] = Field(
         "mlp", description="mlp, cnn, or the name of one of torchvision's classifiers"
     )
-    momentum: Finite = Field(0.0, ge=0, lt=1, description="momentum of sgd and rmsprop")
-    weight_decay: Auto | Annotated[Finite, Field(ge=0, le=LARGEST)] = Field("auto", description="auto: torch's default")
-    epochs: int = Field(50, ge=1, description="passes over the training part")
-    batch_size: int = Field(256, ge=1, description="images a step")
+    momentum: Annotated[Finite, Field(ge=0, lt=1), Flushed] = Field(0.0, description="momentum of sgd and rmsprop")
+    weight_decay: Auto | Annotated[Finite, Field(ge=0, le=LARGEST), Flushed] = Field(
+        "auto", description="auto: torch's default"
+    )
+    epochs: int = Field(50, ge=1, le=MOST_EPOCHS, description="passes over the training part")
+    batch_size: int = Field(256, ge=1, le=MOST_IMAGES, description="images a step")
     seed: int = Field(0, ge=0, lt=2**32, description="initial weights and order of batches")
     device: Annotated[str, AfterValidator(_named_device)] = Field("auto", description="cpu, cuda, cuda:N or mps")
     threads: Auto | Annotated[int, Field(ge=1, le=1024)] = Field(
         "auto", description="CPU threads; auto: 1 for mlp and cnn, every core for torchvision's networks"
     )
+
+    @model_validator(mode="after")
+    def _nothing_too_long_for_the_server(self) -> Self:
+        for name, value in self:
+            if (length := len(typed(value))) > MOST_CHARACTERS:
+                raise ValueError(f"{name}: of its {length:,} characters MLflow takes {MOST_CHARACTERS:,}; shorten it.")
+        return self
 
 
 class TrainSettings(CommonSettings):
@@ -125,5 +158,8 @@ def typed(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return (";" if value and isinstance(value[0], tuple) else ",").join(typed(part) for part in value)
+    if isinstance(value, float):
+        text = f"{value:.15g}"
+        return text if float(text) == value else repr(value)
     # Names of files may hold bytes that are no text, which a tracking server would refuse.
-    return f"{value:.15g}" if isinstance(value, float) else str(value).encode("utf-8", "replace").decode()
+    return str(value).encode("utf-8", "replace").decode()

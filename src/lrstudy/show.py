@@ -3,58 +3,83 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from lrstudy import tasks
 from lrstudy.done import Done
+from lrstudy.model_tracking import has_model, logged_model
 from lrstudy.office import Office
-from lrstudy.result import CONFUSION, HISTORY, PICTURES, WEIGHTS
-from lrstudy.tracking import has_model, log_files, logged_model
+from lrstudy.result import CONFUSION, HISTORY, PICTURES, WEIGHTS, Outcome
+from lrstudy.tracked_run import TrackedRun
 
 
-def show(client: MlflowClient, trials: Sequence[Done], office: Office, executor: Executor) -> None:
+def show(
+    study: TrackedRun, trials: Sequence[Done], office: Office, executor: Executor, known: tuple[Done, Outcome] | None
+) -> None:
     """Logs the pictures and the model of each of `trials`, unless they are there.
 
     Args:
-        client: of the server.
+        study: the study's run.
         trials: which to show.
         office: a worker that has got ready to save models.
         executor: of the workers that have trained.
+        known: a trial that was trained now, of which the server need not be asked.
     """
     for trial in trials:
-        run, settings = client.get_run(trial.run_id), trial.description.settings
-        drawn = {Path(file.path).stem for file in client.list_artifacts(trial.run_id, "figures")} >= set(PICTURES)
-        saved = has_model(client, run)
-        if drawn and saved:
+        shown = _just_trained(study, *known) if known and trial == known[0] else _from_server(study, trial)
+        if shown.drawn and shown.saved:
             continue
-        weights = _artifact(client, run, WEIGHTS)
-        drawing = None if drawn else executor.submit(tasks.draw_network, settings, weights)
-        if saved:
-            _draw(client, run, trial, drawing)
+        settings, key, weights = trial.description.settings, trial.description.key, shown.files[WEIGHTS]
+        drawing = None if shown.drawn else executor.submit(tasks.draw_network, settings, key, weights)
+        if shown.saved:
+            _draw(shown, trial, drawing)
             continue
-        with logged_model(client, trial.run_id) as (path, identity):
-            saving = office.submit(tasks.save_model, settings, weights, path, identity)
-            _draw(client, run, trial, drawing)
+        with logged_model(shown.run) as (path, identity):
+            saving = office.submit(tasks.save_model, settings, key, weights, path, identity)
+            _draw(shown, trial, drawing)
             saving.result()
 
 
-def _draw(client: MlflowClient, run: Run, trial: Done, drawing: Future[dict[str, bytes]] | None) -> None:
+@dataclass(frozen=True)
+class _Shown:
+    """A trial's run, what of it is there already, and what pictures and model are made of."""
+
+    run: TrackedRun
+    drawn: bool
+    saved: bool
+    files: Mapping[str, bytes]
+    best_epoch: int
+
+
+def _just_trained(study: TrackedRun, trial: Done, outcome: Outcome) -> _Shown:
+    run = replace(study, run_id=trial.run_id)
+    return _Shown(run, drawn=False, saved=False, files=outcome.files, best_epoch=outcome.best.epoch)
+
+
+def _from_server(study: TrackedRun, trial: Done) -> _Shown:
+    study.outbox.settle(0)
+    run = replace(study, run_id=study.outbox.name(trial.run_id))
+    found = run.client.get_run(run.run_id)
+    drawn = {Path(file.path).stem for file in run.client.list_artifacts(run.run_id, "figures")} >= set(PICTURES)
+    saved = has_model(run.client, found)
+    names = () if drawn and saved else (WEIGHTS, HISTORY, CONFUSION)
+    files = {name: _artifact(run, name) for name in names}
+    return _Shown(run, drawn, saved, files, int(found.data.metrics["best/epoch"]))
+
+
+def _draw(shown: _Shown, trial: Done, drawing: Future[dict[str, bytes]] | None) -> None:
     """Draws and logs what a run's tables show, and logs what a worker draws meanwhile, if one does."""
     from lrstudy import pictures
 
     if drawing is None:
         return
-    title = f"{trial.description.title}: {trial.verdict}"
-    tables = {name: _artifact(client, run, name) for name in (HISTORY, CONFUSION)}
-    files = pictures.of_tables(title, tables, int(run.data.metrics["best/epoch"]))
-    log_files(client, trial.run_id, {**files, **drawing.result()})
+    files = pictures.of_tables(f"{trial.description.title}: {trial.verdict}", shown.files, shown.best_epoch)
+    shown.run.log_files({**files, **drawing.result()})
 
 
-def _artifact(client: MlflowClient, run: Run, name: str) -> bytes:
+def _artifact(run: TrackedRun, name: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        return Path(client.download_artifacts(run.info.run_id, name, folder)).read_bytes()
+        return Path(run.client.download_artifacts(run.run_id, name, folder)).read_bytes()

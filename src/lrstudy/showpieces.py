@@ -11,24 +11,32 @@ import torch
 from lrstudy import experiment
 from lrstudy.experiment import Experiment
 from lrstudy.settings import TrainSettings
-from lrstudy.trial import planned
+from lrstudy.trial import as_begun
 
 
-def draw_network(settings: TrainSettings, weights: bytes) -> dict[str, bytes]:
-    """The pictures of the training's network: see `look`; `weights` is the file of its best ones."""
+def draw_network(settings: TrainSettings, key: str, weights: bytes) -> dict[str, bytes]:
+    """The pictures of the network of the training with this key: see `look`; `weights` is the file of its best ones.
+
+    Raises:
+        DataError: the images are not those that the study began with.
+    """
     from lrstudy.look import look
 
-    return look(_trained(settings, weights))
+    return look(_trained(settings, key, weights))
 
 
-def save_model(settings: TrainSettings, weights: bytes, path: Path, identity: dict[str, Any]) -> None:
-    """Saves the MLflow model of the training: see `logged_model.save_network`."""
+def save_model(settings: TrainSettings, key: str, weights: bytes, path: Path, identity: dict[str, Any]) -> None:
+    """Saves the MLflow model of the training with this key: see `logged_model.save_network`.
+
+    Raises:
+        DataError: the images are not those that the study began with.
+    """
     from lrstudy.logged_model import save_network
 
-    save_network(_trained(settings, weights), path, identity)
+    save_network(_trained(settings, key, weights), path, identity)
 
 
-def _trained(settings: TrainSettings, weights: bytes) -> Experiment:
-    training = experiment.build(planned(settings))
+def _trained(settings: TrainSettings, key: str, weights: bytes) -> Experiment:
+    training = experiment.build(as_begun(settings, key))
     training.network.load_state_dict(torch.load(io.BytesIO(weights), weights_only=True))
     return training

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from mlflow.entities import Run
 
-from lrstudy import places, tasks
+from lrstudy import tasks
+from lrstudy.claims import curve
 from lrstudy.description import Description, Survey
-from lrstudy.done import PRUNED, Done
+from lrstudy.done import PRUNED, Done, best_of
 from lrstudy.epoch import Epoch
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.mailbox import Mailbox
 from lrstudy.result import Outcome, cut_off
 from lrstudy.settings import TrainSettings
 from lrstudy.study_tracking import (
-    ChildRun,
     StudyRun,
     claim,
-    curve,
-    describe_child,
     log_crash,
     log_outcome,
     log_pruned,
     take_in,
 )
-from lrstudy.tracking import VERDICT
+from lrstudy.tracked_run import TrackedRun
+from lrstudy.tracking import VERDICT, log_beginning
 from lrstudy.workers import WORKER_DIED
 
 TRIES = 3
@@ -82,7 +81,7 @@ class _Trial:
 
     number: int
     description: Description
-    child: ChildRun
+    run: TrackedRun
     logged: int
     heard: int = -1
     last: int | None = None
@@ -109,8 +108,10 @@ class Trials:
         self._deferred: deque[tuple[int, Description]] = deque()
         self._asked = 0.0
         self._running: dict[Future[Outcome], _Trial] = {}
-        self._open: set[str] = set()
+        self._open: dict[str, TrackedRun] = {}
         self._done: list[Done] = []
+        # The best that was trained now, with what it came to.
+        self.best: tuple[Done, Outcome] | None = None
         # Where the time went, in seconds: that of all workers for the first two, of the driver for the last.
         self.seconds = {"train": 0.0, "validation": 0.0, "tracking": 0.0}
 
@@ -131,11 +132,8 @@ class Trials:
                     for trial, outcome in settled:
                         self._log_end(trial, outcome)
         except BaseException:
-            with suppress(Exception):  # the error may be that the server is gone
-                # First all that was said: whoever takes a run over asks for its last epoch.
-                self._study.run.writer.flush()
-                for run_id in self._open:
-                    self._study.run.client.set_terminated(run_id, "KILLED")
+            for run in self._open.values():
+                run.end("KILLED", whatever_failed=True)
             raise
         return sorted(self._done, key=lambda done: done.number)
 
@@ -154,7 +152,7 @@ class Trials:
             begun.append(trial)
         with self._tracking():
             for trial in begun:
-                describe_child(trial.child, trial.description)
+                log_beginning(trial.run, trial.description)
 
     def _next(self) -> _Trial | None:
         """The next trial to run. What is found finished on the way is taken in; then there may be more to propose."""
@@ -188,18 +186,27 @@ class Trials:
         elif claimed is None:
             self._deferred.append((number, description))
         else:
-            self._open.add(claimed.run.run_id)
-            return _Trial(number, description, claimed, claimed.last_epoch)
+            self._open[claimed.run_id] = claimed
+            return _Trial(number, description, claimed, claimed.there.last_epoch)
         return None
 
     def _reused(self, number: int, description: Description, run: Run) -> Done:
         run_id, metrics, verdict = run.info.run_id, run.data.metrics, run.data.tags[VERDICT]
-        points = curve(self._study, run_id) if self._proposer.prunes else ()
+        points = self._curve(run_id) if self._proposer.prunes else ()
         scores = metrics["best/val_loss"], metrics["best/val_accuracy"]
         return Done(number, description, run_id, *scores, verdict, reused=True, curve=points)
 
+    def _curve(self, run_id: str) -> Sequence[tuple[int, float]]:
+        try:
+            return curve(self._study.run.client, run_id)
+        except Exception as error:
+            self._study.run.outbox.lost(error)
+            return ()  # the proposer goes without
+
     def _submit(self, trial: _Trial, mailbox: Mailbox) -> None:
-        job = tasks.Job(trial.number, trial.description.key, trial.description.settings, mailbox.address)
+        job = tasks.Job(
+            trial.number, trial.run.run_id, trial.description.key, trial.description.settings, mailbox.address
+        )
         self._running[self._executor.submit(tasks.train, job)] = trial
 
     def _wait(self, mailbox: Mailbox) -> dict[Future[Outcome], _Trial]:
@@ -223,7 +230,7 @@ class Trials:
         self._watcher.epoch(trial.number, epoch)
         # A trial that is tried again gives the same bits again: the server has them.
         if epoch.epoch == trial.logged + 1:
-            trial.child.run.log_epoch(epoch)
+            trial.run.log_epoch(epoch)
             trial.logged = epoch.epoch
         if epoch.epoch > trial.heard:
             trial.heard = epoch.epoch
@@ -262,7 +269,10 @@ class Trials:
         verdict = outcome.result.verdict.word if outcome.result else PRUNED
         points = [(epoch.epoch, epoch.val_loss) for epoch in outcome.history] if self._proposer.prunes else ()
         scores = best.val_loss, best.val_accuracy
-        return Done(trial.number, trial.description, trial.child.run.run_id, *scores, verdict, curve=points)
+        done = Done(trial.number, trial.description, trial.run.run_id, *scores, verdict, curve=points)
+        if self.best is None or best_of([self.best[0], done]) is done:
+            self.best = done, outcome
+        return done
 
     def _end(self, done: Done) -> None:
         self._done.append(done)
@@ -270,21 +280,19 @@ class Trials:
         self._watcher.done(done)
 
     def _log_end(self, trial: _Trial, outcome: Outcome | BaseException) -> None:
-        """Logs how a trial ended, and removes its checkpoint if it came to its end."""
+        """Logs how a trial ended."""
         if isinstance(outcome, BaseException):
-            log_crash(trial.child, _reason(outcome))
+            log_crash(trial.run, _reason(outcome))
         else:
             if outcome.result:
-                log_outcome(trial.child, trial.description, outcome)
+                log_outcome(trial.run, trial.description, outcome)
             else:
-                log_pruned(self._study, trial.child, trial.description, outcome)
-            with suppress(OSError):
-                places.checkpoint(trial.description.key).unlink(missing_ok=True)
-        self._open.discard(trial.child.run.run_id)
+                log_pruned(self._study, trial.run, trial.description, outcome)
+        del self._open[trial.run.run_id]
 
 
 def _crashed(trial: _Trial, error: BaseException) -> Done:
-    return Done(trial.number, trial.description, trial.child.run.run_id, reason=_reason(error))
+    return Done(trial.number, trial.description, trial.run.run_id, reason=_reason(error))
 
 
 def _reason(error: BaseException) -> str:

@@ -12,9 +12,9 @@ from lrstudy.settings import (
     Auto,
     CommonSettings,
     Hidden,
-    NotBlank,
     OptimizerName,
     Rate,
+    SomePath,
     TrainSettings,
     either,
     known_optimizer,
@@ -40,7 +40,7 @@ class StudySettings(CommonSettings):
         "auto", description="trainings at a time; auto: as many as fit the cores, on a GPU one"
     )
     models: Literal["best", "all"] = Field("best", description="which trainings' pictures and MLflow models to log")
-    study_file: NotBlank = Field(
+    study_file: SomePath = Field(
         "auto", description="where Optuna's study file grows; auto: it is only an artifact, at the end"
     )
 

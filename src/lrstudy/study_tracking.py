@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-import mlflow
-from filelock import FileLock
-from mlflow.entities import Param, Run, RunTag
-from mlflow.tracking.context.registry import resolve_tags
+from mlflow.entities import Run
 
-from lrstudy import owner, places
-from lrstudy.description import Description, Facts
+from lrstudy import owner, provenance
+from lrstudy.calls import CreateRun, DeleteTag, SetStatus, local_name
+from lrstudy.claims import (
+    ENDED_EARLY,
+    OWNER,
+    PARENT,
+    claims,
+    is_left,
+    mark_abandoned,
+    may_go_on,
+    what_is_left,
+    whose,
+)
+from lrstudy.description import DATA_DIGEST, DESCRIPTION, HARDWARE, KEY, KIND, PRUNED_KEY, Description, Facts
 from lrstudy.done import PRUNED
 from lrstudy.owner import Owner
 from lrstudy.result import Outcome
+from lrstudy.server import shortened
 from lrstudy.settings import typed
 from lrstudy.study_settings import StudySettings
-from lrstudy.tracking import (
-    DESCRIPTION,
-    OWNER,
-    VERDICT,
-    TrackedRun,
-    log_beginning,
-    log_files,
-    log_final,
-    log_result,
-    shortened,
-    started_run,
-)
+from lrstudy.tracked_run import TrackedRun, started_run
+from lrstudy.tracking import VERDICT, log_final, log_result
 
-PARENT = "mlflow.parentRunId"
-KEY, PRUNED_KEY, SEARCH = "lrstudy.key", "lrstudy.pruned_key", "lrstudy.search"
-LAST_CURVE = "val_loss"
-ENDED_EARLY = ("KILLED", "FAILED")
+SEARCH = "lrstudy.search"
 
 
 @dataclass(frozen=True)
@@ -56,23 +50,6 @@ class StudyRun:
     tags: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class ChildRun:
-    """A trial's run that is ours to write to; `last_epoch` is the last that the server has, -1 if none."""
-
-    run: TrackedRun
-    last_epoch: int = -1
-    params: frozenset[str] = frozenset()
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-@cache
-def source() -> dict[str, str]:
-    """MLflow's tags on the program that runs."""
-    tags: dict[str, str] = resolve_tags()
-    return tags
-
-
 @contextmanager
 def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, identity: str) -> Iterator[StudyRun]:
     """A study's run, with its settings as parameters; it ends as the `with` block ends.
@@ -81,23 +58,22 @@ def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, iden
         TrackingError: the server cannot be reached, or refuses what is written.
     """
     tags = {
-        "lrstudy.kind": kind,
-        "lrstudy.data_digest": facts.data.digest,
+        KIND: kind,
+        DATA_DIGEST: facts.data.digest,
         "lrstudy.study": identity,
-        "lrstudy.hardware": facts.hardware,
+        HARDWARE: facts.hardware,
     }
     with started_run(name, tags) as run:
         opened = run.client.get_run(run.run_id)
-        params = [Param(key, typed(value)) for key, value in settings if key not in opened.data.params]
-        run.client.log_batch(run.run_id, params=params)
+        run.describe({key: typed(value) for key, value in settings if key not in opened.data.params}, {})
         experiment = opened.info.experiment_id
-        with _claims():
-            _mark_abandoned(run, experiment, facts)
+        with claims():
+            mark_abandoned(run.client, experiment, facts.data.digest)
         superseded = _without_end(run, experiment, facts)
-        yield StudyRun(run, experiment, identity, superseded, {**source(), PARENT: run.run_id})
+        yield StudyRun(run, experiment, identity, superseded, {**provenance.source(), PARENT: run.run_id})
 
 
-def claim(study: StudyRun, description: Description, *, prunes: bool, beside_others: bool) -> Run | ChildRun | None:
+def claim(study: StudyRun, description: Description, *, prunes: bool, beside_others: bool) -> Run | TrackedRun | None:
     """The finished run of a training; or one that is now ours to write to; None where another process is at it.
 
     Args:
@@ -106,75 +82,65 @@ def claim(study: StudyRun, description: Description, *, prunes: bool, beside_oth
         prunes: whether one that the same study stopped early will do.
         beside_others: to open a run beside one of a process of which nothing is known, since it is on another machine.
     """
-    client = study.run.client
-    with _claims():
-        there = _runs(study, f"tags.`{KEY}` = '{description.key}'")
-        if prunes:
-            there += _runs(study, f"tags.`{PRUNED_KEY}` = '{description.key}' and tags.`{SEARCH}` = '{study.identity}'")
-        for run in there:
-            if run.info.status == "FINISHED":
-                return run
-        left = [run for run in there if _is_left(run)]
-        others = [owner.find(run.data.tags.get(OWNER)) for run in there if not _is_left(run)]
-        if Owner.LIVES in others or (others and not beside_others):
-            return None
-        if left:
-            run_id = left[-1].info.run_id
-            ours = {**description.tags, PARENT: study.run.run_id, OWNER: owner.this_process()}
-            client.log_batch(run_id, tags=[RunTag(key, value) for key, value in ours.items()])
-            for tag in {PRUNED_KEY, SEARCH} & set(left[-1].data.tags):  # of a search that was killed as it pruned
-                client.delete_tag(run_id, tag)
-            client.update_run(run_id, status="RUNNING")
-            return _as_left(study, left[-1])
-        tags = {**study.tags, **description.tags, OWNER: owner.this_process()}
-        created = client.create_run(study.experiment_id, tags=tags, run_name=description.name)
-    return ChildRun(TrackedRun(client, created.info.run_id, study.run.writer))
+    outbox = study.run.outbox
+    if not outbox.away:
+        try:
+            with claims():
+                return _claimed(study, description, prunes, beside_others)
+        except Exception as error:
+            outbox.lost(error)
+    # Who else is at it is not to be known now, and nobody waits for that.
+    return _new(study, description)
 
 
-@contextmanager
-def _claims() -> Iterator[None]:
-    """Keeps other studies on this machine from looking what is there before this one has written what it takes."""
-    uri = mlflow.get_tracking_uri()
-    database = uri.removeprefix("sqlite:///")
-    server = uri if database == uri else str(Path(database).absolute())
-    name = f"{hashlib.sha256(server.encode()).hexdigest()[:16]}.lock"
-    folder = places.cache() / "claims"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # the cache is of no use: without it
-        folder = Path(tempfile.gettempdir())
-    with FileLock(folder / name):
-        yield
+def _claimed(study: StudyRun, description: Description, prunes: bool, beside_others: bool) -> Run | TrackedRun | None:
+    there = _runs(study, f"tags.`{KEY}` = '{description.key}'")
+    if prunes:
+        there += _runs(study, f"tags.`{PRUNED_KEY}` = '{description.key}' and tags.`{SEARCH}` = '{study.identity}'")
+    for run in there:
+        if run.info.status == "FINISHED":
+            return run
+    left = [run for run in there if is_left(run)]
+    others = [whose(run) for run in there if not is_left(run)]
+    if Owner.LIVES in others or (others and not beside_others):
+        return None
+    goes_on = [run for run in left if may_go_on(run, description)]
+    return _taken_over(study, description, goes_on[-1]) if goes_on else _new(study, description)
 
 
-def describe_child(child: ChildRun, description: Description) -> None:
-    """Logs what is known of a trial before it begins, but what its run has already."""
-    log_beginning(child.run.client, child.run.run_id, description, child.params)
+def _taken_over(study: StudyRun, description: Description, left: Run) -> TrackedRun:
+    run = replace(study.run, run_id=left.info.run_id, there=what_is_left(study.run.client, left))
+    run.describe({}, {**description.tags, PARENT: study.run.run_id, OWNER: owner.this_process()})
+    for tag in {PRUNED_KEY, SEARCH} & set(left.data.tags):  # of a search that was killed as it pruned
+        run.outbox.put(DeleteTag(run.run_id, tag))
+    run.outbox.wait_for(run.outbox.put(SetStatus(run.run_id, "RUNNING", None)))
+    return run
+
+
+def _new(study: StudyRun, description: Description) -> TrackedRun:
+    tags = {**study.tags, **description.tags, OWNER: owner.this_process()}
+    call = CreateRun(local_name(), study.experiment_id, description.name, tags, time.time_ns() // 1_000_000)
+    (run_id,) = study.run.outbox.now(call, call.run)
+    return replace(study.run, run_id=run_id)
 
 
 def take_in(study: StudyRun, finished: Run) -> None:
     """Makes a finished run the study's: as its child if the study it is of came to no end, else by a link."""
-    client, run_id = study.run.client, finished.info.run_id
-    parent = finished.data.tags.get(PARENT)
+    run, parent = replace(study.run, run_id=finished.info.run_id), finished.data.tags.get(PARENT)
     if parent in study.superseded:
-        client.set_tag(run_id, PARENT, study.run.run_id)
+        run.describe({}, {PARENT: study.run.run_id})
     elif parent != study.run.run_id:
-        client.set_tag(run_id, f"lrstudy.used_by.{study.run.run_id}", "true")
+        run.describe({}, {f"lrstudy.used_by.{study.run.run_id}": "true"})
 
 
-def curve(study: StudyRun, run_id: str) -> list[tuple[int, float]]:
-    """A run's epochs and their validation losses."""
-    return [(point.step, point.value) for point in study.run.client.get_metric_history(run_id, LAST_CURVE)]
-
-
-def log_outcome(child: ChildRun, description: Description, outcome: Outcome) -> None:
+def log_outcome(child: TrackedRun, description: Description, outcome: Outcome) -> None:
     """Logs the end of a trial that came to a result."""
     assert outcome.result is not None  # noqa: S101 - for the type
-    log_result(child.run, outcome.result, outcome.files, description.facts.data.bad_images, child.metrics)
-    _finish(child)
+    log_result(child, outcome.result, outcome.files, description.facts.data.bad_images)
+    child.end("FINISHED")
 
 
-def log_pruned(study: StudyRun, child: ChildRun, description: Description, outcome: Outcome) -> None:
+def log_pruned(study: StudyRun, child: TrackedRun, description: Description, outcome: Outcome) -> None:
     """Logs the end of a trial that was stopped: it is no training to be reused, but by the same search."""
     best = outcome.best
     last = outcome.history[-1].epoch
@@ -184,41 +150,25 @@ def log_pruned(study: StudyRun, child: ChildRun, description: Description, outco
         SEARCH: study.identity,
         DESCRIPTION: f"**{PRUNED}** after epoch {last}: other trials had a lower validation loss by then.",
     }
-    child.run.client.log_batch(child.run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    log_files(child.run.client, child.run.run_id, outcome.files)
+    child.describe({}, tags)
+    child.log_files(outcome.files)
     metrics = {"best/val_loss": best.val_loss, "best/val_accuracy": best.val_accuracy, "best/epoch": best.epoch}
-    log_final(child.run, metrics, child.metrics)
-    child.run.client.delete_tag(child.run.run_id, KEY)
-    _finish(child)
+    log_final(child, metrics)
+    child.outbox.put(DeleteTag(child.run_id, KEY))
+    child.end("FINISHED")
 
 
-def log_crash(child: ChildRun, reason: str) -> None:
+def log_crash(child: TrackedRun, reason: str) -> None:
     """Logs that a trial came to nothing."""
-    child.run.client.set_tag(child.run.run_id, DESCRIPTION, shortened(reason))
-    child.run.client.set_terminated(child.run.run_id, "FAILED")
+    child.describe({}, {DESCRIPTION: shortened(reason)})
+    child.end("FAILED")
 
 
 def log_best(study: StudyRun, description: Description, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
     """Logs to the study's run what it came to: the best training's settings, `metrics` and `tags`."""
     settings = {name: getattr(description.settings, name) for name in ("optimizer", "lr", "hidden", "seed")}
-    study.run.writer.add(study.run.run_id, metrics, 0)
-    study.run.client.log_batch(
-        study.run.run_id,
-        params=[Param(f"best.{name}", typed(value)) for name, value in settings.items()],
-        tags=[RunTag(key, value) for key, value in tags.items()],
-    )
-
-
-def _finish(child: ChildRun) -> None:
-    # Only a run that has all its metrics is a finished one.
-    child.run.writer.flush()
-    child.run.client.set_terminated(child.run.run_id)
-
-
-def _as_left(study: StudyRun, left: Run) -> ChildRun:
-    last_epoch = max((epoch for epoch, _ in curve(study, left.info.run_id)), default=-1)
-    run = TrackedRun(study.run.client, left.info.run_id, study.run.writer)
-    return ChildRun(run, last_epoch, frozenset(left.data.params), left.data.metrics)
+    study.run.log_metrics(metrics, 0)
+    study.run.describe({f"best.{name}": typed(value) for name, value in settings.items()}, tags)
 
 
 def _runs(study: StudyRun, query: str) -> list[Run]:
@@ -227,22 +177,8 @@ def _runs(study: StudyRun, query: str) -> list[Run]:
     return list(found)
 
 
-def _is_left(run: Run) -> bool:
-    """Whether nobody is at a run that is not finished."""
-    whose = owner.find(run.data.tags.get(OWNER))
-    return run.info.status in ENDED_EARLY or (run.info.status == "RUNNING" and whose is Owner.GONE)
-
-
-def _mark_abandoned(run: TrackedRun, experiment_id: str, facts: Facts) -> None:
-    """Ends the runs on the same data whose process is no more: the server cannot know."""
-    query = f"attributes.status = 'RUNNING' and tags.`lrstudy.data_digest` = '{facts.data.digest}'"
-    for found in run.client.search_runs([experiment_id], query):
-        if _is_left(found):
-            run.client.set_terminated(found.info.run_id, "KILLED")
-
-
 def _without_end(run: TrackedRun, experiment_id: str, facts: Facts) -> frozenset[str]:
     """The studies on the same data that came to no end."""
-    query = f"tags.`lrstudy.kind` != 'train' and tags.`lrstudy.data_digest` = '{facts.data.digest}'"
+    query = f"tags.`{KIND}` != 'train' and tags.`{DATA_DIGEST}` = '{facts.data.digest}'"
     found = run.client.search_runs([experiment_id], f"attributes.status != 'FINISHED' and {query}")
     return frozenset(one.info.run_id for one in found if one.info.status in ENDED_EARLY)

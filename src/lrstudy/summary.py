@@ -6,8 +6,9 @@ import mlflow
 
 from lrstudy.experiment import Experiment
 from lrstudy.result import Result
-from lrstudy.tracking import TrackedRun
+from lrstudy.tracked_run import TrackedRun
 from lrstudy.verdict import counted
+from lrstudy.watch import Progress
 
 
 def beginning(experiment: Experiment) -> str:
@@ -24,6 +25,13 @@ def beginning(experiment: Experiment) -> str:
         f"training: {settings.model} of {weights:,} weights, {experiment.plan.description.name}, "
         f"{counted(settings.epochs, 'epoch')}, on {machine.device}, {counted(machine.threads, 'thread')}"
     )
+
+
+def going_on(run: TrackedRun, progress: Progress) -> str:
+    """Where a training begins whose run an earlier start of it left."""
+    if not progress.history:
+        return f"an earlier start was cut off, and there is no checkpoint of use: starting over, in run {run.run_id}"
+    return f"an earlier start was cut off: going on after epoch {progress.history[-1].epoch}, in run {run.run_id}"
 
 
 def end(experiment: Experiment, result: Result, run: TrackedRun) -> str:

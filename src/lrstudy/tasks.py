@@ -15,9 +15,10 @@ from lrstudy.settings import TrainSettings
 
 @dataclass(frozen=True)
 class Job:
-    """A trial to run: its number in the study, its training's key and settings, and where its letters go."""
+    """A trial to run: its number in the study, its run, its training's key and settings, and where its letters go."""
 
     number: int
+    run_id: str
     key: str
     settings: TrainSettings
     mailbox: Path
@@ -37,6 +38,13 @@ def train(job: Job) -> Outcome:
     return trial.run_trial(job)
 
 
+def data_changes(settings: TrainSettings, digest: str) -> list[str]:
+    """See `lrstudy.plan`."""
+    from lrstudy import plan
+
+    return plan.data_changes(settings, digest)
+
+
 def get_ready() -> None:
     """See `lrstudy.logged_model`."""
     with quick_start():
@@ -45,18 +53,18 @@ def get_ready() -> None:
     logged_model.get_ready()
 
 
-def draw_network(settings: TrainSettings, weights: bytes) -> dict[str, bytes]:
+def draw_network(settings: TrainSettings, key: str, weights: bytes) -> dict[str, bytes]:
     """See `lrstudy.showpieces`."""
     from lrstudy import showpieces
 
-    return showpieces.draw_network(settings, weights)
+    return showpieces.draw_network(settings, key, weights)
 
 
-def save_model(settings: TrainSettings, weights: bytes, path: Path, identity: dict[str, Any]) -> None:
+def save_model(settings: TrainSettings, key: str, weights: bytes, path: Path, identity: dict[str, Any]) -> None:
     """See `lrstudy.showpieces`."""
     from lrstudy import showpieces
 
-    showpieces.save_model(settings, weights, path, identity)
+    showpieces.save_model(settings, key, weights, path, identity)
 
 
 def optuna_plots(path: Path) -> dict[str, bytes]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from lrstudy import artifacts, checkpoint, runtime
-from lrstudy.data import ImageData
+from lrstudy import artifacts, checkpoint, experiment, runtime
+from lrstudy.data import ImageData, printable
 from lrstudy.errors import DataError
 from lrstudy.experiment import Experiment
 from lrstudy.mailbox import Sender
@@ -22,14 +22,26 @@ def run_trial(job: Job) -> Outcome:
     Raises:
         DataError: the images are not those that the study began with.
     """
-    plan = planned(job.settings)
-    if plan.description.key != job.key:
-        raise DataError(f"data={job.settings.data}: the images have changed since the study began; start it again.")
-    training, progress = checkpoint.resume(plan, job.key)
+    plan = as_begun(job.settings, job.key)
+    training, progress = checkpoint.resume(experiment.build(plan), job.run_id)
     if (stopped := _train(job, training, progress)) is not None:
         return cut_off(progress.history, stopped)
     result = sum_up(training, progress)
     return Outcome(result.history, result, artifacts.tables(training, result))
+
+
+def as_begun(settings: TrainSettings, key: str) -> Plan:
+    """The training that `settings` describe, which is to be the one with this key.
+
+    Raises:
+        DataError: the images are not those that the study began with.
+    """
+    plan = planned(settings)
+    if plan.description.key != key:
+        raise DataError(
+            f"data={printable(settings.data)}: the images have changed since the study began; start it again."
+        )
+    return plan
 
 
 def planned(settings: TrainSettings) -> Plan:
@@ -45,7 +57,7 @@ def _train(job: Job, training: Experiment, progress: Progress) -> int | None:
     for epoch in progress.history:
         sender.send(epoch)
     epochs = follow(training, progress, training.epochs(len(progress.history) - 1))
-    for epoch in checkpoint.kept(training, job.key, progress, epochs):
+    for epoch in checkpoint.kept(training, job.run_id, progress, epochs):
         sender.send(epoch)
         if (last := sender.last_epoch()) is not None and epoch.epoch >= last:
             return last

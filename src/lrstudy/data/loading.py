@@ -108,7 +108,7 @@ def _scale_folder(listing: Listing, root: Path, side: int, fit: str) -> cache.Sc
 def _broken(data: str, bad: Sequence[BadImage]) -> str:
     images = "1 image is" if len(bad) == 1 else f"{len(bad)} images are"
     return (
-        f"data={data}: {images} broken; repair or remove them, or train without them by bad_images=skip:\n"
+        f"data={printable(data)}: {images} broken; repair or remove them, or train without them by bad_images=skip:\n"
         + "\n".join(f"  {image.path}: {image.reason}" for image in bad)
     )
 

@@ -1,0 +1,183 @@
+"""What a tracking server is told: one small record for each kind of call, which can wait on disk as a line of JSON.
+
+A run or model that the server has not made yet has a local name; see `local_name`. Calls stand in the order in which
+they are to be made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+from uuid import uuid4
+
+LOCAL = "lrstudy-unsent-"
+# https://mlflow.org/docs/latest/api_reference/rest-api.html#log-batch
+MOST_METRICS_A_CALL = 1000
+
+
+@dataclass(frozen=True)
+class CreateRun:
+    """Makes a run, which began `start` ms after 1970; `run` is its local name."""
+
+    run: str
+    experiment: str
+    name: str
+    tags: Mapping[str, str]
+    start: int
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Logs parameters and tags of a run."""
+
+    run: str
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class LogMetrics:
+    """Logs points of a run's curves: names, values, times in ms, steps. A point that is there already is no other."""
+
+    run: str
+    points: Sequence[tuple[str, float, int, int]]
+
+
+@dataclass(frozen=True)
+class DeleteTag:
+    """Deletes a tag of a run, if it is there."""
+
+    run: str
+    key: str
+
+
+@dataclass(frozen=True)
+class LogInputs:
+    """Logs a run's data sets: what MLflow's `Dataset` is made of, and what each is for."""
+
+    run: str
+    datasets: Sequence[tuple[Mapping[str, str], str]]
+
+
+@dataclass(frozen=True)
+class LogFiles:
+    """Logs the content of `folder` as a run's artifacts, in which local names become the server's."""
+
+    run: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class SetStatus:
+    """Sets a run's status, and the time at which it ended, in ms, if it has."""
+
+    run: str
+    status: str
+    end: int | None
+
+
+@dataclass(frozen=True)
+class CreateModel:
+    """Makes a logged model of a run; `model` and `location` are the local names of it and of where its files lie."""
+
+    run: str
+    model: str
+    location: str
+
+
+@dataclass(frozen=True)
+class LogModel:
+    """Logs the content of `folder` as a logged model's files, in which local names become the server's."""
+
+    model: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class EndModel:
+    """Says whether a logged model is whole: `READY`, or `FAILED`."""
+
+    model: str
+    status: str
+
+
+@dataclass(frozen=True)
+class RemoveCheckpoint:
+    """Removes a run's checkpoint from this machine: it was of use until the server had been told what stands before.
+
+    `run` stays as it is: a checkpoint keeps the name that its run had when the training began.
+    """
+
+    run: str
+
+
+Call = (
+    CreateRun
+    | Describe
+    | LogMetrics
+    | DeleteTag
+    | LogInputs
+    | LogFiles
+    | SetStatus
+    | CreateModel
+    | LogModel
+    | EndModel
+    | RemoveCheckpoint
+)
+KINDS: Mapping[str, Any] = {kind.__name__: kind for kind in Call.__args__}
+
+
+def local_name() -> str:
+    """A name for what the server has not named yet, which occurs nowhere else."""
+    return f"{LOCAL}{uuid4().hex}"
+
+
+def written(call: Call) -> str:
+    """A call as a line of JSON."""
+    return json.dumps({"call": type(call).__name__, **vars(call)})
+
+
+def read(line: Mapping[str, Any]) -> Call:
+    """The call that a line, as `written` gave it, holds.
+
+    Raises:
+        KeyError, TypeError: it is of no kind of call.
+    """
+    fields = dict(line)
+    call: Call = KINDS[fields.pop("call")](**fields)
+    return call
+
+
+def renamed(call: Call, names: Mapping[str, str]) -> Call:
+    """`call` with the server's names where local ones stood."""
+    text = written(call)
+    if LOCAL not in text or isinstance(call, RemoveCheckpoint):
+        return call
+    for local, name in names.items():
+        text = text.replace(local, json.dumps(name)[1:-1])
+    return read(json.loads(text))
+
+
+def next_of(calls: Iterable[Call]) -> tuple[list[Call], int]:
+    """The first of `calls`, as they are to be made, and how many that were; metrics in a row go together, by run."""
+    metrics = list(takewhile(lambda call: isinstance(call, LogMetrics), _some(calls)))
+    if not metrics:
+        return [next(iter(calls))], 1
+    together: list[Call] = []
+    latest: dict[str, list[tuple[str, float, int, int]]] = {}
+    for call in metrics:
+        assert isinstance(call, LogMetrics)  # noqa: S101 - for the type
+        points = latest.get(call.run)
+        if points is None or len(points) + len(call.points) > MOST_METRICS_A_CALL:
+            points = latest[call.run] = []
+            together.append(LogMetrics(call.run, points))
+        points += call.points
+    return together, len(metrics)
+
+
+def _some(calls: Iterable[Call]) -> Iterable[Call]:
+    """As many as may wait for an answer at once."""
+    return (call for call, _ in zip(calls, range(MOST_METRICS_A_CALL), strict=False))

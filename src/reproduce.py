@@ -1,0 +1,46 @@
+"""Trains again what a run on the server did, and compares: `python src/reproduce.py --run-id 3f0c…`."""
+
+import sys
+from itertools import islice
+
+from lrstudy.command_line import parse
+from lrstudy.ending import end_well
+from lrstudy.reproduce_settings import ReproduceSettings
+
+DIFFERENT = 1
+
+
+def main(arguments: list[str]) -> None:
+    """Ends with exit code 1 where the data, a loss or the weights are not the run's."""
+    settings = parse(ReproduceSettings, arguments)
+
+    # After the settings, since these imports take seconds and a mistake in a setting should show at once.
+    from lrstudy import experiment, progress, runtime, server, tracking
+    from lrstudy.plan import Plan, load_data
+    from lrstudy.recorded import read, saved_weights
+    from lrstudy.reproduction import Comparison, beginning, compare_weights
+    from lrstudy.watch import begin, follow
+
+    with server.reader() as client:
+        record = read(client, settings.run_id)
+    tracking.log_reproduction(record.run_id, record.name)
+    trained = record.settings
+    plan = Plan(trained, load_data(trained), runtime.prepare(trained.device, int(trained.threads), trained.model))
+    print(*beginning(record, plan.description), sep="\n", flush=True)
+    comparison = Comparison(data_differ=plan.data.digest != record.data_digest)
+    if not comparison.data_differ:
+        training = experiment.build(plan)
+        so_far = begin(training)
+        epochs = islice(follow(training, so_far, training.epochs()), len(record.epochs))
+        for epoch in progress.shown(epochs, len(record.epochs) - 1):
+            comparison.add(epoch, record.epochs[epoch.epoch])
+        if record.whole:
+            comparison.weights = compare_weights(saved_weights(client, record.run_id), so_far.best_weights)
+    print(comparison)
+    tracking.log_reproduction(record.run_id, record.name, str(comparison))
+    if not comparison.identical:
+        sys.exit(DIFFERENT)
+
+
+if __name__ == "__main__":
+    end_well(main)

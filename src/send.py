@@ -1,0 +1,17 @@
+"""Sends what waits for tracking servers that could not be used: `python src/send.py`."""
+
+from lrstudy.ending import end_well
+from lrstudy.errors import SettingsError
+
+
+def main(arguments: list[str]) -> None:
+    """Sends it, and says what was sent."""
+    if arguments:
+        raise SettingsError(f"{arguments[0]}: this takes no settings; it sends all that waits.")
+    from lrstudy.sending import send_all
+
+    print(*send_all(), sep="\n")
+
+
+if __name__ == "__main__":
+    end_well(main)

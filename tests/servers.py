@@ -1,0 +1,133 @@
+"""A real tracking server on loopback, and a front before it that fails as a test wants."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Literal
+
+
+@contextmanager
+def tracking_server(folder: Path, port: int | None = None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Its address and its process; what it is told lies in `folder`."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
+    command += ["--artifacts-destination", str(folder / "served")]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "server.log").open("a") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _wait_for(url: str) -> None:
+    # Not urlopen, which keeps the proxies of the environment that it was first called in.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        try:
+            with opener.open(f"{url}/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError(url)
+
+
+How = Literal["pass on", "answer 500", "close", "lose the answer", "lose first answers", "hang"]
+
+
+class Front(ThreadingHTTPServer):
+    """Passes on to a server what it is asked, or does as `how` says, after `passing` more questions."""
+
+    daemon_threads = True
+
+    def __init__(self, behind: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.behind = behind.removeprefix("http://")
+        self.how: How = "pass on"
+        self.passing = 0
+        self.closing = Event()
+        self.answered: set[tuple[str, str]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    @contextmanager
+    def running(self) -> Iterator["Front"]:
+        thread = Thread(target=self.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.closing.set()
+            self.shutdown()
+            self.server_close()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Front
+    protocol_version = "HTTP/1.1"
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.passing -= 1
+        how = "pass on" if self.server.passing >= 0 else self.server.how
+        while self.server.how == "hang" and not self.server.closing.wait(0.05):
+            pass
+        if how == "answer 500":
+            self._say(500, b"oops", "text/plain")
+        elif how in ("close", "hang"):
+            self.close_connection = True
+        else:
+            status, content, kind = self._passed_on(body)
+            question = self.command, self.path.partition("?")[0]
+            if how == "lose the answer" or (how == "lose first answers" and question not in self.server.answered):
+                self.close_connection = True
+            else:
+                self._say(status, content, kind)
+            self.server.answered.add(question)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - http.server's names
+
+    def _passed_on(self, body: bytes) -> tuple[int, bytes, str]:
+        connection = HTTPConnection(self.server.behind, timeout=60)
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+        connection.request(self.command, self.path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, content, answer.headers.get("Content-Type", "application/json")
+
+    def _say(self, status: int, content: bytes, kind: str) -> None:
+        self.send_response_only(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except OSError:  # who asked has gone
+            self.close_connection = True

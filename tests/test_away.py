@@ -1,0 +1,138 @@
+"""A study and a training whose tracking server goes away after their start, through their entry points."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+from mlflow.entities import Run
+
+import train
+from conftest import ROOT
+from lrstudy import journal, tracked_run
+from lrstudy.errors import NotSentError
+from servers import Front
+from studies import children, curves, finals, run_script, running, studies
+
+GRID = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "100", "--hidden", "32")
+
+
+def wait_for_a_curve(process: subprocess.Popen[str]) -> None:
+    client, experiment = mlflow.MlflowClient(), os.environ["MLFLOW_EXPERIMENT_ID"]
+    while not any("val_loss" in run.data.metrics for run in client.search_runs([experiment])):
+        assert process.poll() is None
+        time.sleep(0.05)
+
+
+def told() -> dict[str, object]:
+    """All that the server knows of the study, but for ids and times, by the names of the runs."""
+    (study,) = studies()
+    trials = children(study)
+    models = mlflow.search_logged_models([study.info.experiment_id], output_format="list")
+    names = {run.info.run_id: run.info.run_name for run in [study, *trials]}
+    return {
+        "models": [(names[model.source_run_id or ""], str(model.status), model.params) for model in models],
+        "best": names[study.data.tags["lrstudy.best_run"]],
+        **{str(run.info.run_name): told_of(run) for run in [study, *trials]},
+    }
+
+
+def told_of(run: Run) -> list[object]:
+    ids = ("lrstudy.process", "lrstudy.best_run", "mlflow.parentRunId")
+    tags = {name: value for name, value in run.data.tags.items() if name not in ids}
+    client, run_id = mlflow.MlflowClient(), run.info.run_id
+    files = {file.path for folder in ("", "figures") for file in client.list_artifacts(run_id, folder)}
+    assert run.inputs is not None
+    inputs = sorted(one.dataset.digest for one in run.inputs.dataset_inputs)
+    return [run.info.status, curves(run), finals(run), set(run.data.metrics), run.data.params, tags, files, inputs]
+
+
+@pytest.mark.slow
+def test_a_study_of_an_unsteady_server_trains_on_and_what_was_said_is_there_later_as_if_nothing_had_been(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = run_script("grid.py", *GRID)
+    assert ended.returncode == 0, ended.stderr
+    undisturbed = told()
+
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", mlflow.create_experiment(f"disturbed by {front.url}"))
+    with running("grid.py", *GRID) as process:
+        wait_for_a_curve(process)
+        front.how = "close"
+        assert process.stdout is not None
+        assert process.stderr is not None
+        # All trials end, and those begin that had not, and the best has its pictures made.
+        said = [process.stderr.readline() for _ in range(5)]
+        assert next(line for line in process.stdout if line.startswith("sgd        0.01"))
+        front.how = "pass on"
+        rest = process.communicate()
+    assert process.returncode == 0, rest
+    assert any("cannot be used now (it closes connections): the training goes on" in line for line in said)
+    assert "can be used again, and has been told all" in rest[1]
+    assert told() == undisturbed
+    assert journal.left() == []
+
+
+@pytest.mark.slow
+def test_a_study_that_is_killed_while_its_server_is_away_is_not_trained_again(front: Front) -> None:
+    with running("grid.py", *GRID, "--optimizers", "adam") as process:
+        wait_for_a_curve(process)
+        front.how = "answer 500"
+        assert process.stdout is not None
+        assert next(line for line in process.stdout if line.startswith("adam       0.01"))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    front.how = "pass on"
+    assert len(journal.left()) == 1
+    again = run_script("grid.py", *GRID, "--optimizers", "adam")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("reused") == 2
+    assert "messages sent to the tracking server" in again.stderr
+    for run in children(studies()[-1]):
+        assert [step for step, _ in curves(run)["val_loss"]] == list(range(101))
+        assert all(len(values) == 1 for values in finals(run).values())
+
+
+def test_a_training_whose_server_never_returns_names_the_command_that_sends_it_later(
+    front: Front, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(tracked_run, "SECONDS_FOR_A_SERVER", 0.5)
+    front.how, front.passing = "close", 8
+    with pytest.raises(NotSentError) as raised:
+        train.main(["--epochs", "20"])
+    assert "held-out test: accuracy" in capsys.readouterr().out
+    said = re.fullmatch(
+        r"the tracking server .* cannot be used .*; when the server is back, `(.*)` sends it\.", str(raised.value)
+    )
+    assert said is not None
+    assert said[1] == "python src/send.py"
+    front.how = "pass on"
+    sent = subprocess.run(shlex.split(said[1]), capture_output=True, text=True)
+    assert (sent.returncode, sent.stderr) == (0, "")
+    assert re.fullmatch(r"\d+ messages sent to the tracking server .*\n", sent.stdout)
+    (run,) = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
+    assert run.info.status == "FINISHED"
+    assert all([step for step, _ in points] == list(range(21)) for points in curves(run).values())
+    (model,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
+    saved = yaml.safe_load(mlflow.artifacts.load_text(f"{model.artifact_location}/MLmodel"))
+    assert (saved["model_id"], saved["run_id"]) == (model.model_id, run.info.run_id)
+    assert saved["artifact_path"] == model.artifact_location
+
+
+def test_what_could_not_be_sent_is_exit_code_3_and_a_setting_of_the_command_that_sends_is_2() -> None:
+    program = "from lrstudy.ending import end_well; from lrstudy.errors import NotSentError\n"
+    program += "def main(_):\n    raise NotSentError('it waits.')\nend_well(main)"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "src", capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (3, "error: it waits.\n")
+    refused = run_script("send.py", "--now")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert refused.stderr.startswith("error: --now: ")

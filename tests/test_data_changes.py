@@ -1,0 +1,104 @@
+"""A data folder that changes while it is trained on: that is noticed, and said."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lrstudy.errors import DataError
+from lrstudy.plan import data_changes
+from lrstudy.settings import TrainSettings
+from lrstudy.tasks import Job
+from lrstudy.trial import planned, run_trial
+from studies import running, runs, studies
+
+SENTENCE = "the images have changed since they were read; all that was trained is of those before."
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two classes of ten images."""
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(10):
+            colour = (20 * number, 255 * (name == "cat"), 9)
+            Image.new("RGB", (9, 9), colour).save(tmp_path / "pets" / name / f"{number}.png")
+    return tmp_path / "pets"
+
+
+def change(folder: Path) -> None:
+    Image.new("RGB", (9, 9), (1, 2, 3)).save(folder / "cat" / "0.png")
+
+
+def add(folder: Path) -> None:
+    Image.new("RGB", (9, 9), (1, 2, 3)).save(folder / "cat" / "new.png")
+
+
+def remove(folder: Path) -> None:
+    (folder / "cat" / "0.png").unlink()
+
+
+def break_one(folder: Path) -> None:
+    (folder / "cat" / "0.png").write_bytes(b"no image")
+
+
+def of(folder: Path | str) -> TrainSettings:
+    return TrainSettings(data=str(folder), image_size=8, hidden=(4,), epochs=1)
+
+
+@pytest.mark.parametrize("harm", [change, add, remove, break_one])
+def test_what_changes_in_a_folder_is_noticed(harm: Callable[[Path], None], folder: Path) -> None:
+    digest = planned(of(folder)).data.digest
+    assert data_changes(of(folder), digest) == []
+    harm(folder)
+    assert data_changes(of(folder), digest) == [f"data={folder}: {SENTENCE}"]
+
+
+def test_files_that_are_touched_and_files_that_are_no_images_are_no_change(folder: Path) -> None:
+    digest = planned(of(folder)).data.digest
+    (folder / "cat" / "0.png").touch()
+    (folder / "cat" / "notes.txt").write_text("mine")
+    assert data_changes(of(folder), digest) == []
+
+
+def test_a_trial_on_other_images_than_its_study_began_with_is_refused(folder: Path, tmp_path: Path) -> None:
+    """A worker that starts later reads the folder anew; here it is another way to the folder that makes it be read."""
+    key = planned(of(folder)).description.key
+    same, later = of(f"{folder}/../pets"), of(f"{folder}/../pets/../pets")
+    assert run_trial(Job(0, "one run", key, same, tmp_path)).result
+    change(folder)
+    with pytest.raises(DataError, match="the images have changed since the study began; start it again"):
+        run_trial(Job(1, "another run", key, later, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tracking_uri")
+def test_a_training_during_which_the_folder_changes_says_so(folder: Path) -> None:
+    with running("train.py", "--data", str(folder), "--hidden", "4", "--epochs", "500") as training:
+        assert training.stderr is not None
+        while "epoch" not in training.stderr.readline():
+            pass
+        add(folder)
+        said, complaints = training.communicate(timeout=60)
+    assert training.returncode == 0, complaints
+    assert said.splitlines()[-1] == f"data={folder}: {SENTENCE}"
+    (run,) = runs()
+    assert SENTENCE in run.data.tags["mlflow.note.content"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tracking_uri")
+def test_a_study_between_whose_trials_the_folder_changes_says_so_and_is_of_the_images_before(folder: Path) -> None:
+    settings = ("--data", str(folder), "--hidden", "4", "--epochs", "200", "--workers", "1", "--optimizers", "sgd")
+    with running("grid.py", *settings) as study:
+        assert study.stderr is not None
+        while "[1/3]" not in study.stderr.readline():
+            pass
+        change(folder)
+        said, complaints = study.communicate(timeout=100)
+    assert study.returncode == 0, complaints
+    assert said.splitlines()[-1] == f"data={folder}: {SENTENCE}"
+    assert SENTENCE in studies()[0].data.tags["mlflow.note.content"]
+    assert len(runs()) == 4
+    assert len({run.data.tags["lrstudy.data_digest"] for run in runs()}) == 1

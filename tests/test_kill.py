@@ -1,0 +1,175 @@
+"""A training alone that is killed and started again, against one that nobody disturbed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.entities import Run
+
+import train as entry_point
+from conftest import ROOT, mlflow_run
+from lrstudy import owner, places
+from studies import curves, finals, trainings
+
+SETTINGS = ("--epochs", "40", "--hidden", "16", "--lr", "0.01")
+# A checkpoint after each epoch up to 15, and death where the test says: by SIGKILL, with no chance to tidy up. After
+# epoch 20 there is time for the server to be told of it.
+DOOMED = """
+import os, signal, sys, time
+import lrstudy.checkpoint as checkpoint, lrstudy.logged_model as logged_model, lrstudy.progress as progress
+checkpoint.SECONDS_BETWEEN, checkpoint.LARGEST_SHARE = -1.0, float("inf")
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def after_epoch_20(epochs, total):
+    for epoch in epochs:
+        yield epoch
+        if epoch.epoch == 15:
+            checkpoint.SECONDS_BETWEEN = float("inf")
+        if epoch.epoch == 20:
+            time.sleep(2)
+            die()
+
+if sys.argv[1] == "an epoch":
+    progress.shown = after_epoch_20
+else:
+    logged_model.save_network = die
+
+import train
+train.main(sys.argv[2:])
+"""
+
+
+def killed(at: str) -> Run:
+    """The run that a training left which was killed at `at`."""
+    command = [sys.executable, "-c", DOOMED, at, *SETTINGS]
+    ended = subprocess.run(command, cwd=ROOT / "src", capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    (left,) = trainings()
+    assert left.info.status == "RUNNING"
+    assert places.checkpoint(left.info.run_id).exists()
+    assert max(step for step, _ in curves(left)["val_loss"]) == (20 if at == "an epoch" else 40)
+    return left
+
+
+def files(run: Run) -> dict[str, bytes]:
+    """A run's artifacts, but for the one that times are in."""
+    client = mlflow.MlflowClient()
+    folder = Path(client.download_artifacts(run.info.run_id, ""))
+    found = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return {name: content for name, content in found.items() if name != "history.csv"}
+
+
+def check_as_undisturbed(run: Run) -> None:
+    """Compares a run that went on with a training of the same settings, which is a new one: the first has ended."""
+    entry_point.main(list(SETTINGS))
+    (calm,) = [one for one in trainings() if one.info.run_id != run.info.run_id]
+    assert run.info.status == calm.info.status == "FINISHED"
+    assert [step for step, _ in curves(run)["val_loss"]] == list(range(41))
+    assert (curves(run), finals(run), files(run)) == (curves(calm), finals(calm), files(calm))
+    assert set(run.data.metrics) == set(calm.data.metrics)
+    assert {name: float(run.data.params[name]) for name in ("lr", "epochs")} == {"lr": 0.01, "epochs": 40}
+    assert run.data.params.keys() == calm.data.params.keys()
+    assert run.inputs is not None
+    assert len(run.inputs.dataset_inputs) == 3
+    models = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
+    assert sorted((model.source_run_id, str(model.status)) for model in models) == sorted(
+        (one.info.run_id, "READY") for one in (run, calm)
+    )
+    assert run.outputs is not None
+    assert len(run.outputs.model_outputs) == 1
+    assert not list((places.cache() / "checkpoints").iterdir())
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_a_training_killed_after_an_epoch_goes_on_in_its_run_with_the_same_bits(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    left = killed("an epoch")
+    entry_point.main(list(SETTINGS))
+    (run,) = trainings()
+    assert run.info.run_id == left.info.run_id
+    assert "going on after epoch 15, in run" in capsys.readouterr().out
+    check_as_undisturbed(run)
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_a_training_killed_at_its_very_end_is_made_whole() -> None:
+    left = killed("the model")
+    weights = Path(left.info.artifact_uri.removeprefix("file://"), "weights.pt")
+    weights.write_bytes(weights.read_bytes()[:100])  # as if killed while it was written
+    entry_point.main(list(SETTINGS))
+    (run,) = trainings()
+    assert run.info.run_id == left.info.run_id
+    check_as_undisturbed(run)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tracking_uri")
+def test_under_mlflow_run_the_run_that_it_opened_takes_over_what_was_left() -> None:
+    left = killed("an epoch")
+    client = mlflow.MlflowClient()
+    client.set_tag(left.info.run_id, "what", "a user's own")
+    typed = dict(zip((name.removeprefix("--") for name in SETTINGS[::2]), SETTINGS[1::2], strict=True))
+    unused = opened_by_mlflow_and_left(typed)
+    ended = mlflow_run("main", **typed)
+    assert ended.returncode == 0, ended.stderr
+    (run,) = trainings()
+    assert f"(ID '{run.info.run_id}') succeeded" in ended.stderr
+    assert "going on after epoch 15, in run" in ended.stdout
+    assert run.data.tags["lrstudy.continues"] == left.info.run_id
+    assert run.data.tags["what"] == "a user's own"
+    for gone in (left.info.run_id, unused):
+        assert client.get_run(gone).info.lifecycle_stage == "deleted"
+    check_as_undisturbed(run)
+
+
+def opened_by_mlflow_and_left(typed: dict[str, str]) -> str:
+    """A run as one looks whose training was killed before it began."""
+    project = {"mlflow.project.entryPoint": "main", "lrstudy.process": of_a_dead_process()}
+    client = mlflow.MlflowClient()
+    run = client.create_run(os.environ["MLFLOW_EXPERIMENT_ID"], tags=project)
+    for name, value in typed.items():
+        client.log_param(run.info.run_id, name, value)
+    return str(run.info.run_id)
+
+
+def of_a_dead_process() -> str:
+    return json.dumps(json.loads(owner.this_process()) | {"started": 1.0})
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_only_what_a_dead_process_of_this_machine_left_is_taken_over() -> None:
+    settings = ["--epochs", "1", "--hidden", "8"]
+    entry_point.main(settings)
+    (finished,) = trainings()
+    client = mlflow.MlflowClient()
+
+    def another(status: str, **tags: str) -> str:
+        changed = finished.data.tags | {f"lrstudy.{name}": value for name, value in tags.items()}
+        run = client.create_run(finished.info.experiment_id, tags=changed)
+        client.update_run(run.info.run_id, status=status)
+        return str(run.info.run_id)
+
+    others = {
+        another("RUNNING", process=owner.this_process()): "RUNNING",
+        another("RUNNING", process=json.dumps({"node": "elsewhere", "pid": 1})): "RUNNING",
+        another("RUNNING", process=of_a_dead_process(), key="another training's"): "KILLED",
+        another("KILLED", process=of_a_dead_process(), versions="torch 1.0"): "KILLED",
+        another("KILLED", process=of_a_dead_process(), hardware="another machine"): "KILLED",
+        finished.info.run_id: "FINISHED",
+    }
+    entry_point.main(settings)
+    assert {run_id: client.get_run(run_id).info.status for run_id in others} == others
+    assert len(trainings()) == len(others) + 1
+
+    left = another("KILLED", process=of_a_dead_process())
+    entry_point.main(settings)
+    assert client.get_run(left).info.status == "FINISHED"
+    assert len(trainings()) == len(others) + 2

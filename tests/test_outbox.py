@@ -1,0 +1,295 @@
+"""The outbox against a real tracking database and a real server, which go away and come back."""
+
+import json
+import math
+import os
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from lrstudy import journal, places, sending
+from lrstudy.calls import (
+    MOST_METRICS_A_CALL,
+    CreateModel,
+    CreateRun,
+    DeleteTag,
+    Describe,
+    EndModel,
+    LogFiles,
+    LogInputs,
+    LogMetrics,
+    LogModel,
+    SetStatus,
+    local_name,
+)
+from lrstudy.errors import NotSentError
+from lrstudy.outbox import Outbox
+from servers import Front, How
+
+
+@pytest.fixture
+def run_id(tracking_uri: str) -> str:
+    with mlflow.start_run() as run:
+        return str(run.info.run_id)
+
+
+@contextmanager
+def sending_to(server: str, seconds: float = 30) -> Iterator[Outbox]:
+    """An outbox that is closed in the end; what has not been sent by then stays in its journal."""
+    box = Outbox(MlflowClient(server), server)
+    box.start()
+    try:
+        yield box
+    finally:
+        box.close(seconds)
+
+
+def points(run_id: str, name: str) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in MlflowClient().get_metric_history(run_id, name)]
+
+
+def loss(run_id: str, step: int, value: float = 1.0) -> LogMetrics:
+    return LogMetrics(run_id, [("loss", value, 1_700_000_000_000 + step, step)])
+
+
+def wait_until_away(box: Outbox) -> None:
+    deadline = time.monotonic() + 60
+    while not box.away:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def a_whole_life(box: Outbox, folder: Path) -> str:
+    """Tells of a run and its model all that can be told, by local names; gives the run's."""
+    run, model, location = local_name(), local_name(), local_name()
+    tags = {"kind": "test", "gone": "soon"}
+    box.put(CreateRun(run, os.environ["MLFLOW_EXPERIMENT_ID"], "by a journal", tags, time.time_ns() // 1_000_000))
+    box.put(Describe(run, {"lr": "0.1"}, {"own": run}))
+    box.put(DeleteTag(run, "gone"))
+    dataset = {"name": "digits", "digest": "1", "source_type": "code", "source": "{}", "schema": "{}", "profile": "{}"}
+    box.put(LogInputs(run, [(dataset, "train")]))
+    for step in range(5):
+        box.put(loss(run, step, math.nan if step == 3 else step / 7))
+    box.put(LogFiles(run, str(folder_with(box, "notes.txt", f"of {run}"))))
+    box.put(CreateModel(run, model, location))
+    box.put(LogModel(model, str(folder_with(box, "MLmodel", f"model_id: {model}\nartifact_path: {location}\n"))))
+    box.put(EndModel(model, "READY"))
+    box.put(SetStatus(run, "FINISHED", 1_700_000_009_000))
+    return run
+
+
+def folder_with(box: Outbox, name: str, text: str) -> Path:
+    folder = box.folder()
+    (folder / name).write_text(text)
+    return folder
+
+
+def check_life(folder: Path) -> None:
+    """One run, told of everything once."""
+    (run,) = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
+    run_id = run.info.run_id
+    assert (run.info.status, run.info.end_time, run.info.run_name) == ("FINISHED", 1_700_000_009_000, "by a journal")
+    assert run.data.params == {"lr": "0.1"}
+    assert (run.data.tags["own"], run.data.tags["kind"]) == (run_id, "test")
+    assert "gone" not in run.data.tags
+    told = [(step, None if math.isnan(value) else value) for step, value in points(run_id, "loss")]
+    assert told == [(0, 0.0), (1, 1 / 7), (2, 2 / 7), (3, None), (4, 4 / 7)]
+    assert run.data.metrics["loss"] == 4 / 7
+    assert run.inputs is not None
+    assert [(one.dataset.name, one.tags[0].value) for one in run.inputs.dataset_inputs] == [("digits", "train")]
+    assert Path(MlflowClient().download_artifacts(run_id, "notes.txt", str(folder))).read_text() == f"of {run_id}"
+    (model,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
+    assert (model.source_run_id, str(model.status), model.params) == (run_id, "READY", {"lr": "0.1"})
+    assert run.outputs is not None
+    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+    saved = mlflow.artifacts.download_artifacts(f"{model.artifact_location}/MLmodel", dst_path=str(folder))
+    assert Path(saved).read_text() == f"model_id: {model.model_id}\nartifact_path: {model.artifact_location}\n"
+
+
+def test_every_metric_arrives_once_in_order(run_id: str) -> None:
+    count = 2 * MOST_METRICS_A_CALL + 1
+    with sending_to(mlflow.get_tracking_uri()) as box:
+        for step in range(count):
+            box.put(loss(run_id, step, step / 7))
+    assert points(run_id, "loss") == [(step, step / 7) for step in range(count)]
+
+
+def test_metrics_are_on_the_server_within_about_a_second_while_the_training_goes_on(run_id: str) -> None:
+    with sending_to(mlflow.get_tracking_uri()) as box:
+        box.put(loss(run_id, 0))
+        deadline = time.monotonic() + 20
+        while not points(run_id, "loss") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert points(run_id, "loss") == [(0, 1.0)]
+
+
+def test_what_the_server_refuses_is_raised_at_the_next_call_and_the_rest_is_sent(run_id: str) -> None:
+    with sending_to(mlflow.get_tracking_uri()) as box:
+        box.put(Describe("no such run", {}, {"a": "b"}))
+        box.put(loss(run_id, 0))
+        with pytest.raises(MlflowException, match="no such run"):
+            box.settle(1)
+        with pytest.raises(MlflowException, match="no such run"):
+            box.put(loss(run_id, 1))
+        box.put(loss(run_id, 2), whatever_failed=True)
+    assert points(run_id, "loss") == [(0, 1.0), (2, 1.0)]
+
+
+def test_a_server_that_answers_leaves_no_journal(front: Front, tmp_path: Path) -> None:
+    with sending_to(front.url) as box:
+        a_whole_life(box, tmp_path)
+    check_life(tmp_path)
+    assert not journal.folder_of_all().exists()
+
+
+@pytest.mark.parametrize("how", ["answer 500", "close", "lose the answer", "hang"])
+def test_what_a_server_was_not_told_while_it_was_away_it_is_told_later_once(
+    front: Front, tmp_path: Path, how: How, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with sending_to(front.url) as box:
+        front.how = how
+        a_whole_life(box, tmp_path)
+        wait_until_away(box)
+        assert len(journal.left()) == 1
+        front.how = "pass on"
+        assert box.settle(20)
+        assert journal.left() == []
+    gone, back = capsys.readouterr().err.splitlines()
+    check_life(tmp_path)
+    assert gone.startswith(f"the tracking server {front.url} cannot be used now (")
+    assert back == f"the tracking server {front.url} can be used again, and has been told all"
+
+
+def test_the_answer_to_every_call_may_be_lost_and_nothing_is_told_twice(front: Front, tmp_path: Path) -> None:
+    with sending_to(front.url) as box:
+        front.answered.clear()
+        front.how = "lose first answers"
+        a_whole_life(box, tmp_path)
+        assert box.settle(60)
+        front.how = "pass on"
+    assert {path.rpartition("/")[2] for _, path in front.answered} >= {"create", "log-batch", "outputs", "delete-tag"}
+    check_life(tmp_path)
+
+
+def test_what_was_put_while_the_server_never_returned_is_sent_later_by_whoever_is_first(
+    front: Front, tmp_path: Path
+) -> None:
+    with sending_to(front.url, seconds=0) as box:
+        front.how = "close"
+        a_whole_life(box, tmp_path)
+        wait_until_away(box)
+    with pytest.raises(NotSentError, match=f"the tracking server {front.url} cannot be used .*: 14 messages .* wait"):
+        sending.send_all()
+    front.how = "pass on"
+    (folder,) = journal.left()
+    other = journal.Journal.take(folder)
+    assert other is not None
+    (said,) = sending.send_all()
+    assert said.startswith(f"{folder}: another process is at it")
+    other.let_go()
+    assert sending.send_all() == [f"14 messages sent to the tracking server {front.url}"]
+    check_life(tmp_path)
+    assert sending.send_all() == ["nothing waits to be sent"]
+    assert list(journal.folder_of_all().iterdir()) == []
+
+
+def test_a_journal_that_breaks_off_anywhere_is_sent_up_to_there(front: Front, tmp_path: Path) -> None:
+    with sending_to(front.url, seconds=0) as box, mlflow.start_run() as run:
+        front.how = "close"
+        for step in range(4):
+            box.put(loss(run.info.run_id, step))
+        box.put(Describe(run.info.run_id, {}, {"last": "one"}))
+        wait_until_away(box)
+        front.how = "pass on"
+        box.close(0)
+    (folder,) = journal.left()
+    file = folder / journal.FILE
+    file.write_bytes(file.read_bytes()[:-40])
+    assert sending.send_all() == [f"4 messages sent to the tracking server {front.url}"]
+    assert points(run.info.run_id, "loss") == [(step, 1.0) for step in range(4)]
+
+
+def test_what_a_server_refuses_later_stays_and_the_rest_is_sent(front: Front, tmp_path: Path) -> None:
+    with mlflow.start_run() as kept, sending_to(front.url, seconds=0) as box:
+        front.how = "close"
+        box.put(Describe("no_such_run", {}, {"a": "b"}))
+        box.put(loss(kept.info.run_id, 0))
+        wait_until_away(box)
+        front.how = "pass on"
+        box.close(0)
+    with pytest.raises(NotSentError, match=r"refuses 1 of 2 messages, which stay in .*\.refused: .*no_such_run"):
+        sending.send_all()
+    assert points(kept.info.run_id, "loss") == [(0, 1.0)]
+    assert sending.send_all() == ["nothing waits to be sent"]
+
+
+@pytest.mark.slow  # MLflow waits 20 s for a lock
+def test_a_database_that_another_program_has_locked_is_told_later(
+    run_id: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with sending_to(mlflow.get_tracking_uri()) as box, closing(sqlite3.connect(tmp_path / "mlflow.db")) as other:
+        other.execute("begin exclusive")
+        box.put(Describe(run_id, {}, {"a": "b"}))
+        wait_until_away(box)
+        box.put(loss(run_id, 0))
+        other.rollback()
+    assert mlflow.get_run(run_id).data.tags["a"] == "b"
+    assert points(run_id, "loss") == [(0, 1.0)]
+    gone, _ = capfd.readouterr().err.splitlines()
+    assert "cannot be used now (database is locked): the training goes on" in gone
+
+
+def test_without_a_folder_for_journals_all_waits_in_memory(
+    front: Front, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places.cache().parent.mkdir(parents=True)
+    places.cache().write_text("a file where the folder should be")
+    with sending_to(front.url) as box:
+        front.how = "answer 500"
+        a_whole_life(box, tmp_path)
+        wait_until_away(box)
+        front.how = "pass on"
+    check_life(tmp_path)
+    assert f"nothing can be written in {journal.folder_of_all()} (" in capsys.readouterr().err
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """The cache, on a disk of 64 kB."""
+    places.cache().mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(places.cache())]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("here no disk can be mounted")
+    yield places.cache()
+    subprocess.run(["umount", str(places.cache())], check=True)
+
+
+def test_a_full_disk_damages_nothing_and_is_written_to_when_there_is_room(
+    front: Front, small_disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sending_to(front.url, seconds=0) as box:
+        front.how = "close"
+        (small_disk / "others").write_bytes(bytes(56 * 1024))
+        for step in range(200):
+            box.put(LogMetrics("no_run", [("loss", 1.0, step, step)]))
+        a_whole_life(box, tmp_path)
+        wait_until_away(box)
+        (folder,) = journal.left()
+        lines = (folder / journal.FILE).read_text().splitlines()
+        assert all(json.loads(line) for line in lines)
+        assert "(No space left on device): it waits in memory" in capsys.readouterr().err
+        (small_disk / "others").unlink()
+        sentence = box.close(0)
+    assert sentence is not None
+    assert "lost" not in sentence
+    assert len(journal.content(folder).calls) == 214

@@ -1,0 +1,229 @@
+"""A run on the server, trained again from what was logged alone and compared."""
+
+import math
+import os
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import mlflow
+import pytest
+import torch
+from mlflow.entities import Run
+
+import reproduce as entry_point
+import train
+from conftest import mlflow_run
+from lrstudy.errors import SettingsError
+from lrstudy.settings import typed
+from lrstudy.stored import is_stored
+from studies import runs, trainings
+
+
+def reproduce(run_id: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The exit code and what is said."""
+    capsys.readouterr()
+    code = 0
+    try:
+        entry_point.main(["--run-id", run_id])
+    except SystemExit as end:
+        code = int(end.code or 0)
+    return code, capsys.readouterr().out
+
+
+def trained(*settings: str) -> Run:
+    train.main(["--epochs", "3", "--hidden", "16", *settings])
+    return trainings()[-1]
+
+
+def change(tracking_uri: str, statement: str, *values: object) -> None:
+    """Changes the tracking database behind MLflow's back."""
+    with closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"))) as database:
+        assert database.execute(statement, values).rowcount == 1
+        database.commit()
+
+
+class TestAReproduction:
+    def test_of_an_undisturbed_run_is_identical_and_logs_nothing(
+        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        # A number of 17 digits, two threads, and more that is not as the defaults are.
+        run = trained("--lr", "0.012345678901234567", "--threads", "2", "--optimizer", "sgd", "--momentum", "0.9")
+        code, said = reproduce(run.info.run_id, capsys)
+        assert said.splitlines()[-1] == (
+            "identical: the losses and accuracies from epoch 0 to 3 are the same bits; the best weights: the same bits."
+        )
+        assert code == 0
+        assert "gives other numbers" not in said, (
+            "the settings that were read are those that were logged, to the last bit"
+        )
+        for part in ("threads: 2, as recorded", "versions: as recorded", f"{run.data.tags['lrstudy.data_digest']}, as"):
+            assert part in said
+        assert len(runs()) == 1
+
+    def test_says_where_the_first_loss_differs_and_by_how_much(
+        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = trained()
+        of_metric = "where run_uuid = ? and key = ? and step = ?"
+        change(tracking_uri, f"update metrics set value = value + 0.25 {of_metric}", run.info.run_id, "val_loss", 3)
+        value = mlflow.MlflowClient().get_metric_history(run.info.run_id, "train_loss")[2].value
+        changed = math.nextafter(value, math.inf)
+        change(tracking_uri, f"update metrics set value = ? {of_metric}", changed, run.info.run_id, "train_loss", 2)
+        code, said = reproduce(run.info.run_id, capsys)
+        first, largest, weights = said.splitlines()[-1].split("; ")
+        difference = f"was {changed!r} and is {value!r}, {changed - value:.2g} apart"
+        assert first == f"different from epoch 2 on: train_loss at epoch 2 {difference}"
+        assert largest.startswith("the largest difference: val_loss at epoch 3 was")
+        assert largest.endswith("0.25 apart")
+        assert weights == "the best weights: the same bits."
+        assert code == 1
+
+    def test_notices_other_weights_and_what_are_none(
+        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = trained()
+        path = Path(run.info.artifact_uri.removeprefix("file://"), "weights.pt")
+        weights = torch.load(path)
+        weights["1.weight"][0, 0] += 1e-6
+        torch.save(weights, path)
+        code, said = reproduce(run.info.run_id, capsys)
+        assert said.splitlines()[-1].startswith("different: the losses and accuracies from epoch 0 to 3 are the same")
+        assert said.endswith("the best weights: different.\n")
+        assert code == 1
+        path.write_bytes(b"text")
+        assert reproduce(run.info.run_id, capsys)[0] == 1
+        path.unlink()
+        code, said = reproduce(run.info.run_id, capsys)
+        assert said.endswith("the best weights: not compared, since they cannot be reached.\n")
+        assert code == 0
+
+    def test_with_other_data_trains_nothing(self, tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+        run = trained()
+        mlflow.MlflowClient().set_tag(run.info.run_id, "lrstudy.data_digest", "another")
+        capsys.readouterr()
+        with pytest.raises(SystemExit, match="1"):
+            entry_point.main(["--run-id", run.info.run_id])
+        said = capsys.readouterr()
+        assert f"data: another there, {run.data.tags['lrstudy.data_digest']} here" in said.out
+        assert said.out.endswith("different: the data are not those of the run, so nothing is trained.\n")
+        assert said.err == ""
+
+    def test_says_what_is_different_here_before_it_trains(
+        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = trained()
+        client = mlflow.MlflowClient()
+        client.set_tag(run.info.run_id, "lrstudy.versions", run.data.tags["lrstudy.versions"].replace("2.15", "2.14"))
+        client.set_tag(run.info.run_id, "lrstudy.hardware", "an abacus")
+        client.set_tag(run.info.run_id, "lrstudy.threads", "2")  # what `auto` was there
+        client.set_tag(run.info.run_id, "mlflow.source.git.commit", "0" * 40)
+        client.set_tag(run.info.run_id, "lrstudy.key", "of other code")
+        code, said = reproduce(run.info.run_id, capsys)
+        *before, last = said.splitlines()
+        for part in (
+            "versions: torch 2.14.0 there, 2.15.0 here",
+            "machine: an abacus there, ",
+            "threads: 2, as recorded",
+            "code: 000000000000 there, ",
+            "the training's code, or one of torch's defaults, gives other numbers since",
+        ):
+            assert any(part in line for line in before), said
+        assert last.startswith("identical:")
+        assert code == 0
+
+    def test_of_a_diverged_training_takes_no_number_for_no_number(
+        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = trained("--optimizer", "sgd", "--lr", "1e20")
+        assert run.data.tags["lrstudy.verdict"] == "diverged"
+        assert reproduce(run.info.run_id, capsys)[0] == 0
+
+    def test_of_one_that_was_cut_off_compares_what_is_there(
+        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = trained()
+        for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+            change(
+                tracking_uri,
+                "delete from metrics where run_uuid = ? and key = ? and step = 3",
+                run.info.run_id,
+                name,
+            )
+        client = mlflow.MlflowClient()
+        for status in ("RUNNING", "FAILED", "FINISHED"):
+            client.update_run(run.info.run_id, status=status)
+            with pytest.raises(SettingsError, match=f"it is {status}, and of its 3 epochs .* the first 2[;.]"):
+                reproduce(run.info.run_id, capsys)
+        client.update_run(run.info.run_id, status="KILLED")
+        code, said = reproduce(run.info.run_id, capsys)
+        assert "it was cut off after 2 of 3 epochs: these are compared" in said
+        assert "identical: the losses and accuracies from epoch 0 to 2 are the same bits" in said
+        assert code == 0
+
+
+def test_what_is_no_training_is_refused(tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    client = mlflow.MlflowClient()
+
+    def another(**tags: str) -> str:
+        changed = {f"lrstudy.{name}": value for name, value in tags.items()}
+        return str(client.create_run(os.environ["MLFLOW_EXPERIMENT_ID"], tags=changed).info.run_id)
+
+    refused = {
+        "0" * 32: "the tracking server sqlite.* has no such run",
+        "no id": "the tracking server sqlite.* has no such run",
+        another(): "this is no run of a training of this project",
+        another(kind="reproduce"): "this is no run of a training of this project",
+        another(kind="grid", best_run="abc"): "the run of a grid; give that of one of its trainings, such as abc, its",
+        another(kind="search"): "the run of a search; give that of one of its trainings[.]",
+    }
+    of_training = {"kind": "train", "key": "abc"}
+    refused[another(**of_training)] = "its parameters are none of this version's: device=: it must be auto"
+    refused[another(**of_training, device="cpu", threads="1")] = (
+        "of its 50 epochs the server has no more than the first 0"
+    )
+    for run_id, sentence in refused.items():
+        with pytest.raises(SettingsError, match=f"run_id={run_id}: .*{sentence}"):
+            reproduce(run_id, capsys)
+
+
+@pytest.mark.slow
+def test_under_mlflow_run_the_run_that_it_opened_says_what_came_of_it(tracking_uri: str) -> None:
+    trial = trained("--optimizer", "sgd", "--lr", "0.1")
+    client = mlflow.MlflowClient()
+    client.set_tag(trial.info.run_id, "mlflow.parentRunId", "a study's")
+    client.log_metric(trial.info.run_id, "val_loss", 1.0, step=4)  # beyond its end, of another program
+    ended = mlflow_run("reproduce", run_id=trial.info.run_id)
+    assert ended.returncode == 0, ended.stderr
+    assert "\nidentical: the losses and accuracies from epoch 0 to 3 are the same bits" in ended.stdout
+    assert len(trainings()) == 1
+    (repeated,) = [run for run in runs() if run.data.tags.get("lrstudy.kind") == "reproduce"]
+    assert repeated.info.status == "FINISHED"
+    assert repeated.info.run_name == "reproduce sgd lr=0.1"
+    assert repeated.data.tags["lrstudy.reproduces"] == trial.info.run_id
+    assert repeated.data.tags["lrstudy.reproduction"] == "identical"
+    assert not repeated.data.metrics
+
+
+@pytest.mark.parametrize(
+    ("value", "stored", "same"),
+    [
+        (0.1, 0.1, True),
+        (0.1, 0.1 + 2e-17, False),
+        (math.nan, math.nan, True),
+        (math.inf, sys.float_info.max, True),
+        (-math.inf, -sys.float_info.max, True),
+        (math.inf, -sys.float_info.max, False),
+        (math.nan, 0.0, False),
+        (0.0, math.nan, False),
+        (1.0, None, False),
+    ],
+)
+def test_numbers_are_compared_as_the_server_stores_them(value: float, stored: float | None, same: bool) -> None:
+    assert is_stored(value, stored) is same
+
+
+@pytest.mark.parametrize("value", [0.1, 1e-05, 0.012345678901234567, 1 / 3, 1e30, 5e-324, 0.0])
+def test_a_number_is_logged_so_that_it_can_be_read_again(value: float) -> None:
+    assert float(typed(value)) == value

@@ -1,0 +1,48 @@
+"""`python trainings_at_once.py COUNT EPOCHS`: so many trainings, each in a process of its own, that begin together.
+
+The processes are forked from one that has imported PyTorch and MLflow, which each would take seconds for. Each does
+what `train.py` does, by the same code, but for the pictures and the model. They wait for each other before they open
+their runs.
+"""
+
+import multiprocessing
+import sys
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from lrstudy import artifacts, experiment, runtime, tracking
+from lrstudy.plan import Plan, load_data
+from lrstudy.settings import TrainSettings
+from lrstudy.watch import begin, follow, sum_up
+
+
+def train(seed: int, epochs: int, together: Barrier) -> None:
+    settings = TrainSettings(optimizer="sgd", lr=0.1, hidden=(8,), epochs=epochs, seed=seed)
+    machine = runtime.prepare(settings.device, settings.threads, settings.model)
+    plan = Plan(settings, load_data(settings), machine)
+    training = experiment.build(plan)
+    together.wait(60)
+    with tracking.open_run(plan.description) as run:
+        so_far = begin(training)
+        for _ in run.log_epochs(follow(training, so_far, training.epochs())):
+            pass
+        result = sum_up(training, so_far)
+        tracking.log_result(run, result, artifacts.tables(training, result), plan.data.bad_images)
+
+
+def main() -> None:
+    count, epochs = map(int, sys.argv[1:])
+    context = multiprocessing.get_context("fork")
+    together = context.Barrier(count)
+    processes = [context.Process(target=train, args=(seed, epochs, together)) for seed in range(count)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    sys.exit(sum(process.exitcode != 0 for process in processes))
+
+
+if __name__ == "__main__":
+    main()
