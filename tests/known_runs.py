@@ -1,12 +1,6 @@
 """Runs with known curves in a real tracking database, for the tests of the analysis."""
 
-import os
-import socket
-import subprocess
-import time
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlflow import MlflowClient
@@ -71,30 +65,3 @@ def falling(floor: float, epochs: int = 4, start: float = 2.3) -> dict[str, list
         "train_accuracy": [1 - loss / 3 for loss in losses],
         "val_accuracy": [1 - loss / 3 for loss in losses],
     }
-
-
-@contextmanager
-def served(database: str) -> Iterator[str]:
-    """MLflow's own server for `database`, on a free port of this machine."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["mlflow", "server", "--workers", "1", "--port", str(port), "--backend-store-uri", database]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        address = f"http://127.0.0.1:{port}"
-        try:
-            deadline = time.monotonic() + 60
-            while not _answers(f"{address}/health"):
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            yield address
-        finally:
-            server.terminate()
-
-
-def _answers(address: str) -> bool:
-    try:
-        return bool(urllib.request.urlopen(address, timeout=1).status == 200)
-    except OSError:
-        return False

@@ -16,11 +16,13 @@ from typing import Literal
 
 
 @contextmanager
-def tracking_server(folder: Path, port: int | None = None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Its address and its process; what it is told lies in `folder`."""
+def tracking_server(
+    folder: Path, port: int | None = None, database: str | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Its address and its process; what it is told lies in `folder`, unless in a `database` that there is."""
     port = port or free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
+    command += ["--backend-store-uri", database or f"sqlite:///{folder / 'server.db'}"]
     command += ["--artifacts-destination", str(folder / "served")]
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (folder / "server.log").open("a") as log:

@@ -11,8 +11,9 @@ from mlflow import MlflowClient
 
 import histories
 from errors import ReportError
-from known_runs import falling, log_study, log_training, served
+from known_runs import falling, log_study, log_training
 from runs import read, without_secrets
+from servers import tracking_server
 
 
 @pytest.fixture
@@ -20,7 +21,9 @@ def experiment(tracking_uri: str) -> str:
     return os.environ["MLFLOW_EXPERIMENT_ID"]
 
 
-def test_a_server_gives_what_its_database_gives(experiment: str, tracking_uri: str, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_server_gives_what_its_database_gives(
+    experiment: str, tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     odd = {"val_loss": [2.3, math.nan, math.inf, -math.inf, 0.5], "train_loss": [2.0, 1.0]}
     study = log_study(experiment)
     runs = [
@@ -29,7 +32,7 @@ def test_a_server_gives_what_its_database_gives(experiment: str, tracking_uri: s
     ]
     MlflowClient().log_metric(runs[1], "val_loss", 9.0, timestamp=5, step=1)  # by its time before the one logged first
     direct = read(study=study)
-    with served(tracking_uri) as server:
+    with tracking_server(tmp_path, database=tracking_uri) as (server, _):
         mlflow.set_tracking_uri(server)
         whole = read(study=study)
         monkeypatch.setattr(histories, "POINTS_AN_ANSWER", 7)  # less than the points of two runs: the page is halved
