@@ -72,6 +72,6 @@ def _defaults() -> dict[str, dict[str, str]]:
     """The entry points' parameters with their defaults, as the project declares them."""
     declared: dict[str, Any] = yaml.safe_load(PROJECT.read_text(encoding="utf-8"))["entry_points"]
     return {
-        entry_point: {name: str(one["default"]) for name, one in it.get("parameters", {}).items()}
+        entry_point: {name: str(one["default"]) for name, one in it.get("parameters", {}).items() if "default" in one}
         for entry_point, it in declared.items()
     }

@@ -100,7 +100,7 @@ def read(experiment: str | None = None, study: str | None = None) -> Found:
             )
         curves, left_out = _curves(client, trainings)
     whole = tuple(_run(run, curves[run.info.run_id]) for run in trainings)
-    foreign = sum(run.data.tags.get(KIND) not in STUDY_KINDS for run in found.values()) - len(trainings)
+    foreign = sum(KIND not in run.data.tags and not _is_training(run) for run in found.values())
     if percentages := sum(map(_in_percent, trainings)):
         remarks.append(
             f"{percentages} of {len(trainings)} trainings have accuracies above 1: they are taken for percentages."
