@@ -59,7 +59,7 @@ def mlflow_run(entry_point: str, **parameters: str) -> subprocess.CompletedProce
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real tracking server: one for all tests, each with an experiment of its own."""
-    with tracking_server(tmp_path_factory.mktemp("server")) as (url, _):
+    with tracking_server(tmp_path_factory.mktemp("server")) as url:
         yield url
 
 

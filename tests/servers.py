@@ -16,11 +16,9 @@ from typing import Literal
 
 
 @contextmanager
-def tracking_server(
-    folder: Path, port: int | None = None, database: str | None = None
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Its address and its process; what it is told lies in `folder`, unless in a `database` that there is."""
-    port = port or free_port()
+def tracking_server(folder: Path, database: str | None = None) -> Iterator[str]:
+    """Its address; what it is told lies in `folder`, but for what lies in a `database` elsewhere."""
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", database or f"sqlite:///{folder / 'server.db'}"]
     command += ["--artifacts-destination", str(folder / "served")]
@@ -29,7 +27,7 @@ def tracking_server(
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
     try:
         _wait_for(f"http://127.0.0.1:{port}")
-        yield f"http://127.0.0.1:{port}", process
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait()

@@ -16,10 +16,10 @@ from mlflow.entities import Run
 
 import train
 from conftest import ROOT
-from lrstudy import journal, tracked_run
+from lrstudy import journal, places, tracked_run
 from lrstudy.errors import NotSentError
 from servers import Front
-from studies import children, curves, finals, run_script, running, studies
+from studies import children, curves, finals, run_script, running, runs, studies
 
 GRID = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "100", "--hidden", "32")
 
@@ -98,6 +98,32 @@ def test_a_study_that_is_killed_while_its_server_is_away_is_not_trained_again(fr
     for run in children(studies()[-1]):
         assert [step for step, _ in curves(run)["val_loss"]] == list(range(101))
         assert all(len(values) == 1 for values in finals(run).values())
+
+
+@pytest.mark.slow
+def test_a_training_that_is_killed_while_its_server_is_away_goes_on_in_its_run_after_what_waits(front: Front) -> None:
+    settings = ("--epochs", "1500", "--hidden", "16")
+    with running("train.py", *settings) as process:
+        wait_for_a_curve(process)
+        front.how = "close"
+        assert process.stderr is not None
+        next(line for line in process.stderr if "cannot be used now" in line)
+        time.sleep(1)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    front.how = "pass on"
+    (left,) = runs()
+    assert len(journal.left()) == 1
+    ended = run_script("train.py", *settings)
+    assert ended.returncode == 0, ended.stderr
+    assert "messages sent to the tracking server" in ended.stderr
+    assert f"in run {left.info.run_id}" in ended.stdout
+    (run,) = runs()
+    assert run.info.status == "FINISHED"
+    assert all([step for step, _ in some] == list(range(1501)) for some in curves(run).values())
+    assert all(len(values) == 1 for values in finals(run).values())
+    assert journal.left() == []
+    assert not list(places.checkpoint("").parent.glob("*"))
 
 
 def test_a_training_whose_server_never_returns_names_the_command_that_sends_it_later(

@@ -62,6 +62,7 @@ def test_the_readmes_setup_installs_the_mlflow_that_the_environment_has() -> Non
         "benchmarks/large_set.py",
         "benchmarks/study.py",
         "benchmarks/long_study.py",
+        "benchmarks/soak.py",
     ],
 )
 def test_the_files_that_the_readme_names_are_there(name: str) -> None:

@@ -5,13 +5,11 @@ import io
 import os
 import pwd
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +19,7 @@ import pytest
 import sqlalchemy
 
 from conftest import ROOT
+from servers import free_port, tracking_server
 from studies import CURVES, runs
 
 EPOCHS = 12
@@ -82,23 +81,10 @@ def program(name: str) -> str:
     return found or pytest.skip(f"PostgreSQL is not installed here: there is no {name}")
 
 
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        return int(taken.getsockname()[1])
-
-
-def wait_until_it_answers(command: list[str] | str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    # Not urlopen, which keeps the proxies of the environment that it was first called in.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def wait_until_it_answers(command: list[str], process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + 90
     while process.poll() is None and time.monotonic() < deadline:
-        if isinstance(command, str):
-            try:
-                opener.open(command, timeout=5).close()
-                return
-            except OSError:
-                pass
-        elif subprocess.run(command, capture_output=True).returncode == 0:
+        if subprocess.run(command, capture_output=True).returncode == 0:
             return
         time.sleep(0.2)
     pytest.fail(f"it does not answer: {log.read_text()[-2000:]}")
@@ -142,33 +128,13 @@ def postgresql() -> Iterator[str]:
 @pytest.fixture
 def server(postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server with the database behind it, in force in this process and in those that it starts."""
-    uri, log = f"http://127.0.0.1:{free_port()}", tmp_path / "server.log"
-    options = ["--workers", "1", "--port", uri.rpartition(":")[2], "--backend-store-uri", postgresql]
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "mlflow",
-                "server",
-                *options,
-                "--artifacts-destination",
-                str(tmp_path / "artifacts"),
-            ],
-            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            stdout=file,
-            stderr=file,
-        )
     before = mlflow.get_tracking_uri()
-    try:
-        wait_until_it_answers(f"{uri}/health", process, log)
+    with tracking_server(tmp_path, postgresql) as uri:
         mlflow.set_tracking_uri(uri)
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", mlflow.create_experiment("many at once"))
         yield uri
-    finally:
-        mlflow.set_tracking_uri(before)
-        end(process)
+    mlflow.set_tracking_uri(before)
 
 
 @pytest.mark.slow

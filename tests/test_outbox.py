@@ -28,10 +28,12 @@ from lrstudy.calls import (
     LogInputs,
     LogMetrics,
     LogModel,
+    RemoveCheckpoint,
     SetStatus,
     local_name,
 )
-from lrstudy.errors import NotSentError
+from lrstudy.claims import claims
+from lrstudy.errors import NotSentError, TrackingError
 from lrstudy.outbox import Outbox
 from servers import Front, How
 
@@ -201,6 +203,53 @@ def test_what_was_put_while_the_server_never_returned_is_sent_later_by_whoever_i
     check_life(tmp_path)
     assert sending.send_all() == ["nothing waits to be sent"]
     assert list(journal.folder_of_all().iterdir()) == []
+
+
+def test_nothing_is_taken_over_before_what_a_dead_process_had_still_to_say_has_been_sent(front: Front) -> None:
+    with mlflow.start_run() as run, sending_to(front.url, seconds=0) as box:
+        front.how = "close"
+        box.put(loss(run.info.run_id, 0))
+        wait_until_away(box)
+        box.close(0)
+        with pytest.raises(TrackingError, match=r"1 message for it in .* wait"), claims():
+            pytest.fail("a run could be taken over without what waits")
+        front.how = "pass on"
+        with claims():
+            assert points(run.info.run_id, "loss") == [(0, 1.0)]
+    assert journal.left() == []
+
+
+def test_a_checkpoint_of_a_run_that_is_made_later_becomes_that_runs_or_goes_as_it_ends(front: Front) -> None:
+    goes_on, has_ended = local_name(), local_name()
+    places.checkpoint(goes_on).parent.mkdir(parents=True)
+    for local in (goes_on, has_ended):
+        places.checkpoint(local).write_text(local)
+    with sending_to(front.url, seconds=0) as box:
+        front.how = "close"
+        for local in (goes_on, has_ended):
+            box.put(CreateRun(local, os.environ["MLFLOW_EXPERIMENT_ID"], local[-8:], {"its": local[-8:]}, 1))
+        box.put(RemoveCheckpoint(has_ended))
+        wait_until_away(box)
+    front.how = "pass on"
+    sending.send_all()
+    found = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
+    runs = {run.info.run_name: run.info.run_id for run in found}
+    assert len(runs) == 2
+    (kept,) = places.checkpoint("").parent.iterdir()
+    assert kept == places.checkpoint(runs[goes_on[-8:]])
+    assert kept.read_text() == goes_on
+
+
+def test_a_run_has_one_model_however_often_it_is_made(front: Front) -> None:
+    with mlflow.start_run() as run, sending_to(front.url) as box:
+        for text in ("half", "whole"):
+            model, location = local_name(), local_name()
+            box.put(CreateModel(run.info.run_id, model, location))
+            box.put(LogModel(model, str(folder_with(box, "MLmodel", text))))
+            box.put(EndModel(model, "READY"))
+    (logged,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
+    assert str(logged.status) == "READY"
+    assert mlflow.artifacts.load_text(f"{logged.artifact_location}/MLmodel") == "whole"
 
 
 def test_a_journal_that_breaks_off_anywhere_is_sent_up_to_there(front: Front, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_a_server_gives_what_its_database_gives(
     ]
     MlflowClient().log_metric(runs[1], "val_loss", 9.0, timestamp=5, step=1)  # by its time before the one logged first
     direct = read(study=study)
-    with tracking_server(tmp_path, database=tracking_uri) as (server, _):
+    with tracking_server(tmp_path, tracking_uri) as server:
         mlflow.set_tracking_uri(server)
         whole = read(study=study)
         monkeypatch.setattr(histories, "POINTS_AN_ANSWER", 7)  # less than the points of two runs: the page is halved
