@@ -105,7 +105,7 @@ def _file(figure: Figure, kind: str) -> bytes:
     with warnings.catch_warnings():
         # A name may be in a script that matplotlib's font lacks, or leave no room: it is drawn as well as can be.
         warnings.simplefilter("ignore")
-        figure.savefig(file, format=kind, dpi=144, metadata={"Date": None} if kind == "svg" else {"Software": None})
+        figure.savefig(file, format=kind, dpi=100, metadata={"Date": None} if kind == "svg" else {"Software": None})
     figure.set_layout_engine("none")  # it is laid out now, which takes as long as drawing
     return file.getvalue()
 
