@@ -10,7 +10,7 @@ from cells import Group
 from commands import grid_of, more
 from comparison import FAULTS, Comparison, OptimizerSummary, still_improves
 from errors import ReportError
-from runs import Run, read_table
+from runs import KIND, Run, read_table
 from words import counted, joined, loss, percent, rate
 
 # Below this many images of a part one image is more than a percentage point.
@@ -72,7 +72,7 @@ def _end(one: OptimizerSummary) -> str:
 
 def _wider(comparison: Comparison, study: Run | None, one: OptimizerSummary) -> str | None:
     """The grid goes on by itself; a search is given two decades more at its end."""
-    if study and study.tags.get("lrstudy.kind") == "search" and one.best:
+    if study and study.tags.get(KIND) == "search" and one.best:
         wider = {"low": f"{one.best.lr / 100:.3g}"} if one.open_low else {"high": f"{one.best.lr * 100:.3g}"}
         return more(study, comparison.group, **wider)
     return more(study, comparison.group, extend="true")
@@ -82,7 +82,7 @@ def _one_seed(comparison: Comparison, study: Run | None) -> Iterator[Caveat]:
     if not comparison.best:
         return
     counts = {cell.n for cell in comparison.ranking}
-    if study and study.tags.get("lrstudy.kind") == "search":
+    if study and study.tags.get(KIND) == "search":
         command = grid_of(comparison.group, comparison.ranking[:FINALISTS], seeds="3")
     else:
         command = more(study, comparison.group, seeds="3")
@@ -154,7 +154,7 @@ def _unfinished(comparison: Comparison, _: Run | None) -> Iterator[Caveat]:
 
 def _small_classes(comparison: Comparison) -> tuple[list[Caveat], list[str]]:
     """Looks into the best training's confusion matrix for classes with few validation images."""
-    if not comparison.best or comparison.best.trainings[0].run.tags.get("lrstudy.kind") != "train":
+    if not comparison.best or comparison.best.trainings[0].run.tags.get(KIND) != "train":
         return [], []
     try:
         rows = read_table(comparison.best.trainings[0].run.run_id, "confusion_matrix.csv")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from chapters import Report, report
-from drawings import Drawing
+from drawings import KINDS, Drawing
 from errors import ReportError
 from runs import read
 
@@ -53,13 +53,14 @@ def draw_one(
     if of_optimizer:
         asked.add_argument("--optimizer", help="whose (default: that of the best training)")
     options = asked.parse_args(arguments)
-    if options.out.suffix not in (".svg", ".png", ".pdf"):
+    kind = options.out.suffix.removeprefix(".")
+    if kind not in KINDS:
         raise ReportError(f"--out {options.out}: a figure is an .svg, .png or .pdf file.")
     drawing = next(iter(choose(report(read(options.experiment, options.study)), vars(options).get("optimizer"))), None)
     if drawing is None:
         raise ReportError("there is nothing to draw: no training has finished with what the figure needs.")
     try:
-        drawing.figure.savefig(options.out, dpi=144)
+        options.out.write_bytes(drawing.file(kind))
     except OSError as error:
         raise ReportError(f"--out {options.out}: it cannot be written: {error.strerror}.") from error
     print(options.out)

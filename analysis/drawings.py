@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +16,8 @@ import tables
 from chapters import Chapter, Report
 from words import LONGEST_NAME, joined, loss, rate
 
+# The kinds of file that a figure can be, and what of their metadata is not the same every time.
+KINDS = {"svg": "Date", "png": "Software", "pdf": "CreationDate"}
 # Chapters after these are told in words and tables alone.
 MOST_DRAWN = 6
 
@@ -31,6 +35,16 @@ class Drawing:
     words: str
     figure: Figure
     optimizer: str = ""
+
+    def file(self, kind: str) -> bytes:
+        """The figure as a file of one of the `KINDS`, the same bytes for the same figure."""
+        file = io.BytesIO()
+        with warnings.catch_warnings():
+            # A name may be in a script that matplotlib's font lacks, or leave no room: it is drawn as well as can be.
+            warnings.simplefilter("ignore")
+            self.figure.savefig(file, format=kind, dpi=100, metadata={KINDS[kind]: None})
+        self.figure.set_layout_engine("none")  # it is laid out now, which takes as long as drawing
+        return file.getvalue()
 
 
 def draw(report: Report) -> Iterator[Drawing]:

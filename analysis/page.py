@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import tables
@@ -296,8 +295,3 @@ def _origin(report: Report) -> list[tuple[str, str]]:
     seeds = sorted({run.params["seed"] for run in runs if "seed" in run.params}, key=lambda seed: (len(seed), seed))
     rows.append(("seeds", joined(seeds[:20], len(seeds)) if seeds else "not logged"))
     return rows
-
-
-def csv(frame: pd.DataFrame) -> str:
-    """A frame as a CSV file: numbers in full, what is not known left empty."""
-    return str(frame.to_csv(index=False))

@@ -6,21 +6,18 @@ SVG and PNG files, the tables as CSV files, and `summary.json`.
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import warnings
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 import tables
 from chapters import Report, report
 from command_line import end_well, parser
 from drawings import draw
 from errors import ReportError
-from page import csv, render
+from page import render
 from runs import attach, read
 from summary import summary
 
@@ -57,12 +54,12 @@ def write(made: Report, folder: Path) -> None:
         _clear(folder)
         frames = _frames(made)
         for name, frame in frames.items():
-            (folder / TABLES / name).write_text(csv(frame), encoding="utf-8")
+            (folder / TABLES / name).write_text(frame.to_csv(index=False), encoding="utf-8")
         drawings, svgs = [], {}
         for drawing in draw(made):
             drawings.append(drawing)
             for kind in ("svg", "png"):
-                file = _file(drawing.figure, kind)
+                file = drawing.file(kind)
                 (folder / FIGURES / f"{drawing.name}.{kind}").write_bytes(file)
                 if kind == "svg":
                     svgs[drawing.name] = file
@@ -97,17 +94,6 @@ def _frames(made: Report) -> dict[str, pd.DataFrame]:
     }
     shapes = [tables.shapes_table([chapter.comparison for chapter in family]) for family in made.shapes]
     return frames | ({"shapes.csv": pd.concat(shapes, ignore_index=True)} if shapes else {})
-
-
-def _file(figure: Figure, kind: str) -> bytes:
-    """A figure as a file, the same bytes for the same figure."""
-    file = io.BytesIO()
-    with warnings.catch_warnings():
-        # A name may be in a script that matplotlib's font lacks, or leave no room: it is drawn as well as can be.
-        warnings.simplefilter("ignore")
-        figure.savefig(file, format=kind, dpi=100, metadata={"Date": None} if kind == "svg" else {"Software": None})
-    figure.set_layout_engine("none")  # it is laid out now, which takes as long as drawing
-    return file.getvalue()
 
 
 if __name__ == "__main__":

@@ -89,9 +89,7 @@ def read(experiment: str | None = None, study: str | None = None) -> Found:
     with _one_sentence(server):
         _check_database(server)
         client = MlflowClient()
-        parent, within, remarks = _find(client, experiment, study)
-        queries = _queries(parent)
-        found = _all(client, within, queries)
+        parent, within, found, remarks = _find(client, experiment, study)
         trainings = sorted(filter(_is_training, found.values()), key=lambda run: (run.info.start_time, run.info.run_id))
         if not trainings:
             asked = f"the study {study}" if study else f"the experiment {within.name}"
@@ -106,7 +104,7 @@ def read(experiment: str | None = None, study: str | None = None) -> Found:
             f"{percentages} of {len(trainings)} trainings have accuracies above 1: they are taken for percentages."
         )
     asked_for = _run(parent, {}) if parent else None
-    return Found(server, within.name, asked_for, queries, whole, foreign, (*remarks, *left_out))
+    return Found(server, within.name, asked_for, _queries(parent), whole, foreign, (*remarks, *left_out))
 
 
 def without_secrets(server: str) -> str:
@@ -182,23 +180,27 @@ def _check_database(server: str) -> None:
 
 def _find(
     client: MlflowClient, experiment: str | None, study: str | None
-) -> tuple[MlflowRun | None, Experiment, list[str]]:
-    """The study's own run, if one is asked for or found, the experiment to look into, and what to say of that."""
+) -> tuple[MlflowRun | None, Experiment, dict[str, MlflowRun], list[str]]:
+    """The study's own run, if one is asked for or found, the experiment, the runs there, and what to say of that."""
     if study is not None:
         parent = _study(client, study)
-        return parent, client.get_experiment(parent.info.experiment_id), []
+        within = client.get_experiment(parent.info.experiment_id)
+        return parent, within, _all(client, within, _queries(parent)), []
     if experiment is not None:
-        return None, _named(client, experiment), []
+        within = _named(client, experiment)
+        return None, within, _all(client, within, _queries(None)), []
     everywhere = {one.experiment_id: one for one in _pages(lambda token: client.search_experiments(page_token=token))}
     empty: list[str] = []
     for last in _last_studies(client, list(everywhere)):
         within = everywhere[last.info.experiment_id]
-        if any(map(_is_training, _all(client, within, _queries(last)).values())):
-            return last, within, [f"The study {name} began later, but has no trainings yet." for name in empty]
+        found = _all(client, within, _queries(last))
+        if any(map(_is_training, found.values())):
+            return last, within, found, [f"The study {name} began later, but has no trainings yet." for name in empty]
         empty.append(f"{last.info.run_name} (run {last.info.run_id})")
     for run in _pages(lambda token: _page(client, list(everywhere), "", token)):
         if _is_training(run):
-            return None, everywhere[run.info.experiment_id], []
+            within = everywhere[run.info.experiment_id]
+            return None, within, _all(client, within, _queries(None)), []
     server = without_secrets(mlflow.get_tracking_uri())
     raise ReportError(f"{server} has no study and no training; `mlflow run . -e grid` makes one.")
 

@@ -12,6 +12,7 @@ from caveats import Caveat
 from cells import Cell
 from chapters import Chapter, Report
 from comparison import Comparison
+from tables import scores
 
 SCHEMA = 1
 
@@ -72,15 +73,7 @@ def _recommendation(chapter: Chapter) -> dict[str, Any]:
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
-    return {
-        "optimizer": cell.optimizer,
-        "lr": cell.lr,
-        "n": cell.n,
-        "best_val_loss": cell.loss.mean,
-        "best_val_loss_sd": cell.loss.deviation,
-        "best_val_accuracy": cell.accuracy.mean,
-        "best_val_accuracy_sd": cell.accuracy.deviation,
-    }
+    return {"optimizer": cell.optimizer, "lr": cell.lr, **scores(cell)}
 
 
 def _against_best(comparison: Comparison, cell: Cell) -> dict[str, Any]:

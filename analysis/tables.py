@@ -20,6 +20,18 @@ from runs import METRICS
 MOST_COLUMNS = 10
 
 
+def scores(cell: Cell | None) -> dict[str, float]:
+    """The spreads of a cell's best validation loss and of the accuracy there; not numbers where there is no cell."""
+    loss, accuracy = (cell.loss, cell.accuracy) if cell else (Spread.of([]), Spread.of([]))
+    return {
+        "n": cell.n if cell else 0,
+        "best_val_loss": loss.mean,
+        "best_val_loss_sd": loss.deviation,
+        "best_val_accuracy": accuracy.mean,
+        "best_val_accuracy_sd": accuracy.deviation,
+    }
+
+
 def cells_table(comparison: Comparison) -> pd.DataFrame:
     """A row a cell, by the rank of its best validation loss; cells that diverged come last, without a rank."""
     ranks = {id(cell): rank for rank, cell in enumerate(comparison.ranking, 1)}
@@ -38,15 +50,11 @@ def _cell_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
     return {
         "optimizer": cell.optimizer,
         "lr": cell.lr,
-        "n": cell.n,
         "diverged": cell.diverged,
         "verdict": comparison.verdict(cell),
         "kind": comparison.kind(cell),
         "tied": comparison.tied(cell),
-        "best_val_loss": cell.loss.mean,
-        "best_val_loss_sd": cell.loss.deviation,
-        "best_val_accuracy": cell.accuracy.mean,
-        "best_val_accuracy_sd": cell.accuracy.deviation,
+        **scores(cell),
         "best_epoch": _spread(cell, lambda one: one.best_epoch).mean,
         "final_train_loss": _spread(cell, lambda one: one.last("train_loss")).mean,
         "final_val_loss": final.mean,
@@ -66,17 +74,11 @@ def optimizers_table(comparison: Comparison) -> pd.DataFrame:
     """A row an optimizer, by its best cell."""
     rows = []
     for one in comparison.summaries:
-        loss = one.best.loss if one.best else Spread.of([])
-        accuracy = one.best.accuracy if one.best else Spread.of([])
         rows.append(
             {
                 "optimizer": one.optimizer,
                 "best_lr": one.best.lr if one.best else math.nan,
-                "n": loss.n,
-                "best_val_loss": loss.mean,
-                "best_val_loss_sd": loss.deviation,
-                "best_val_accuracy": accuracy.mean,
-                "best_val_accuracy_sd": accuracy.deviation,
+                **scores(one.best),
                 "bracketed": one.bracketed,
                 "band_low": one.band.low if one.band else math.nan,
                 "band_high": one.band.high if one.band else math.nan,
@@ -101,9 +103,10 @@ def curves_table(group: Group) -> pd.DataFrame:
         points = _points(group, name)
         spread = points[np.isfinite(points.value)].groupby(keys, sort=False).value
         frames.append(spread.agg(["mean", "min", "max"]).set_axis([name, f"{name}_low", f"{name}_high"], axis=1))
-    counts = _points(group, "val_loss").dropna().groupby(keys, sort=False).size().rename("n")
+        if name == "val_loss":
+            frames.append(spread.size().rename("n"))
     order = {cell.optimizer: place for place, cell in enumerate(group.cells)}
-    table = pd.concat([counts, *frames], axis=1).reset_index().fillna({"n": 0}).astype({"n": int})
+    table = pd.concat(frames, axis=1).reset_index().fillna({"n": 0}).astype({"n": int})
     return table.sort_values(
         keys, key=lambda one: one.map(order) if one.name == "optimizer" else one, ignore_index=True
     )
@@ -210,11 +213,7 @@ def glance_table(comparison: Comparison) -> pd.DataFrame:
                 if halves
                 else f"{cell.lr:.3g}",
                 "lr": cell.lr,
-                "n": cell.n,
-                "best_val_loss": cell.loss.mean,
-                "best_val_loss_sd": cell.loss.deviation,
-                "best_val_accuracy": cell.accuracy.mean,
-                "best_val_accuracy_sd": cell.accuracy.deviation,
+                **scores(cell),
                 "verdict": comparison.verdict(cell),
                 "best": cell is comparison.best,
                 "tied": comparison.tied(cell),

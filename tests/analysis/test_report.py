@@ -171,6 +171,13 @@ def test_the_curves_table_has_the_spread_over_the_seeds(experiment: str) -> None
     assert [row["train_loss"] for row in rows("curves.csv")] == ["2.0", "2.0", "0.25"]
 
 
+def test_an_infinite_loss_does_not_count_among_the_seeds_that_got_so_far(experiment: str) -> None:
+    log_training(experiment, {"val_loss": [2.0, math.inf]}, seed=0)
+    log_training(experiment, {"val_loss": [4.0, 1.0]}, seed=1)
+    summary()
+    assert [(row["n"], row["val_loss"]) for row in rows("curves.csv")] == [("2", "3.0"), ("1", "1.0")]
+
+
 def test_it_needs_neither_torch_nor_the_trainings_code(experiment: str) -> None:
     log_training(experiment, falling(0.1))
     program = (
