@@ -107,6 +107,7 @@ def curves_table(group: Group) -> pd.DataFrame:
             frames.append(spread.size().rename("n"))
     order = {cell.optimizer: place for place, cell in enumerate(group.cells)}
     table = pd.concat(frames, axis=1).reset_index().fillna({"n": 0}).astype({"n": int})
+    table.insert(len(keys), "n", table.pop("n"))
     return table.sort_values(
         keys, key=lambda one: one.map(order) if one.name == "optimizer" else one, ignore_index=True
     )
