@@ -56,7 +56,10 @@ How = Literal["pass on", "answer 500", "close", "lose the answer", "lose first a
 
 
 class Front(ThreadingHTTPServer):
-    """Passes on to a server what it is asked, or does as `how` says, after `passing` more questions."""
+    """Passes on to a server what it is asked, or does as `how` says, after `passing` more questions.
+
+    With `until`, it passes all on until a question has that in it.
+    """
 
     daemon_threads = True
 
@@ -65,6 +68,7 @@ class Front(ThreadingHTTPServer):
         self.behind = behind.removeprefix("http://")
         self.how: How = "pass on"
         self.passing = 0
+        self.until = b""
         self.closing = Event()
         self.answered: set[tuple[str, str]] = set()
 
@@ -91,8 +95,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.passing -= 1
-        how = "pass on" if self.server.passing >= 0 else self.server.how
+        if self.server.until in body:
+            self.server.until = b""
+            self.server.passing -= 1
+        how = "pass on" if self.server.until or self.server.passing >= 0 else self.server.how
         while self.server.how == "hang" and not self.server.closing.wait(0.05):
             pass
         if how == "answer 500":

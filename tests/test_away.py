@@ -19,7 +19,7 @@ from conftest import ROOT
 from lrstudy import journal, places, tracked_run
 from lrstudy.errors import NotSentError
 from servers import Front
-from studies import children, curves, finals, run_script, running, runs, studies
+from studies import children, curves, finals, run_script, running, runs, studies, trainings
 
 GRID = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "100", "--hidden", "32")
 
@@ -97,6 +97,41 @@ def test_a_study_that_is_killed_while_its_server_is_away_is_not_trained_again(fr
     assert "messages sent to the tracking server" in again.stderr
     for run in children(studies()[-1]):
         assert [step for step, _ in curves(run)["val_loss"]] == list(range(101))
+        assert all(len(values) == 1 for values in finals(run).values())
+
+
+@pytest.mark.slow
+def test_a_study_whose_server_goes_as_it_has_begun_knows_what_was_there(front: Front) -> None:
+    settings = (*GRID, "--optimizers", "adam", "--epochs", "400")
+    ended = run_script("grid.py", *settings, "--lrs", "0.1")
+    assert ended.returncode == 0, ended.stderr
+    with running("grid.py", *settings) as process:
+        while not any(run.data.metrics.get("val_loss") for run in trainings() if run.info.status == "RUNNING"):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    there = [run.info.run_id for run in trainings()]
+    assert len(there) == 2
+
+    front.how, front.until = "close", b"lrstudy.key"  # what is asked of the first trial
+    with running("grid.py", *settings, "--lrs", "0.1,0.01,0.001") as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("adam       0.001"):
+                break
+        front.how = "pass on"
+        rest = process.communicate()
+    assert process.returncode == 0, rest
+    assert "cannot be used now (it closes connections)" in rest[1]
+    assert sum("reused" in line for line in said) == 1
+    assert [run.info.run_id for run in trainings()][:2] == there
+    assert len(trainings()) == 3
+    for run in trainings():
+        assert run.info.status == "FINISHED"
+        assert all([step for step, _ in some] == list(range(401)) for some in curves(run).values())
         assert all(len(values) == 1 for values in finals(run).values())
 
 

@@ -31,12 +31,12 @@ def plan(optimizer: str = "adam", model: str = "mlp", momentum: float = 0.0) -> 
 
 
 def trained(
-    what: Plan, epochs: int = EPOCHS + 1
+    what: Plan, epochs: int = EPOCHS + 1, run_id: str = RUN
 ) -> tuple[list[Epoch], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """The history, the last and the best weights after so many more epochs, or at the end."""
-    training, progress = checkpoint.resume(experiment.build(what), RUN)
+    training, progress = checkpoint.resume(experiment.build(what), run_id)
     running: Iterator[Epoch] = follow(training, progress, training.epochs(len(progress.history) - 1))
-    list(islice(checkpoint.kept(training, RUN, progress, running), epochs))
+    list(islice(checkpoint.kept(training, run_id, progress, running), epochs))
     return progress.history, training.network.state_dict(), progress.best_weights
 
 
@@ -71,6 +71,20 @@ def test_a_training_goes_on_after_any_epoch(cut_after: int) -> None:
 @pytest.mark.parametrize("model", ["cnn", "resnet18"])
 def test_convolutions_and_networks_that_normalise_go_on_with_the_same_bits(model: str) -> None:
     check_the_same(plan(model=model), 2)
+
+
+def test_a_training_that_began_before_its_run_had_a_name_goes_on_in_one_file_and_leaves_none() -> None:
+    what = plan()
+    whole = trained(what)
+    places.remove_checkpoint(RUN)
+    places.link_checkpoint(RUN, "its name")
+    trained(what, 2)
+    assert len(trained(what, 1, "its name")[0]) == 3
+    went_on = trained(what, run_id="its name")
+    assert losses(went_on[0]) == losses(whole[0])
+    assert went_on[0][2].train_seconds == trained(what)[0][2].train_seconds
+    places.remove_checkpoint("its name")
+    assert list(places.checkpoint("").parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit", "empty", "of something else"])

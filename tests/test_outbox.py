@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,12 +19,14 @@ from mlflow.exceptions import MlflowException
 
 from lrstudy import journal, places, sending
 from lrstudy.calls import (
+    LOCAL,
     MOST_METRICS_A_CALL,
     CreateModel,
     CreateRun,
     DeleteTag,
     Describe,
     EndModel,
+    LinkCheckpoint,
     LogFiles,
     LogInputs,
     LogMetrics,
@@ -146,6 +149,35 @@ def test_what_the_server_refuses_is_raised_at_the_next_call_and_the_rest_is_sent
     assert points(run_id, "loss") == [(0, 1.0), (2, 1.0)]
 
 
+def test_a_question_is_asked_again_when_the_server_is_back(front: Front, capsys: pytest.CaptureFixture[str]) -> None:
+    with mlflow.start_run() as run, sending_to(front.url) as box:
+        client, run_id = MlflowClient(), run.info.run_id
+        front.how = "lose first answers"
+        assert box.ask(lambda: client.get_run(run_id), 0).info.run_id == run_id
+        assert not box.away
+        assert capsys.readouterr().err == ""
+        front.how = "close"
+        back = threading.Timer(1, setattr, (front, "how", "pass on"))
+        back.start()
+        assert box.ask(lambda: client.get_run(run_id), 30).info.run_id == run_id
+        assert not box.away
+        assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_a_question_that_gets_no_answer_is_given_up_and_one_that_is_refused_is_asked_once(front: Front) -> None:
+    with sending_to(front.url) as box:
+        client = MlflowClient()
+        with pytest.raises(MlflowException, match="not found"):
+            box.ask_or(lambda: client.get_run("none"), lambda: pytest.fail("the server has answered"))
+        assert not box.away
+        front.how = "close"
+        with pytest.raises(MlflowException, match="Connection"):
+            box.ask(lambda: client.get_run("none"), 0.5)
+        assert box.away
+        assert box.ask_or(lambda: str(client.get_run("none")), lambda: "as it was") == "as it was"
+        front.how = "pass on"
+
+
 def test_a_server_that_answers_leaves_no_journal(front: Front, tmp_path: Path) -> None:
     with sending_to(front.url) as box:
         a_whole_life(box, tmp_path)
@@ -222,12 +254,12 @@ def test_nothing_is_taken_over_before_what_a_dead_process_had_still_to_say_has_b
 def test_a_checkpoint_of_a_run_that_is_made_later_becomes_that_runs_or_goes_as_it_ends(front: Front) -> None:
     goes_on, has_ended = local_name(), local_name()
     places.checkpoint(goes_on).parent.mkdir(parents=True)
-    for local in (goes_on, has_ended):
-        places.checkpoint(local).write_text(local)
+    places.checkpoint(has_ended).write_text("of no use")
     with sending_to(front.url, seconds=0) as box:
         front.how = "close"
         for local in (goes_on, has_ended):
             box.put(CreateRun(local, os.environ["MLFLOW_EXPERIMENT_ID"], local[-8:], {"its": local[-8:]}, 1))
+            box.put(LinkCheckpoint(local, local.removeprefix(LOCAL)))
         box.put(RemoveCheckpoint(has_ended))
         wait_until_away(box)
     front.how = "pass on"
@@ -235,9 +267,13 @@ def test_a_checkpoint_of_a_run_that_is_made_later_becomes_that_runs_or_goes_as_i
     found = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
     runs = {run.info.run_name: run.info.run_id for run in found}
     assert len(runs) == 2
-    (kept,) = places.checkpoint("").parent.iterdir()
-    assert kept == places.checkpoint(runs[goes_on[-8:]])
-    assert kept.read_text() == goes_on
+    places.checkpoint(goes_on).write_text("written by its first name")
+    assert places.checkpoint(runs[goes_on[-8:]]).read_text() == "written by its first name"
+    assert set(places.checkpoint("").parent.iterdir()) == {
+        places.checkpoint(name) for name in (goes_on, runs[goes_on[-8:]])
+    }
+    places.remove_checkpoint(runs[goes_on[-8:]])
+    assert list(places.checkpoint("").parent.iterdir()) == []
 
 
 def test_a_run_has_one_model_however_often_it_is_made(front: Front) -> None:

@@ -105,11 +105,19 @@ class EndModel:
 
 
 @dataclass(frozen=True)
-class RemoveCheckpoint:
-    """Removes a run's checkpoint from this machine: it was of use until the server had been told what stands before.
+class LinkCheckpoint:
+    """Makes the checkpoint that a training writes by its run's local name that of `run`, too.
 
-    `run` stays as it is: a checkpoint keeps the name that its run had when the training began.
+    `unsent` is the local name without its beginning, by which it would become the server's.
     """
+
+    run: str
+    unsent: str
+
+
+@dataclass(frozen=True)
+class RemoveCheckpoint:
+    """Removes a run's checkpoint from this machine: it was of use until the server had been told what stands before."""
 
     run: str
 
@@ -125,6 +133,7 @@ Call = (
     | CreateModel
     | LogModel
     | EndModel
+    | LinkCheckpoint
     | RemoveCheckpoint
 )
 KINDS: Mapping[str, Any] = {kind.__name__: kind for kind in Call.__args__}
@@ -154,7 +163,7 @@ def read(line: Mapping[str, Any]) -> Call:
 def renamed(call: Call, names: Mapping[str, str]) -> Call:
     """`call` with the server's names where local ones stood."""
     text = written(call)
-    if LOCAL not in text or isinstance(call, RemoveCheckpoint):
+    if LOCAL not in text:
         return call
     for local, name in names.items():
         text = text.replace(local, json.dumps(name)[1:-1])

@@ -91,6 +91,7 @@ def _write(training: Experiment, path: Path, progress: Progress) -> None:
         },
         content,
     )
+    path = path.resolve()  # it may have been begun by another name
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}")
     try:

@@ -35,6 +35,7 @@ from lrstudy.calls import (
     DeleteTag,
     Describe,
     EndModel,
+    LinkCheckpoint,
     LogFiles,
     LogInputs,
     LogMetrics,
@@ -245,6 +246,12 @@ def _(call: LogModel, client: MlflowClient) -> Names:
 @_make.register
 def _(call: EndModel, client: MlflowClient) -> Names:
     client.finalize_logged_model(call.model, LoggedModelStatus(call.status))
+    return {}
+
+
+@_make.register
+def _(call: LinkCheckpoint, _: MlflowClient) -> Names:
+    places.link_checkpoint(f"{LOCAL}{call.unsent}", call.run)
     return {}
 
 

@@ -7,13 +7,15 @@ written to a `Journal`, too, and the thread tries again and again. When the serv
 from __future__ import annotations
 
 import os
+import random
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Condition, Thread
+from typing import TypeVar
 
 from mlflow import MlflowClient
 
@@ -29,6 +31,8 @@ from lrstudy.delivery import (
     why,
 )
 from lrstudy.journal import Journal, folder_of_all, send_command
+
+Answer = TypeVar("Answer")
 
 # Often enough for curves that grow while one watches; seldom enough that many epochs share one call.
 SECONDS_BETWEEN_CALLS = 1.0
@@ -125,15 +129,40 @@ class Outbox:
             if self._refused:
                 raise self._refused[0]
 
-    def lost(self, error: Exception) -> None:
-        """Takes it that a question was not answered.
+    def ask(self, question: Callable[[], Answer], seconds: float) -> Answer:
+        """What the server answers to a question, which is asked again when the server is back.
 
         Raises:
-            Exception: `error`, where that was not for want of a server.
+            Exception: whatever MLflow raised; for want of a server when it has not answered for so many seconds.
         """
-        if not unanswered(error):
-            raise error
-        self._has_gone(error)
+        failures = 0
+        while True:
+            began = time.monotonic()
+            try:
+                return question()
+            except Exception as error:
+                if not unanswered(error):
+                    raise
+                failures += 1
+                if failures > 1 or time.monotonic() - began > SECONDS_TO_FAIL_AT_ONCE:
+                    failures = max(failures, 2)
+                    self._has_gone(error)
+                    if not self._wait(seconds, lambda: self._away is None):
+                        raise
+
+    def ask_or(self, question: Callable[[], Answer], otherwise: Callable[[], Answer]) -> Answer:
+        """What the server answers to a question; while it is away, what is known otherwise.
+
+        Raises:
+            Exception: whatever MLflow raised, but for want of a server.
+        """
+        if not self.away:
+            try:
+                return self.ask(question, 0)
+            except Exception as error:
+                if not unanswered(error):
+                    raise
+        return otherwise()
 
     def settle(self, seconds: float) -> bool:
         """Waits until all calls are made, and gives True; or until the server has not answered for so many seconds.
@@ -141,14 +170,14 @@ class Outbox:
         Raises:
             Exception: whatever MLflow raised when a call was refused.
         """
-        settled = self._wait(seconds)
+        settled = self._wait(seconds, lambda: not self._waiting)
         if self._refused:
             raise self._refused[0]
         return settled
 
     def close(self, seconds: float) -> str | None:
         """Ends the sending; where the server has not answered for so many seconds, gives what is to be said of that."""
-        made_all = self._wait(seconds)
+        made_all = self._wait(seconds, lambda: not self._waiting)
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -162,12 +191,13 @@ class Outbox:
         self._files.cleanup()
         return None if made_all else self._not_sent()
 
-    def _wait(self, seconds: float) -> bool:
+    def _wait(self, seconds: float, reached: Callable[[], bool]) -> bool:
+        """Waits until it is reached, or until the server has not answered for so many seconds; gives whether it is."""
         began = time.monotonic()
         with self._changed:
             self._urgent = True
             self._changed.notify_all()
-            while self._waiting:
+            while not reached():
                 if self._silent_since and time.monotonic() - max(began, self._silent_since) >= seconds:
                     return False
                 self._changed.wait(0.1)
@@ -195,8 +225,9 @@ class Outbox:
         """What to make next, and how many calls that is, when it is time; None at the end."""
         with self._changed:
             if failures > 1:
-                pause = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 2), LONGEST_PAUSE_SECONDS)
-                self._changed.wait_for(lambda: self._closed, pause)
+                longest = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 2), LONGEST_PAUSE_SECONDS)
+                # Of unequal lengths: many machines that overtax a server would else come back to it all at once.
+                self._changed.wait_for(lambda: self._closed, random.uniform(longest / 2, longest))  # noqa: S311
             while not self._closed:
                 if self._waiting and (self._urgent or failures):
                     return next_of(self._waiting)

@@ -25,15 +25,18 @@ def copy_checkpoint(from_run: str, to_run: str) -> None:
         unfinished.replace(checkpoint(to_run))
 
 
-def move_checkpoint(from_run: str, to_run: str) -> None:
-    """Makes the checkpoint of a run, if it has one, that of another one."""
+def link_checkpoint(of_run: str, name: str) -> None:
+    """Makes the checkpoint of a run, which may be written later, known by another name of the run, too."""
+    link = checkpoint(name)
     with suppress(OSError):
-        checkpoint(from_run).replace(checkpoint(to_run))
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(checkpoint(of_run).name)
 
 
 def remove_checkpoint(run_id: str) -> None:
     """Removes the checkpoint of a run that has ended, and what was being written of one when a process was killed."""
-    path = checkpoint(run_id)
+    named = checkpoint(run_id)
     with suppress(OSError):
-        for file in path.parent.glob(f"{path.stem}.*"):
-            file.unlink(missing_ok=True)
+        for path in (named.resolve(), named):
+            for file in path.parent.glob(f"{path.stem}.*"):
+                file.unlink(missing_ok=True)

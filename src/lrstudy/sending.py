@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from lrstudy import owner, places
+from lrstudy import owner
 from lrstudy.calls import next_of
 from lrstudy.delivery import (
     LONGEST_TIMEOUT_SECONDS,
@@ -129,8 +129,6 @@ def _deliver(journal: Journal, kept: Content) -> list[Exception]:
             f"the tracking server {kept.server} cannot be used ({why(error)}): {counted(len(calls), 'message')} for it "
             f"in {journal.folder} wait; when it is back, `{send_command()}` sends them."
         ) from error
-    for local, name in names.items():  # of trainings that go on in the run that has been made
-        places.move_checkpoint(local, name)
     return refused
 
 

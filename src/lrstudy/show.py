@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from lrstudy import tasks
@@ -13,7 +14,7 @@ from lrstudy.done import Done
 from lrstudy.model_tracking import has_model, logged_model
 from lrstudy.office import Office
 from lrstudy.result import CONFUSION, HISTORY, PICTURES, WEIGHTS, Outcome
-from lrstudy.tracked_run import TrackedRun
+from lrstudy.tracked_run import SECONDS_FOR_A_SERVER, TrackedRun
 
 
 def show(
@@ -29,7 +30,10 @@ def show(
         known: a trial that was trained now, of which the server need not be asked.
     """
     for trial in trials:
-        shown = _just_trained(study, *known) if known and trial == known[0] else _from_server(study, trial)
+        if known and trial == known[0]:
+            shown = _just_trained(study, *known)
+        else:
+            shown = study.outbox.ask(partial(_from_server, study, trial), SECONDS_FOR_A_SERVER)
         if shown.drawn and shown.saved:
             continue
         settings, key, weights = trial.description.settings, trial.description.key, shown.files[WEIGHTS]

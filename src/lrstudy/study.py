@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -192,16 +192,12 @@ class Trials:
 
     def _reused(self, number: int, description: Description, run: Run) -> Done:
         run_id, metrics, verdict = run.info.run_id, run.data.metrics, run.data.tags[VERDICT]
-        points = self._curve(run_id) if self._proposer.prunes else ()
+        outbox, client = self._study.run.outbox, self._study.run.client
+        points: list[tuple[int, float]] = []
+        if self._proposer.prunes:  # which goes without while the server is away
+            points = outbox.ask_or(lambda: curve(client, run_id), list)
         scores = metrics["best/val_loss"], metrics["best/val_accuracy"]
         return Done(number, description, run_id, *scores, verdict, reused=True, curve=points)
-
-    def _curve(self, run_id: str) -> Sequence[tuple[int, float]]:
-        try:
-            return curve(self._study.run.client, run_id)
-        except Exception as error:
-            self._study.run.outbox.lost(error)
-            return ()  # the proposer goes without
 
     def _submit(self, trial: _Trial, mailbox: Mailbox) -> None:
         job = tasks.Job(

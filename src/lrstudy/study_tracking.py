@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from mlflow.entities import Run
 
 from lrstudy import owner, provenance
-from lrstudy.calls import CreateRun, DeleteTag, SetStatus, local_name
+from lrstudy.calls import LOCAL, CreateRun, DeleteTag, LinkCheckpoint, SetStatus, local_name
 from lrstudy.claims import (
     ENDED_EARLY,
     OWNER,
     PARENT,
+    There,
     claims,
     is_left,
     mark_abandoned,
@@ -29,10 +30,13 @@ from lrstudy.result import Outcome
 from lrstudy.server import shortened
 from lrstudy.settings import typed
 from lrstudy.study_settings import StudySettings
-from lrstudy.tracked_run import TrackedRun, started_run
+from lrstudy.tracked_run import SECONDS_FOR_A_SERVER, TrackedRun, started_run
 from lrstudy.tracking import VERDICT, log_final, log_result
 
 SEARCH = "lrstudy.search"
+# Of the runs on the same data so many, the latest, are known while the server is away; of those that are left fewer,
+# since each takes a question of its own.
+KNOWN, KNOWN_LEFT = 1000, 50
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class StudyRun:
     """A study's own run, and what it needs to open its trials'.
 
     `identity` tells studies with the same proposals from others; `superseded` are the runs of studies that came to no
-    end, whose trials this one takes over; `tags` are those of every trial's run.
+    end, whose trials this one takes over; `tags` are those of every trial's run. `known` are the trainings that were
+    there as it began, and `left` is what those have that came to no end.
     """
 
     run: TrackedRun
@@ -48,6 +53,8 @@ class StudyRun:
     identity: str
     superseded: frozenset[str]
     tags: Mapping[str, str]
+    known: Sequence[Run]
+    left: Mapping[str, There]
 
 
 @contextmanager
@@ -64,13 +71,22 @@ def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, iden
         HARDWARE: facts.hardware,
     }
     with started_run(name, tags) as run:
-        opened = run.client.get_run(run.run_id)
-        run.describe({key: typed(value) for key, value in settings if key not in opened.data.params}, {})
-        experiment = opened.info.experiment_id
-        with claims():
-            mark_abandoned(run.client, experiment, facts.data.digest)
-        superseded = _without_end(run, experiment, facts)
-        yield StudyRun(run, experiment, identity, superseded, {**provenance.source(), PARENT: run.run_id})
+        yield run.outbox.ask(lambda: _opened(run, settings, facts, identity), SECONDS_FOR_A_SERVER)
+
+
+def _opened(run: TrackedRun, settings: StudySettings, facts: Facts, identity: str) -> StudyRun:
+    opened = run.client.get_run(run.run_id)
+    experiment = opened.info.experiment_id
+    with claims():
+        mark_abandoned(run.client, experiment, facts.data.digest)
+    superseded = _without_end(run, experiment, facts)
+    query, latest_first = f"tags.`{DATA_DIGEST}` = '{facts.data.digest}'", ["attributes.start_time DESC"]
+    known = list(run.client.search_runs([experiment], query, max_results=KNOWN, order_by=latest_first))
+    left = [one for one in known if is_left(one) and KEY in one.data.tags][:KNOWN_LEFT]
+    there = {one.info.run_id: what_is_left(run.client, one) for one in left}
+    run.describe({key: typed(value) for key, value in settings if key not in opened.data.params}, {})
+    tags = {**provenance.source(), PARENT: run.run_id}
+    return StudyRun(run, experiment, identity, superseded, tags, known[::-1], there)
 
 
 def claim(study: StudyRun, description: Description, *, prunes: bool, beside_others: bool) -> Run | TrackedRun | None:
@@ -82,34 +98,42 @@ def claim(study: StudyRun, description: Description, *, prunes: bool, beside_oth
         prunes: whether one that the same study stopped early will do.
         beside_others: to open a run beside one of a process of which nothing is known, since it is on another machine.
     """
-    outbox = study.run.outbox
-    if not outbox.away:
-        try:
-            with claims():
-                return _claimed(study, description, prunes, beside_others)
-        except Exception as error:
-            outbox.lost(error)
-    # Who else is at it is not to be known now, and nobody waits for that.
+    wanted = {KEY: description.key}, *([{PRUNED_KEY: description.key, SEARCH: study.identity}] if prunes else [])
+
+    def by_the_server() -> Run | TrackedRun | None:
+        with claims():
+            found = [run for tags in wanted for run in _runs(study, tags)]
+            return _claimed(study, description, found, lambda run: what_is_left(study.run.client, run), beside_others)
+
+    def by_what_was_there() -> Run | TrackedRun | None:
+        found = [run for tags in wanted for run in study.known if tags.items() <= run.data.tags.items()]
+        return _claimed(study, description, found, lambda run: study.left.get(run.info.run_id), beside_others)
+
+    return study.run.outbox.ask_or(by_the_server, by_what_was_there)
+
+
+def _claimed(
+    study: StudyRun,
+    description: Description,
+    found: Sequence[Run],
+    has: Callable[[Run], There | None],
+    beside_others: bool,
+) -> Run | TrackedRun | None:
+    """See `claim`; `found` are the training's runs, and `has` gives what one that is left has, if that is known."""
+    for run in found:
+        if run.info.status == "FINISHED":
+            return run
+    others = [whose(run) for run in found if not is_left(run)]
+    if Owner.LIVES in others or (others and not beside_others):
+        return None
+    for run in reversed(found):
+        if is_left(run) and may_go_on(run, description) and (there := has(run)):
+            return _taken_over(study, description, run, there)
     return _new(study, description)
 
 
-def _claimed(study: StudyRun, description: Description, prunes: bool, beside_others: bool) -> Run | TrackedRun | None:
-    there = _runs(study, f"tags.`{KEY}` = '{description.key}'")
-    if prunes:
-        there += _runs(study, f"tags.`{PRUNED_KEY}` = '{description.key}' and tags.`{SEARCH}` = '{study.identity}'")
-    for run in there:
-        if run.info.status == "FINISHED":
-            return run
-    left = [run for run in there if is_left(run)]
-    others = [whose(run) for run in there if not is_left(run)]
-    if Owner.LIVES in others or (others and not beside_others):
-        return None
-    goes_on = [run for run in left if may_go_on(run, description)]
-    return _taken_over(study, description, goes_on[-1]) if goes_on else _new(study, description)
-
-
-def _taken_over(study: StudyRun, description: Description, left: Run) -> TrackedRun:
-    run = replace(study.run, run_id=left.info.run_id, there=what_is_left(study.run.client, left))
+def _taken_over(study: StudyRun, description: Description, left: Run, there: There) -> TrackedRun:
+    run = replace(study.run, run_id=left.info.run_id, there=there)
     run.describe({}, {**description.tags, PARENT: study.run.run_id, OWNER: owner.this_process()})
     for tag in {PRUNED_KEY, SEARCH} & set(left.data.tags):  # of a search that was killed as it pruned
         run.outbox.put(DeleteTag(run.run_id, tag))
@@ -121,6 +145,8 @@ def _new(study: StudyRun, description: Description) -> TrackedRun:
     tags = {**study.tags, **description.tags, OWNER: owner.this_process()}
     call = CreateRun(local_name(), study.experiment_id, description.name, tags, time.time_ns() // 1_000_000)
     (run_id,) = study.run.outbox.now(call, call.run)
+    if run_id == call.run:  # the server is away: the training begins, and gets its run later
+        study.run.outbox.put(LinkCheckpoint(run_id, run_id.removeprefix(LOCAL)))
     return replace(study.run, run_id=run_id)
 
 
@@ -171,8 +197,9 @@ def log_best(study: StudyRun, description: Description, metrics: Mapping[str, fl
     study.run.describe({f"best.{name}": typed(value) for name, value in settings.items()}, tags)
 
 
-def _runs(study: StudyRun, query: str) -> list[Run]:
-    """The experiment's runs that `query` finds, by the time they began."""
+def _runs(study: StudyRun, tags: Mapping[str, str]) -> list[Run]:
+    """The experiment's runs with these tags, by the time they began."""
+    query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
     found = study.run.client.search_runs([study.experiment_id], query, order_by=["attributes.start_time ASC"])
     return list(found)
 
