@@ -1,5 +1,6 @@
 """New tracking databases, made by real processes that are killed meanwhile."""
 
+import re
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from conftest import ROOT
 from lrstudy import places
 from lrstudy.errors import TrackingError
 from lrstudy.tracking_database import prepared
+from studies import run_script
 
 SAYS_WHERE = """
 import sys
@@ -68,6 +70,22 @@ def test_without_a_cache_it_is_made_all_the_same(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     with prepared(uri):
         assert len(experiments(uri)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("postgresql+psycopg2", r".*Connection refused"), ("mssql+pymssql", "No module named 'pymssql'")],
+)
+def test_a_database_that_is_not_there_is_one_sentence_at_once_and_no_password_is_told(
+    kind: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{kind}://me:secret@127.0.0.1:9/runs")
+    ended = run_script("train.py", "--epochs", "1")
+    assert ended.returncode == 2
+    (sentence,) = ended.stderr.splitlines()
+    assert re.fullmatch(
+        rf"error: the tracking database {re.escape(kind)}://127.0.0.1:9/runs cannot be used: {reason}\.", sentence
+    )
 
 
 def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:

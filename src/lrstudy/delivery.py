@@ -123,7 +123,12 @@ def why(error: Exception) -> str:
     for pattern, words in _REASONS.items():
         if found := re.search(pattern, text):
             return words.format(*found.groups())
-    return text.splitlines()[0]
+    return public(text.splitlines()[0])
+
+
+def public(text: str) -> str:
+    """`text` without the names and passwords of users that stand in addresses."""
+    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
 
 
 def done_with(call: Call) -> None:

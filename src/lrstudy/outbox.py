@@ -27,6 +27,7 @@ from lrstudy.delivery import (
     deliver,
     done_with,
     make_calls_once,
+    public,
     unanswered,
     why,
 )
@@ -263,8 +264,8 @@ class Outbox:
             if not self.away:
                 self._away = why(error)
                 _say(
-                    f"the tracking server {self._server} cannot be used now ({self._away}): the training goes on; "
-                    f"what it has to say waits in {folder_of_all()}"
+                    f"the tracking server {public(self._server)} cannot be used now ({self._away}): the training goes "
+                    f"on; what it has to say waits in {folder_of_all()}"
                 )
             self._keep()
             if self._journal:
@@ -275,7 +276,7 @@ class Outbox:
         if self._journal:
             self._journal.remove()
         self._journal = self._away = self._not_kept = None
-        _say(f"the tracking server {self._server} can be used again, and has been told all")
+        _say(f"the tracking server {public(self._server)} can be used again, and has been told all")
 
     def _keep(self) -> None:
         """Writes down what waits, as far as it is not."""
@@ -295,7 +296,7 @@ class Outbox:
         lost = f"; {lacks} of its {len(self._waiting)} messages are lost, since they cannot be written" if lacks else ""
         reason = f" ({self._not_kept})" if lacks else ""
         return (
-            f"the tracking server {self._server} cannot be used ({self._away}): what was logged last waits in "
+            f"the tracking server {public(self._server)} cannot be used ({self._away}): what was logged last waits in "
             f"{folder_of_all()}{lost}{reason}; when the server is back, `{send_command()}` sends it."
         )
 

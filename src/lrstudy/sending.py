@@ -20,6 +20,7 @@ from lrstudy.delivery import (
     TIMEOUT_SECONDS,
     deliver,
     make_calls_once,
+    public,
     unanswered,
     why,
 )
@@ -97,13 +98,13 @@ def _send(journal: Journal) -> str:
     except BaseException:
         journal.let_go()
         raise
-    count = counted(len(kept.calls), "message")
+    server, count = public(kept.server), counted(len(kept.calls), "message")
     if not refused:
         journal.remove()
-        return f"{count} sent to the tracking server {kept.server}"
+        return f"{count} sent to the tracking server {server}"
     raise NotSentError(
-        f"the tracking server {kept.server} refuses {len(refused)} of {count}, which stay in {journal.keep_refused()}: "
-        f"{str(refused[0]).splitlines()[0]}."
+        f"the tracking server {server} refuses {len(refused)} of {count}, which stay in {journal.keep_refused()}: "
+        f"{public(str(refused[0]).splitlines()[0])}."
     )
 
 
@@ -125,9 +126,10 @@ def _deliver(journal: Journal, kept: Content) -> list[Exception]:
     except Exception as error:
         if not unanswered(error):
             raise
+        server, waiting = public(kept.server), counted(len(calls), "message")
         raise NotSentError(
-            f"the tracking server {kept.server} cannot be used ({why(error)}): {counted(len(calls), 'message')} for it "
-            f"in {journal.folder} wait; when it is back, `{send_command()}` sends them."
+            f"the tracking server {server} cannot be used ({why(error)}): {waiting} for it in {journal.folder} wait;"
+            f" when it is back, `{send_command()}` sends them."
         ) from error
     return refused
 

@@ -14,7 +14,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from lrstudy.delivery import RETRIES, TIMEOUT, TIMEOUT_SECONDS, unanswered, why
+from lrstudy.delivery import RETRIES, TIMEOUT, TIMEOUT_SECONDS, public, unanswered, why
 from lrstudy.description import DESCRIPTION
 from lrstudy.errors import TrackingError
 from lrstudy.tracking_database import prepared
@@ -78,5 +78,7 @@ def tracking_errors() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        reason = why(error) if unanswered(error) else str(error).strip().splitlines()[0]
-        raise TrackingError(f"the tracking server {mlflow.get_tracking_uri()} cannot be used: {reason}") from error
+        reason = why(error) if unanswered(error) else public(str(error).strip().splitlines()[0])
+        raise TrackingError(
+            f"the tracking server {public(mlflow.get_tracking_uri())} cannot be used: {reason}"
+        ) from error

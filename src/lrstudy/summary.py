@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mlflow
 
+from lrstudy.delivery import public
 from lrstudy.experiment import Experiment
 from lrstudy.result import Result
 from lrstudy.tracked_run import TrackedRun
@@ -36,7 +37,7 @@ def going_on(run: TrackedRun, progress: Progress) -> str:
 
 def end(experiment: Experiment, result: Result, run: TrackedRun) -> str:
     """The verdict, the scores, and where to see the run."""
-    server = mlflow.get_tracking_uri()
+    server = public(mlflow.get_tracking_uri())
     look = f"open {server}" if server.startswith("http") else f"mlflow ui --backend-store-uri {server}"
     return (
         f"{experiment.plan.description.name}: {result.verdict.word}; {result.verdict.reason}.\n"

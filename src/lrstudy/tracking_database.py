@@ -1,4 +1,4 @@
-"""A tracking database in an SQLite file: made whole or not at all, by one process at a time.
+"""A tracking database: one in an SQLite file is made whole or not at all, by one process at a time.
 
 MLflow makes a database in a hundred steps. One that was stopped between two of them, or made by two processes at once,
 is damaged for good.
@@ -17,9 +17,12 @@ import mlflow
 from alembic.util.exc import CommandError
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
+from mlflow.store.db.db_types import DATABASE_ENGINES
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from lrstudy import places
+from lrstudy.delivery import public, why
 from lrstudy.errors import TrackingError
 
 SECONDS_LOCKED = 60.0
@@ -30,10 +33,12 @@ def prepared(uri: str) -> Iterator[None]:
     """With the database of `uri` there, if it is an SQLite file's, and no other of our processes at its making.
 
     Raises:
-        TrackingError: the file cannot be opened, which MLflow would try again for minutes.
+        TrackingError: the database cannot be opened, which MLflow would try again for minutes.
     """
     path = uri.removeprefix("sqlite:///")
     if path == uri or "?" in path:
+        if uri.partition("://")[0].partition("+")[0] in DATABASE_ENGINES:
+            _open(uri)
         yield
         return
     try:
@@ -45,6 +50,16 @@ def prepared(uri: str) -> Iterator[None]:
             yield
     except (OSError, Timeout, sqlite3.Error, SQLAlchemyError, CommandError) as error:
         raise TrackingError(f"the tracking database {path} cannot be used: {error}.") from error
+
+
+def _open(uri: str) -> None:
+    try:
+        engine = create_engine(uri)
+        with engine.connect():
+            pass
+        engine.dispose()
+    except (SQLAlchemyError, ImportError) as error:  # which is for want of the package for its kind
+        raise TrackingError(f"the tracking database {public(uri)} cannot be used: {why(error)}.") from error
 
 
 def _make(path: Path) -> None:
