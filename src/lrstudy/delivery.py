@@ -24,6 +24,7 @@ from mlflow.entities import (
     RunTag,
 )
 from mlflow.exceptions import MlflowException
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from sqlalchemy.exc import OperationalError
 
 from lrstudy import places
@@ -229,6 +230,8 @@ def _(call: LogInputs, client: MlflowClient) -> Names:
 def _(call: LogFiles, client: MlflowClient) -> Names:
     if Path(call.folder).exists():  # it goes when it has been sent
         client.log_artifacts(call.run, call.folder)
+        # MLflow keeps what it did this with for a thousand runs, which are megabytes in a long study.
+        _artifact_repos_cache.pop(call.run, None)
     return {}
 
 

@@ -38,5 +38,6 @@ def remove_checkpoint(run_id: str) -> None:
     named = checkpoint(run_id)
     with suppress(OSError):
         for path in (named.resolve(), named):
-            for file in path.parent.glob(f"{path.stem}.*"):
-                file.unlink(missing_ok=True)
+            for file in path.parent.iterdir():
+                if file.stem == path.stem:
+                    file.unlink(missing_ok=True)
