@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.server.until in body:
+        if self.server.until in self.path.encode() + body:
             self.server.until = b""
             self.server.passing -= 1
         how = "pass on" if self.server.until or self.server.passing >= 0 else self.server.how

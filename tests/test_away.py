@@ -136,6 +136,27 @@ def test_a_study_whose_server_goes_as_it_has_begun_knows_what_was_there(front: F
 
 
 @pytest.mark.slow
+def test_a_study_waits_for_the_server_that_alone_has_the_weights_of_its_best_training(front: Front) -> None:
+    settings = (*GRID, "--optimizers", "adam")
+    assert run_script("grid.py", *settings).returncode == 0
+    front.how, front.until = "close", b"artifacts?path="
+    with running("grid.py", *settings, "--lrs", "0.1") as process:
+        assert process.stderr is not None
+        assert any("cannot be used now" in line for line in process.stderr)
+        front.how = "pass on"
+        rest = process.communicate()
+    assert process.returncode == 0, rest
+    assert "could be made" not in rest[1]
+    (run,) = [run for run in trainings() if run.data.params["lr"] == "0.1"]
+    client = mlflow.MlflowClient()
+    assert len(client.list_artifacts(run.info.run_id, "figures")) > 1
+    (model,) = mlflow.search_logged_models(
+        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'", output_format="list"
+    )
+    assert str(model.status) == "READY"
+
+
+@pytest.mark.slow
 def test_a_training_that_is_killed_while_its_server_is_away_goes_on_in_its_run_after_what_waits(front: Front) -> None:
     settings = ("--epochs", "1500", "--hidden", "16")
     with running("train.py", *settings) as process:

@@ -36,6 +36,7 @@ from lrstudy.calls import (
     local_name,
 )
 from lrstudy.claims import claims
+from lrstudy.delivery import why
 from lrstudy.errors import NotSentError, TrackingError
 from lrstudy.outbox import Outbox
 from servers import Front, How
@@ -243,8 +244,9 @@ def test_nothing_is_taken_over_before_what_a_dead_process_had_still_to_say_has_b
         box.put(loss(run.info.run_id, 0))
         wait_until_away(box)
         box.close(0)
-        with pytest.raises(TrackingError, match=r"1 message for it in .* wait"), claims():
+        with pytest.raises(TrackingError, match=r"1 message for it in .* wait") as raised, claims():
             pytest.fail("a run could be taken over without what waits")
+        assert why(raised.value) == "it closes connections"
         front.how = "pass on"
         with claims():
             assert points(run.info.run_id, "loss") == [(0, 1.0)]

@@ -16,6 +16,7 @@ import psutil
 from rich.console import Console
 
 from lrstudy import runtime, tasks, tracking
+from lrstudy.delivery import unanswered, why
 from lrstudy.description import DESCRIPTION, Facts
 from lrstudy.done import Done, best_of
 from lrstudy.errors import LearningRateStudyError
@@ -108,8 +109,11 @@ def _what_may_fail() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = str(error).strip().splitlines() or [""]
-        print(f"not all pictures and models could be made: {type(error).__name__}: {reason[0]}", file=sys.stderr)
+        if unanswered(error):
+            reason = f"the tracking server cannot be used ({why(error)}); when it is back, the same command makes them"
+        else:
+            reason = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
+        print(f"not all pictures and models could be made: {reason}", file=sys.stderr)
 
 
 def _changes(looking: Future[list[str]]) -> list[str]:

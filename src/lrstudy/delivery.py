@@ -45,7 +45,7 @@ from lrstudy.calls import (
     SetStatus,
     renamed,
 )
-from lrstudy.errors import TrackingError
+from lrstudy.errors import NotSentError, TrackingError
 from lrstudy.turns import turn
 
 # The server's codes for what may be otherwise the next time. MLflow's client gives the first for lost connections.
@@ -118,8 +118,10 @@ def unanswered(error: Exception) -> bool:
     return isinstance(error, OSError | OperationalError | TrackingError)
 
 
-def why(error: Exception) -> str:
+def why(error: BaseException) -> str:
     """In a few words, why the server cannot be used."""
+    if isinstance(error, TrackingError | NotSentError) and error.__cause__:  # a sentence that says so
+        return why(error.__cause__)
     text = str(error).strip() or type(error).__name__
     for pattern, words in _REASONS.items():
         if found := re.search(pattern, text):

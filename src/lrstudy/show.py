@@ -14,7 +14,10 @@ from lrstudy.done import Done
 from lrstudy.model_tracking import has_model, logged_model
 from lrstudy.office import Office
 from lrstudy.result import CONFUSION, HISTORY, PICTURES, WEIGHTS, Outcome
-from lrstudy.tracked_run import SECONDS_FOR_A_SERVER, TrackedRun
+from lrstudy.tracked_run import TrackedRun
+
+# How long a server is waited for that alone has the weights of which pictures and a model are to be made.
+SECONDS_FOR_WEIGHTS = 60.0
 
 
 def show(
@@ -33,7 +36,7 @@ def show(
         if known and trial == known[0]:
             shown = _just_trained(study, *known)
         else:
-            shown = study.outbox.ask(partial(_from_server, study, trial), SECONDS_FOR_A_SERVER)
+            shown = study.outbox.ask(partial(_from_server, study, trial), SECONDS_FOR_WEIGHTS)
         if shown.drawn and shown.saved:
             continue
         settings, key, weights = trial.description.settings, trial.description.key, shown.files[WEIGHTS]
