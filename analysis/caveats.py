@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cells import Group
@@ -181,17 +181,22 @@ _RULES: tuple[Callable[[Comparison, Run | None], Iterator[Caveat]], ...] = (
 )
 
 
-def not_mixed(groups: list[Group]) -> list[Caveat]:
+def differing(groups: Sequence[Group]) -> list[str]:
+    """The settings that tell groups apart."""
+    names = sorted({name for group in groups for name in group.settings})
+    return [name for name in names if len({group.settings.get(name) for group in groups}) > 1]
+
+
+def not_mixed(groups: Sequence[Group]) -> list[Caveat]:
     """Says that there are trainings that cannot be compared, and what tells them apart."""
     if len(groups) < 2:
         return []
-    names = sorted({name for group in groups for name in group.settings})
-    differing = [name for name in names if len({group.settings.get(name) for group in groups}) > 1]
-    shapes = "" if differing != ["hidden"] else " Under “Shapes of network” the same cells stand beside each other."
+    names = differing(groups)
+    shapes = "" if names != ["hidden"] else " Under “Shapes of network” the same cells stand beside each other."
     return [
         Caveat(
             "groups",
-            f"The trainings are of {len(groups)} groups that differ in {joined(differing)}: they are not mixed, and "
+            f"The trainings are of {len(groups)} groups that differ in {joined(names)}: they are not mixed, and "
             f"each group has an answer of its own.{shapes}",
         )
     ]

@@ -214,7 +214,15 @@ def loss_against_rate(cells: pd.DataFrame, runs: pd.DataFrame, untrained: float)
         if np.isfinite(untrained):
             axes.axhline(untrained, color="#777777", linewidth=1, linestyle=":")
             across = axes.get_yaxis_transform()  # a share of the width, a loss
-            axes.text(0.01, untrained, "untrained", transform=across, va="bottom", color="#555555", fontsize=9)
+            axes.annotate(
+                "untrained",
+                (0.01, untrained),
+                xycoords=across,
+                xytext=(0, 5),  # above the points that lie on the line
+                textcoords="offset points",
+                color="#555555",
+                fontsize=9,
+            )
         for best in finite[finite["rank"] == 1].itertuples():
             axes.plot(best.lr, best.best_val_loss, "o", markersize=14, markerfacecolor="none", markeredgecolor="black")
         lowest = finite.best_val_loss.min() if len(finite) else 1.0

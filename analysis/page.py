@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import tables
+from caveats import differing
 from cells import Spread
 from chapters import Chapter, Report
 from comparison import BAND, BELOW_BEST, CONFIDENCE, LAST_SHARE, SLOW_SHARE, gap
@@ -68,6 +69,7 @@ def render(report: Report, drawings: Sequence[Drawing], svgs: Mapping[str, bytes
         no_colour=NO_VERDICT,
         origin=_origin(report),
         definitions=_definitions(),
+        contents=_contents(report.chapters[:MOST_CHAPTERS]),
         counts=[f"{number} {status}" for status, number in report.statuses.items()],
         shapes_in_words=shapes_in_words,
         most_chapters=MOST_CHAPTERS,
@@ -247,6 +249,20 @@ def _settings(chapter: Chapter) -> list[tuple[str, str]]:
     first = ("data", "model", "hidden", "epochs", "batch_size")
     order = {name: place for place, name in enumerate(first)}
     return sorted(chapter.group.settings.items(), key=lambda item: (order.get(item[0], len(first)), item[0]))
+
+
+def _contents(chapters: Sequence[Chapter]) -> list[tuple[int, str, str]]:
+    """The chapters, if there are several: numbers, what tells them apart, and their answers."""
+    names = differing([chapter.group for chapter in chapters])
+    return [
+        (
+            chapter.number,
+            joined([f"{name} {chapter.group.settings.get(name, NOTHING)}" for name in names]),
+            chapter.answer.headline,
+        )
+        for chapter in chapters
+        if len(chapters) > 1
+    ]
 
 
 def _title(report: Report) -> str:

@@ -136,10 +136,13 @@ def test_a_study_whose_server_goes_as_it_has_begun_knows_what_was_there(front: F
 
 
 @pytest.mark.slow
-def test_a_study_waits_for_the_server_that_alone_has_the_weights_of_its_best_training(front: Front) -> None:
-    settings = (*GRID, "--optimizers", "adam")
+@pytest.mark.parametrize("until", [b"artifacts?path=", b"artifacts/weights.pt", b"artifacts/history.csv"])
+def test_a_study_waits_for_the_server_that_alone_has_the_weights_of_its_best_training(
+    front: Front, until: bytes
+) -> None:
+    settings = (*GRID, "--optimizers", "adam", "--epochs", "5")
     assert run_script("grid.py", *settings).returncode == 0
-    front.how, front.until = "close", b"artifacts?path="
+    front.how, front.until = "close", until
     with running("grid.py", *settings, "--lrs", "0.1") as process:
         assert process.stderr is not None
         assert any("cannot be used now" in line for line in process.stderr)

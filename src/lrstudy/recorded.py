@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from lrstudy.command_line import from_parameters
+from lrstudy.delivery import public
 from lrstudy.description import DATA_DIGEST, DEVICE, KEY, KIND, PRUNED_KEY, THREADS
 from lrstudy.epoch import CURVES
 from lrstudy.errors import SettingsError
@@ -94,7 +95,9 @@ def _training(client: MlflowClient, run_id: str) -> Run:
     except MlflowException as error:
         if error.error_code not in NO_SUCH_RUN:
             raise
-        raise SettingsError(f"run_id={run_id}: the tracking server {client.tracking_uri} has no such run.") from None
+        raise SettingsError(
+            f"run_id={run_id}: the tracking server {public(client.tracking_uri)} has no such run."
+        ) from None
     kind = run.data.tags.get(KIND)
     if kind in ("grid", "search"):
         best = run.data.tags.get("lrstudy.best_run")

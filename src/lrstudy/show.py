@@ -9,6 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Run
+
 from lrstudy import tasks
 from lrstudy.done import Done
 from lrstudy.model_tracking import has_model, logged_model
@@ -73,7 +77,7 @@ def _from_server(study: TrackedRun, trial: Done) -> _Shown:
     drawn = {Path(file.path).stem for file in run.client.list_artifacts(run.run_id, "figures")} >= set(PICTURES)
     saved = has_model(run.client, found)
     names = () if drawn and saved else (WEIGHTS, HISTORY, CONFUSION)
-    files = {name: _artifact(run, name) for name in names}
+    files = {name: _artifact(run.client, found, name) for name in names}
     return _Shown(run, drawn, saved, files, int(found.data.metrics["best/epoch"]))
 
 
@@ -87,6 +91,8 @@ def _draw(shown: _Shown, trial: Done, drawing: Future[dict[str, bytes]] | None) 
     shown.run.log_files({**files, **drawing.result()})
 
 
-def _artifact(run: TrackedRun, name: str) -> bytes:
+def _artifact(client: MlflowClient, run: Run, name: str) -> bytes:
+    # By its address: asked for by its run, MLflow says of a server that is away that the artifact is not there.
+    uri = f"{run.info.artifact_uri}/{name}"
     with tempfile.TemporaryDirectory() as folder:
-        return Path(run.client.download_artifacts(run.run_id, name, folder)).read_bytes()
+        return Path(download_artifacts(uri, dst_path=folder, tracking_uri=client.tracking_uri)).read_bytes()

@@ -99,11 +99,17 @@ def test_a_reader_meets_the_answer_then_the_warnings_then_the_evidence(browser: 
     page.close()
 
 
-def test_the_links_lead_to_files_that_are_there(browser: Browser, address: str, folder: Path) -> None:
+def test_the_links_lead_to_files_and_groups_that_are_there(browser: Browser, address: str, folder: Path) -> None:
     page, _ = opened(browser, address, 1400)
     links = page.eval_on_selector_all("a", "all => all.map(one => one.getAttribute('href'))")
-    assert len(links) > 10
-    assert [link for link in links if not (folder / link).is_file()] == []
+    within = [link for link in links if link.startswith("#")]
+    assert [page.locator(f"{link} .answer strong").inner_text() for link in within] == [
+        entry.partition(": ")[2].rstrip(".") for entry in page.locator("nav li").all_inner_texts()
+    ]
+    assert len(within) == 2
+    files = [link for link in links if link not in within]
+    assert len(files) > 10
+    assert [link for link in files if not (folder / link).is_file()] == []
     page.close()
 
 
