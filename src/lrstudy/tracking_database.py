@@ -49,7 +49,7 @@ def prepared(uri: str) -> Iterator[None]:
                 database.execute("begin immediate")
             yield
     except (OSError, Timeout, sqlite3.Error, SQLAlchemyError, CommandError) as error:
-        raise TrackingError(f"the tracking database {path} cannot be used: {error}.") from error
+        raise TrackingError(f"the tracking database {path} cannot be used: {why(error)}.") from error
 
 
 def _open(uri: str) -> None:
