@@ -17,7 +17,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from lrstudy import journal, places, sending
+from lrstudy import journal, outbox, places, sending
 from lrstudy.calls import (
     LOCAL,
     MOST_METRICS_A_CALL,
@@ -177,6 +177,20 @@ def test_a_question_that_gets_no_answer_is_given_up_and_one_that_is_refused_is_a
         assert box.away
         assert box.ask_or(lambda: str(client.get_run("none")), lambda: "as it was") == "as it was"
         front.how = "pass on"
+
+
+def test_a_question_that_alone_gets_no_answer_is_given_up(front: Front) -> None:
+    tries: list[int] = []
+    with Front(front.behind).running() as broken, sending_to(front.url) as box:
+        broken.how = "answer 500"
+
+        def question() -> None:
+            tries.append(1)
+            MlflowClient(broken.url).get_run("none")
+
+        with pytest.raises(MlflowException, match="500"):
+            box.ask(question, 30)
+    assert len(tries) == outbox.MOST_TRIES
 
 
 def test_a_server_that_answers_leaves_no_journal(front: Front, tmp_path: Path) -> None:

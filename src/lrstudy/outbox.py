@@ -39,6 +39,8 @@ Answer = TypeVar("Answer")
 SECONDS_BETWEEN_CALLS = 1.0
 # A call that fails at once is made a second time before the server counts as gone: a lost connection is no more.
 SECONDS_TO_FAIL_AT_ONCE = 1.0
+# A question that gets no answer from a server that answers others is given up.
+MOST_TRIES = 10
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 5.0
 
 
@@ -136,19 +138,18 @@ class Outbox:
         Raises:
             Exception: whatever MLflow raised; for want of a server when it has not answered for so many seconds.
         """
-        failures = 0
+        tries = 0
         while True:
+            tries += 1
             began = time.monotonic()
             try:
                 return question()
             except Exception as error:
                 if not unanswered(error):
                     raise
-                failures += 1
-                if failures > 1 or time.monotonic() - began > SECONDS_TO_FAIL_AT_ONCE:
-                    failures = max(failures, 2)
+                if tries > 1 or time.monotonic() - began > SECONDS_TO_FAIL_AT_ONCE:
                     self._has_gone(error)
-                    if not self._wait(seconds, lambda: self._away is None):
+                    if tries == MOST_TRIES or not self._wait(seconds, lambda: self._away is None):
                         raise
 
     def ask_or(self, question: Callable[[], Answer], otherwise: Callable[[], Answer]) -> Answer:
