@@ -1,7 +1,7 @@
 """What a long study leaves and takes more of: `python benchmarks/soak.py [--trials 1000]`.
 
 Searches with a random sampler and trainings of one epoch, in a folder, a cache and a temporary folder of its own. While
-it runs, the memory, the open files and the sockets of its processes are read every second: of the driver, of the
+it runs, the memory, the open files and the sockets of its processes are read twice a second: of the driver, of the
 process that workers are forked from, and of the workers. Prints them after each hundred trials, the growth from the
 first hundred on, and all that is left when the command has ended: processes, and files but the tracking database,
 its artifacts and the cache of the project.
@@ -77,8 +77,9 @@ def run(folder: Path, trials: int) -> tuple[list[Sample], list[str]]:
             ended = max(ended, latest(said))
             family = [psutil.Process(study.pid), *descendants(study.pid)]
             seen |= set(family)
-            samples += sample(family, ended)
-            time.sleep(1)
+            if ended < trials:  # then the pictures of the best are made, once
+                samples += sample(family, ended)
+            time.sleep(0.5)
     if study.returncode:
         sys.exit((folder / "said").read_text())
     _, alive = psutil.wait_procs(seen, timeout=SECONDS_TO_END)
