@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from threading import Condition, Thread
 from typing import TypeVar
@@ -108,7 +109,27 @@ class Outbox:
                 self._changed.notify_all()
             return self._put
 
-    def now(self, call: CreateRun | CreateModel, *local: str) -> list[str]:
+    def create(self, call: CreateRun) -> str:
+        """Makes a run now, before all that waits; gives its name, which while the server is away is the local one.
+
+        Raises:
+            Exception: whatever MLflow raised when it was refused.
+        """
+        tries, refused = count(), list[Exception]()
+
+        def at_once() -> str:
+            names = deliver(self._client, [call], {}, refused, again=next(tries) > 0)
+            if refused:
+                raise refused[0]
+            return names[call.run]
+
+        def later() -> str:
+            self.put(call)
+            return call.run
+
+        return self.ask_or(at_once, later)
+
+    def now(self, call: CreateModel, *local: str) -> list[str]:
         """Takes a call to make, and returns when it has been made, or the server is away.
 
         Gives the server's names for the `local` ones, where it has been made; else these.
@@ -239,7 +260,7 @@ class Outbox:
                 self._urgent = bool(self._waiting)
         return None
 
-    def _has_made(self, count: int, names: dict[str, str]) -> None:
+    def _has_made(self, number: int, names: dict[str, str]) -> None:
         with self._changed:
             if self._closed:
                 return
@@ -247,11 +268,11 @@ class Outbox:
             os.environ[TIMEOUT] = self._timeout
             self._names |= names
             if self._journal:
-                self._journal.made(min(count, self._kept), names)
-            for _ in range(count):
+                self._journal.made(min(number, self._kept), names)
+            for _ in range(number):
                 done_with(self._waiting.popleft())
-            self._made += count
-            self._kept = max(0, self._kept - count)
+            self._made += number
+            self._kept = max(0, self._kept - number)
             self._urgent = bool(self._waiting)
             if self.away and not self._waiting:
                 self._is_back()

@@ -144,7 +144,7 @@ def _taken_over(study: StudyRun, description: Description, left: Run, there: The
 def _new(study: StudyRun, description: Description) -> TrackedRun:
     tags = {**study.tags, **description.tags, OWNER: owner.this_process()}
     call = CreateRun(local_name(), study.experiment_id, description.name, tags, time.time_ns() // 1_000_000)
-    (run_id,) = study.run.outbox.now(call, call.run)
+    run_id = study.run.outbox.create(call)
     if run_id == call.run:  # the server is away: the training begins, and gets its run later
         study.run.outbox.put(LinkCheckpoint(run_id, run_id.removeprefix(LOCAL)))
     return replace(study.run, run_id=run_id)
