@@ -113,11 +113,13 @@ class TestAReproduction:
     def test_says_what_is_different_here_before_it_trains(
         self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        run = trained()
+        run = trained("--threads", "2")
+        change(  # which is what `auto` was there
+            tracking_uri, "update params set value = 'auto' where run_uuid = ? and key = 'threads'", run.info.run_id
+        )
         client = mlflow.MlflowClient()
         client.set_tag(run.info.run_id, "lrstudy.versions", run.data.tags["lrstudy.versions"].replace("2.15", "2.14"))
         client.set_tag(run.info.run_id, "lrstudy.hardware", "an abacus")
-        client.set_tag(run.info.run_id, "lrstudy.threads", "2")  # what `auto` was there
         client.set_tag(run.info.run_id, "mlflow.source.git.commit", "0" * 40)
         client.set_tag(run.info.run_id, "lrstudy.key", "of other code")
         code, said = reproduce(run.info.run_id, capsys)
