@@ -54,8 +54,8 @@ def measure(folder: Path, epochs: int) -> None:
     """Decodes the set and passes over it, in this process as a training does."""
     import torch
 
-    from lrstudy.batches import Normalise, load_part
     from lrstudy.data import load
+    from lrstudy.training.batches import Normalise, load_part
 
     print(f"resident after the imports: {_peak(resource.RUSAGE_SELF):.2f} GB")
     started = time.perf_counter()

@@ -55,18 +55,19 @@ def measure(arguments: list[str]) -> None:
 
         settings = parse(TrainSettings, arguments)
     with clock.step("imports: torch"):
-        from lrstudy import checkpoint, experiment, places, progress, runtime
-        from lrstudy.plan import Plan, load_data
-        from lrstudy.watch import follow, sum_up
+        from lrstudy import places, progress
+        from lrstudy.training import checkpoint, experiment, runtime
+        from lrstudy.training.plan import Plan, load_data
+        from lrstudy.training.watch import follow, sum_up
     with clock.step("imports: MLflow"):
-        from lrstudy import tracking
+        from lrstudy.tracking import training_run
     with clock.step("device and threads"):
         machine = runtime.prepare(settings.device, settings.threads, settings.model)
     with clock.step("data"):
         plan = Plan(settings, load_data(settings), machine)
     with clock.step("network and optimizer"):
         training = experiment.build(plan)
-    opened = tracking.open_run(plan.description)
+    opened = training_run.open_run(plan.description)
     with clock.step("tracking: opening the run, in a new database"):
         run = opened.__enter__()
     clock.seconds["of which tracking"] = 0.0
@@ -88,15 +89,16 @@ def measure(arguments: list[str]) -> None:
         loop - clock.seconds["training"] - clock.seconds["validation"]
     )
     with clock.step("artifacts: verdict, tables, pictures, model"):
-        from lrstudy import artifacts, pictures
-        from lrstudy.logged_model import save_network
-        from lrstudy.look import look
-        from lrstudy.model_tracking import logged_model
+        from lrstudy.pictures import png
+        from lrstudy.pictures.look import look
+        from lrstudy.tracking.logged_model import save_network
+        from lrstudy.tracking.run_model import logged_model
+        from lrstudy.training import artifacts
 
         files = artifacts.tables(training, result)
         title = f"{plan.description.title}: {result.verdict.word}"
-        files |= pictures.of_tables(title, files, result.best.epoch) | look(training)
-        tracking.log_result(run, result, files, plan.data.bad_images)
+        files |= png.of_tables(title, files, result.best.epoch) | look(training)
+        training_run.log_result(run, result, files, plan.data.bad_images)
         with logged_model(run) as (path, identity):
             save_network(training, path, identity)
     with clock.step("tracking: the rest of the metrics, closing"):

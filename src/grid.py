@@ -1,8 +1,8 @@
 """Trains every optimizer with every learning rate and logs the study to MLflow: `python src/grid.py`."""
 
 from lrstudy.ending import end_well
-from lrstudy.forking import import_ahead
 from lrstudy.quick_start import quick_start
+from lrstudy.study.forking import import_ahead
 
 
 def main(arguments: list[str]) -> None:
@@ -19,12 +19,12 @@ def main(arguments: list[str]) -> None:
         check_name(settings.data)
 
         # After the settings, since these imports take seconds and a mistake in a setting should show at once.
-        from lrstudy.office import Office
+        from lrstudy.study.office import Office
     with Office(settings.cells()) as office:
         with quick_start():
-            from lrstudy import server
-            from lrstudy.conduct import conduct
-            from lrstudy.grid import Grid
+            from lrstudy.study.conduct import conduct
+            from lrstudy.study.grid import Grid
+            from lrstudy.tracking import server
 
             server.connect()
         conduct("grid", settings, f"grid {settings.size}", office, lambda file, _: Grid(settings, file))

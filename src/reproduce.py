@@ -15,15 +15,17 @@ def main(arguments: list[str]) -> None:
     settings = parse(ReproduceSettings, arguments)
 
     # After the settings, since these imports take seconds and a mistake in a setting should show at once.
-    from lrstudy import experiment, progress, runtime, server, tracking
-    from lrstudy.plan import Plan, load_data
-    from lrstudy.recorded import read, saved_weights
-    from lrstudy.reproduction import Comparison, beginning, compare_weights
-    from lrstudy.watch import begin, follow
+    from lrstudy import progress
+    from lrstudy.tracking import server, training_run
+    from lrstudy.tracking.recorded import read, saved_weights
+    from lrstudy.tracking.reproduction import Comparison, beginning, compare_weights
+    from lrstudy.training import experiment, runtime
+    from lrstudy.training.plan import Plan, load_data
+    from lrstudy.training.watch import begin, follow
 
     with server.reader() as client:
         record = read(client, settings.run_id)
-    tracking.log_reproduction(record.run_id, record.name)
+    training_run.log_reproduction(record.run_id, record.name)
     trained = record.settings
     plan = Plan(trained, load_data(trained), runtime.prepare(trained.device, int(trained.threads), trained.model))
     print(*beginning(record, plan.description), sep="\n", flush=True)
@@ -37,7 +39,7 @@ def main(arguments: list[str]) -> None:
         if record.whole:
             comparison.weights = compare_weights(saved_weights(client, record.run_id), so_far.best_weights)
     print(comparison)
-    tracking.log_reproduction(record.run_id, record.name, str(comparison))
+    training_run.log_reproduction(record.run_id, record.name, str(comparison))
     if not comparison.identical:
         sys.exit(DIFFERENT)
 

@@ -1,8 +1,8 @@
 """Searches the learning rate log-uniformly and logs the study to MLflow: `python src/search.py --optimizer sgd`."""
 
 from lrstudy.ending import end_well
-from lrstudy.forking import import_ahead
 from lrstudy.quick_start import quick_start
+from lrstudy.study.forking import import_ahead
 
 
 def main(arguments: list[str]) -> None:
@@ -19,12 +19,12 @@ def main(arguments: list[str]) -> None:
         check_name(settings.data)
 
         # After the settings, since these imports take seconds and a mistake in a setting should show at once.
-        from lrstudy.office import Office
+        from lrstudy.study.office import Office
     with Office(settings.examples()) as office:
         with quick_start():
-            from lrstudy import server
-            from lrstudy.conduct import conduct
-            from lrstudy.search import Search
+            from lrstudy.study.conduct import conduct
+            from lrstudy.study.search import Search
+            from lrstudy.tracking import server
 
             server.connect()
         name = f"search {settings.optimizer} {settings.trials}"

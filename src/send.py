@@ -8,7 +8,7 @@ def main(arguments: list[str]) -> None:
     """Sends it, and says what was sent."""
     if arguments:
         raise SettingsError(f"{arguments[0]}: this takes no settings; it sends all that waits.")
-    from lrstudy.sending import send_all
+    from lrstudy.tracking.sending import send_all
 
     print(*send_all(), sep="\n")
 

@@ -12,22 +12,24 @@ def main(arguments: list[str]) -> None:
     settings = parse(TrainSettings, arguments)
 
     # After the settings, since these imports take seconds and a mistake in a setting should show at once.
-    from lrstudy import tracking
+    from lrstudy.tracking import training_run
 
-    tracking.sign_opened_run()
+    training_run.sign_opened_run()
 
-    from lrstudy import artifacts, checkpoint, experiment, pictures, progress, runtime, summary
-    from lrstudy.logged_model import save_network
-    from lrstudy.look import look
-    from lrstudy.model_tracking import logged_model
-    from lrstudy.plan import Plan, data_changes, load_data
-    from lrstudy.watch import follow, sum_up
+    from lrstudy import progress, summary
+    from lrstudy.pictures import png
+    from lrstudy.pictures.look import look
+    from lrstudy.tracking.logged_model import save_network
+    from lrstudy.tracking.run_model import logged_model
+    from lrstudy.training import artifacts, checkpoint, experiment, runtime
+    from lrstudy.training.plan import Plan, data_changes, load_data
+    from lrstudy.training.watch import follow, sum_up
 
     machine = runtime.prepare(settings.device, settings.threads, settings.model)
     plan = Plan(settings, load_data(settings), machine)
     training = experiment.build(plan)
     print(summary.beginning(training))
-    with tracking.open_run(plan.description) as run:
+    with training_run.open_run(plan.description) as run:
         training, so_far = checkpoint.resume(training, run.run_id)
         if run.there.left:
             print(summary.going_on(run, so_far))
@@ -39,9 +41,9 @@ def main(arguments: list[str]) -> None:
         result = sum_up(training, so_far)
         files = artifacts.tables(training, result)
         title = f"{plan.description.title}: {result.verdict.word}"
-        files |= pictures.of_tables(title, files, result.best.epoch) | look(training)
+        files |= png.of_tables(title, files, result.best.epoch) | look(training)
         changes = data_changes(settings, plan.data.digest)
-        tracking.log_result(run, result, files, plan.data.bad_images, changes)
+        training_run.log_result(run, result, files, plan.data.bad_images, changes)
         with logged_model(run) as (path, identity):
             save_network(training, path, identity)
         print(summary.end(training, result, run), *changes, sep="\n")

@@ -16,8 +16,9 @@ from mlflow.entities import Run
 
 import train
 from conftest import ROOT
-from lrstudy import journal, places, tracked_run
+from lrstudy import places
 from lrstudy.errors import NotSentError
+from lrstudy.tracking import journal, tracked_run
 from servers import Front
 from studies import children, curves, finals, run_script, running, runs, studies, trainings
 

@@ -6,13 +6,14 @@ from itertools import islice
 import pytest
 import torch
 
-from lrstudy import checkpoint, experiment, places, provenance
-from lrstudy.epoch import Epoch
-from lrstudy.optimizers import OPTIMIZERS
-from lrstudy.plan import Plan
+from lrstudy import places
 from lrstudy.settings import TrainSettings
-from lrstudy.trial import planned
-from lrstudy.watch import follow
+from lrstudy.study.trial import planned
+from lrstudy.training import checkpoint, experiment, provenance
+from lrstudy.training.epoch import Epoch
+from lrstudy.training.optimizers import OPTIMIZERS
+from lrstudy.training.plan import Plan
+from lrstudy.training.watch import follow
 
 EPOCHS = 6
 RUN = "a run's id"

@@ -16,10 +16,10 @@ from conftest import ROOT, Command
 from lrstudy.command_line import parse
 from lrstudy.data import check_name, printable
 from lrstudy.errors import LearningRateStudyError, SettingsError
-from lrstudy.experiment import build
 from lrstudy.settings import CommonSettings, TrainSettings, typed
+from lrstudy.study.trial import planned
 from lrstudy.study_settings import GridSettings, SearchSettings
-from lrstudy.trial import planned
+from lrstudy.training.experiment import build
 
 REFUSED = {
     "--lr 0": ["lr=0:", "greater than 0"],

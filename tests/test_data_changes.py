@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from lrstudy.errors import DataError
-from lrstudy.plan import data_changes
 from lrstudy.settings import TrainSettings
-from lrstudy.tasks import Job
-from lrstudy.trial import planned, run_trial
+from lrstudy.study.job import Job
+from lrstudy.study.trial import planned, run_trial
+from lrstudy.training.plan import data_changes
 from studies import running, runs, studies
 
 SENTENCE = "the images have changed since they were read; all that was trained is of those before."

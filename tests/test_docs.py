@@ -57,7 +57,7 @@ def test_the_readmes_setup_installs_the_mlflow_that_the_environment_has() -> Non
         "analysis/SUMMARY.md",
         "analysis/example.png",
         "analysis/report.py",
-        "src/lrstudy/verdict.py",
+        "src/lrstudy/training/verdict.py",
         "benchmarks/large_report.py",
         "benchmarks/large_set.py",
         "benchmarks/study.py",

@@ -15,20 +15,20 @@ from mlflow.entities import Run
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from lrstudy import owner
 from lrstudy.command_line import parse
-from lrstudy.description import Description
-from lrstudy.done import Done
-from lrstudy.epoch import Epoch
 from lrstudy.errors import SettingsError
-from lrstudy.grid import Grid
-from lrstudy.mailbox import Mailbox
-from lrstudy.optuna_study import study_file
 from lrstudy.settings import TrainSettings
-from lrstudy.study import Trials
+from lrstudy.study.done import Done
+from lrstudy.study.grid import Grid
+from lrstudy.study.mailbox import Mailbox
+from lrstudy.study.optuna_study import study_file
+from lrstudy.study.study_run import open_study
+from lrstudy.study.survey import survey
+from lrstudy.study.trials import Trials
 from lrstudy.study_settings import GridSettings
-from lrstudy.study_tracking import open_study
-from lrstudy.survey import survey
+from lrstudy.tracking import owner
+from lrstudy.training.description import Description
+from lrstudy.training.epoch import Epoch
 from studies import children, curves, finals, run_script, running, runs, studies, trainings
 
 SMALL = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "3", "--hidden", "16")

@@ -13,7 +13,8 @@ from mlflow.entities import Run
 
 import train as entry_point
 from conftest import ROOT, mlflow_run
-from lrstudy import owner, places
+from lrstudy import places
+from lrstudy.tracking import owner
 from studies import curves, finals, trainings
 
 SETTINGS = ("--epochs", "40", "--hidden", "16", "--lr", "0.01")
@@ -21,7 +22,9 @@ SETTINGS = ("--epochs", "40", "--hidden", "16", "--lr", "0.01")
 # epoch 20 there is time for the server to be told of it.
 DOOMED = """
 import os, signal, sys, time
-import lrstudy.checkpoint as checkpoint, lrstudy.logged_model as logged_model, lrstudy.progress as progress
+from lrstudy import progress
+from lrstudy.tracking import logged_model
+from lrstudy.training import checkpoint
 checkpoint.SECONDS_BETWEEN, checkpoint.LARGEST_SHARE = -1.0, float("inf")
 
 def die(*_):

@@ -3,8 +3,8 @@
 import math
 from pathlib import Path
 
-from lrstudy.epoch import Epoch
-from lrstudy.mailbox import EPOCHS_A_LETTER, Mailbox, Sender
+from lrstudy.study.mailbox import EPOCHS_A_LETTER, Mailbox, Sender
+from lrstudy.training.epoch import Epoch
 
 
 def epoch(number: int, loss: float = 0.5) -> Epoch:

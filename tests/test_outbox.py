@@ -17,8 +17,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from lrstudy import journal, outbox, places, sending
-from lrstudy.calls import (
+from lrstudy import places
+from lrstudy.errors import NotSentError, TrackingError
+from lrstudy.tracking import journal, outbox, sending
+from lrstudy.tracking.calls import (
     LOCAL,
     MOST_METRICS_A_CALL,
     CreateModel,
@@ -35,10 +37,9 @@ from lrstudy.calls import (
     SetStatus,
     local_name,
 )
-from lrstudy.claims import claims
-from lrstudy.delivery import why
-from lrstudy.errors import NotSentError, TrackingError
-from lrstudy.outbox import Outbox
+from lrstudy.tracking.claims import claims
+from lrstudy.tracking.delivery import why
+from lrstudy.tracking.outbox import Outbox
 from servers import Front, How
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from conftest import ROOT
-from lrstudy import owner
-from lrstudy.owner import Owner
+from lrstudy.tracking import owner
+from lrstudy.tracking.owner import Owner
 
-NAMES_ITSELF = "from lrstudy.owner import this_process; print(this_process(), flush=True); input()"
+NAMES_ITSELF = "from lrstudy.tracking.owner import this_process; print(this_process(), flush=True); input()"
 
 
 def other_process() -> subprocess.Popen[str]:

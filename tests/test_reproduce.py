@@ -17,7 +17,7 @@ import train
 from conftest import mlflow_run
 from lrstudy.errors import SettingsError
 from lrstudy.settings import typed
-from lrstudy.stored import is_stored
+from lrstudy.tracking.stored import is_stored
 from studies import runs, trainings
 
 

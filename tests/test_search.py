@@ -12,14 +12,14 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from lrstudy.command_line import parse
-from lrstudy.description import DataFacts, Description, Facts
-from lrstudy.done import PRUNED, Done, best_of
-from lrstudy.epoch import Epoch
 from lrstudy.errors import SettingsError
-from lrstudy.optuna_study import study_file
-from lrstudy.search import PRUNERS, SAMPLERS, Search
 from lrstudy.settings import TrainSettings
+from lrstudy.study.done import PRUNED, Done, best_of
+from lrstudy.study.optuna_study import study_file
+from lrstudy.study.search import PRUNERS, SAMPLERS, Search
 from lrstudy.study_settings import SearchSettings
+from lrstudy.training.description import DataFacts, Description, Facts
+from lrstudy.training.epoch import Epoch
 from studies import children, curves, run_script, studies, trainings
 
 SMALL = ("--epochs", "3", "--hidden", "16", "--trials", "3")

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 from lrstudy import places
 from lrstudy.errors import TrackingError
-from lrstudy.tracking_database import prepared
+from lrstudy.tracking.database import prepared
 from studies import run_script
 
 SAYS_WHERE = """
@@ -22,7 +22,7 @@ print(*[one.artifact_location for one in mlflow.MlflowClient(sys.argv[1]).search
 """
 MAKES_ONE = """
 import sys
-from lrstudy.tracking_database import prepared
+from lrstudy.tracking.database import prepared
 print("begins", flush=True)
 with prepared(sys.argv[1]):
     pass

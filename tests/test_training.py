@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from lrstudy.batches import KeptPart
-from lrstudy.epoch import Epoch
 from lrstudy.errors import SettingsError
-from lrstudy.training import batch_sizes, evaluate, fit, predict
+from lrstudy.training.batches import KeptPart
+from lrstudy.training.epoch import Epoch
+from lrstudy.training.loop import batch_sizes, evaluate, fit, predict
 
 
 def part(images: int, seed: int, side: int = 4) -> KeptPart:
@@ -114,7 +114,7 @@ def test_a_diverged_training_ends_early_and_its_last_record_says_so() -> None:
 
 def test_evaluation_does_not_depend_on_how_many_images_go_in_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = evaluate(network(), part(50, 1))
-    monkeypatch.setattr("lrstudy.training.EVALUATION_BATCH", 7)
+    monkeypatch.setattr("lrstudy.training.loop.EVALUATION_BATCH", 7)
     assert evaluate(network(), part(50, 1)) == pytest.approx(whole, rel=1e-6)
 
 

@@ -12,12 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lrstudy import checkpoint, experiment, places
+from lrstudy import places
 from lrstudy.data import load
 from lrstudy.errors import DataError
 from lrstudy.settings import TrainSettings
-from lrstudy.showpieces import draw_network
-from lrstudy.trial import planned
+from lrstudy.study.showpieces import draw_network
+from lrstudy.study.trial import planned
+from lrstudy.training import checkpoint, experiment
 
 
 class Attack:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from lrstudy.epoch import Epoch
-from lrstudy.verdict import Curve, judge
+from lrstudy.training.epoch import Epoch
+from lrstudy.training.verdict import Curve, judge
 
 LN10 = math.log(10)
 Shape = Callable[[float], float]

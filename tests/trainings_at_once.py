@@ -12,10 +12,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from lrstudy import artifacts, experiment, runtime, tracking
-from lrstudy.plan import Plan, load_data
 from lrstudy.settings import TrainSettings
-from lrstudy.watch import begin, follow, sum_up
+from lrstudy.tracking import training_run
+from lrstudy.training import artifacts, experiment, runtime
+from lrstudy.training.plan import Plan, load_data
+from lrstudy.training.watch import begin, follow, sum_up
 
 
 def train(seed: int, epochs: int, together: Barrier) -> None:
@@ -24,12 +25,12 @@ def train(seed: int, epochs: int, together: Barrier) -> None:
     plan = Plan(settings, load_data(settings), machine)
     training = experiment.build(plan)
     together.wait(60)
-    with tracking.open_run(plan.description) as run:
+    with training_run.open_run(plan.description) as run:
         so_far = begin(training)
         for _ in run.log_epochs(follow(training, so_far, training.epochs())):
             pass
         result = sum_up(training, so_far)
-        tracking.log_result(run, result, artifacts.tables(training, result), plan.data.bad_images)
+        training_run.log_result(run, result, artifacts.tables(training, result), plan.data.bad_images)
 
 
 def main() -> None:

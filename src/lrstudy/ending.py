@@ -71,6 +71,6 @@ def _terminated(number: int, _: object) -> NoReturn:
 def _tell_mlflow(sentence: str) -> None:
     """Ends the run that `mlflow run` opened for this process, if it did, with `sentence` as its description."""
     if run_id := os.environ.get("MLFLOW_RUN_ID"):
-        from lrstudy import server
+        from lrstudy.tracking import server
 
         server.mark_failed(run_id, sentence)

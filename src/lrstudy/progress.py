@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from lrstudy.epoch import Epoch
+from lrstudy.training.epoch import Epoch
 
 # A log of 500 epochs is to be read, not scrolled: so many lines, and one more after each silence of so many seconds.
 PLAIN_LINES = 20

@@ -12,8 +12,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from lrstudy.models import OWN_MODELS, torchvision_classifiers
-from lrstudy.optimizers import OPTIMIZERS
+from lrstudy.training.models import OWN_MODELS, torchvision_classifiers
+from lrstudy.training.optimizers import OPTIMIZERS
 
 Auto = Literal["auto"]
 

@@ -5,8 +5,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from lrstudy.models import OWN_MODELS
-from lrstudy.optimizers import OPTIMIZERS
 from lrstudy.settings import (
     HIDDEN,
     Auto,
@@ -21,6 +19,8 @@ from lrstudy.settings import (
     split_commas,
     typed,
 )
+from lrstudy.training.models import OWN_MODELS
+from lrstudy.training.optimizers import OPTIMIZERS
 
 THE_FOUR = ("sgd", "rmsprop", "adagrad", "adam")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import mlflow
 
-from lrstudy.delivery import public
-from lrstudy.experiment import Experiment
-from lrstudy.result import Result
-from lrstudy.tracked_run import TrackedRun
-from lrstudy.verdict import counted
-from lrstudy.watch import Progress
+from lrstudy.tracking.delivery import public
+from lrstudy.tracking.tracked_run import TrackedRun
+from lrstudy.training.experiment import Experiment
+from lrstudy.training.result import Result
+from lrstudy.training.watch import Progress
+from lrstudy.words import counted
 
 
 def beginning(experiment: Experiment) -> str:

@@ -13,7 +13,7 @@ from lrstudy.data.letterbox import square
 from lrstudy.data.pixels import channel_sums
 from lrstudy.data.progress import counting
 from lrstudy.data.records import BadImage, printable
-from lrstudy.runtime import usable_cores
+from lrstudy.training.runtime import usable_cores
 
 
 def build_from_files(listing: Listing, target: Path, side: int, fit: str) -> Built:

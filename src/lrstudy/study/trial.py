@@ -1,0 +1,69 @@
+"""What a worker of a study does: one training, told of as it goes, brought back whole."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from lrstudy.data import ImageData, printable
+from lrstudy.errors import DataError
+from lrstudy.settings import TrainSettings
+from lrstudy.study.job import Job
+from lrstudy.study.mailbox import Sender
+from lrstudy.training import artifacts, checkpoint, experiment, runtime
+from lrstudy.training.experiment import Experiment
+from lrstudy.training.plan import Plan, load_data
+from lrstudy.training.result import Outcome, cut_off
+from lrstudy.training.watch import Progress, follow, sum_up
+
+
+def run_trial(job: Job) -> Outcome:
+    """Trains what `job` describes, from where an earlier try left it; ends early where word is left to stop.
+
+    Raises:
+        DataError: the images are not those that the study began with.
+    """
+    plan = as_begun(job.settings, job.key)
+    training, progress = checkpoint.resume(experiment.build(plan), job.run_id)
+    if (stopped := _train(job, training, progress)) is not None:
+        return cut_off(progress.history, stopped)
+    result = sum_up(training, progress)
+    return Outcome(result.history, result, artifacts.tables(training, result))
+
+
+def as_begun(settings: TrainSettings, key: str) -> Plan:
+    """The training that `settings` describe, which is to be the one with this key.
+
+    Raises:
+        DataError: the images are not those that the study began with.
+    """
+    plan = planned(settings)
+    if plan.description.key != key:
+        raise DataError(
+            f"data={printable(settings.data)}: the images have changed since the study began; start it again."
+        )
+    return plan
+
+
+def planned(settings: TrainSettings) -> Plan:
+    """The training that `settings` describe, on this process's device; the data are loaded once a process."""
+    of_data = ("data", "data_root", "image_size", "fit", "bad_images", "split_seed")
+    data = _loaded(TrainSettings(**{name: getattr(settings, name) for name in of_data}))
+    return Plan(settings, data, runtime.prepare(settings.device, settings.threads, settings.model))
+
+
+def _train(job: Job, training: Experiment, progress: Progress) -> int | None:
+    """Trains to the end, and gives None; or to where word is left to stop, and gives the last epoch that counts."""
+    sender = Sender(job.mailbox, job.number)
+    for epoch in progress.history:
+        sender.send(epoch)
+    epochs = follow(training, progress, training.epochs(len(progress.history) - 1))
+    for epoch in checkpoint.kept(training, job.run_id, progress, epochs):
+        sender.send(epoch)
+        if (last := sender.last_epoch()) is not None and epoch.epoch >= last:
+            return last
+    return None
+
+
+@cache
+def _loaded(settings: TrainSettings) -> ImageData:
+    return load_data(settings)

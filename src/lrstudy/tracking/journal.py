@@ -1,0 +1,209 @@
+"""Calls to a tracking server that wait on disk, in order, until the server answers.
+
+`<cache>/outbox/<name>/journal.jsonl` grows line by line and is never changed: first the server, then calls, and between
+them how many have been made and what the server called what they made. Folders of artifacts lie beside it. What a
+process that is killed leaves is whole but for its last line, which is not read if it is torn.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+from lrstudy import places
+from lrstudy.tracking import owner
+from lrstudy.tracking.calls import Call, LogFiles, LogModel, read, written
+
+FILE = "journal.jsonl"
+# The ending of the folder of one that holds calls which the server has refused.
+REFUSED = ".refused"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a journal holds: the server's address, the process that wrote it, and what it has still to be told."""
+
+    server: str
+    owner: str
+    calls: Sequence[Call]
+    names: Mapping[str, str]
+
+
+@dataclass
+class Journal:
+    """A journal that this process is at, alone: nobody else sends what it holds."""
+
+    folder: Path
+    _lock: FileLock = field(repr=False)
+    _files: int = 0
+
+    @classmethod
+    def begin(cls, server: str, names: Mapping[str, str]) -> Journal:
+        """A new one for a server; `names` are the server's for what the calls to come may speak of.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        folder = folder_of_all() / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{uuid4().hex[:8]}"
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        journal = cls(folder, _locked(folder))
+        try:
+            folder.mkdir(mode=0o700)  # an address can hold a password
+            journal._append(json.dumps({"server": server, "owner": owner.this_process(), "names": dict(names)}))
+        except OSError:
+            journal.remove()
+            raise
+        return journal
+
+    @classmethod
+    def take(cls, folder: Path) -> Journal | None:
+        """One that is there; None where another process is at it, or has done with it."""
+        try:
+            journal = cls(folder, _locked(folder))
+        except Timeout:
+            return None
+        if not (folder / FILE).exists():
+            journal.remove()
+            return None
+        return journal
+
+    def add(self, call: Call) -> Call:
+        """Writes down a call, and takes over its folder if it has one; gives the call with the new place of that.
+
+        Raises:
+            OSError: it cannot be written, and the journal is as it was.
+        """
+        if isinstance(call, LogFiles | LogModel):
+            kept = self.folder / f"files-{self._files}"
+            self._files += 1
+            try:
+                shutil.copytree(call.folder, kept, copy_function=_copied)
+            except OSError:
+                shutil.rmtree(kept, ignore_errors=True)
+                raise
+            self._append(written(replace(call, folder=kept.name)))
+            shutil.rmtree(call.folder, ignore_errors=True)
+            return replace(call, folder=str(kept))
+        self._append(written(call))
+        return call
+
+    def made(self, count: int, names: Mapping[str, str]) -> None:
+        """Writes down that the next `count` calls have been made, and what the server called what they made.
+
+        Where that fails they will be made again, which changes nothing.
+        """
+        with suppress(OSError):
+            self._append(json.dumps({"made": count, "names": dict(names)}))
+
+    def save(self) -> None:
+        """Returns when what was written is on the disk, as far as it takes it."""
+        with suppress(OSError):
+            _save(self.folder / FILE)
+
+    def keep_refused(self) -> Path:
+        """Puts it where nobody sends it any more, and lets go of it; gives its new folder."""
+        kept = self.folder.rename(self.folder.with_suffix(REFUSED))
+        self.remove()
+        return kept
+
+    def remove(self) -> None:
+        """Removes it, and lets go of it."""
+        with suppress(OSError):  # the journal first: without its folders of artifacts it would be damaged
+            (self.folder / FILE).unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.let_go()
+        with suppress(OSError):
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    def let_go(self) -> None:
+        """Leaves it to others."""
+        self._lock.release()
+
+    def _append(self, line: str) -> None:
+        path = self.folder / FILE
+        whole = path.stat().st_size if path.exists() else 0
+        try:
+            with path.open("ab") as file:
+                file.write(f"{line}\n".encode())
+        except OSError:  # no half line stays, or what follows it would be lost
+            with suppress(OSError):
+                os.truncate(path, whole)
+            raise
+
+
+def folder_of_all() -> Path:
+    """The folder of all journals."""
+    return places.cache() / "outbox"
+
+
+def left() -> list[Path]:
+    """The folders of the journals that are there, by the time they were begun."""
+    folders = (path.parent for path in folder_of_all().glob(f"*/{FILE}"))
+    return sorted(folder for folder in folders if folder.suffix != REFUSED)
+
+
+def content(folder: Path) -> Content:
+    """What a journal holds.
+
+    Raises:
+        ValueError: it is no journal, or of another version.
+        OSError: it cannot be read.
+    """
+    lines = list(_lines(folder / FILE))
+    made = sum(line.get("made", 0) for line in lines)
+    names = {local: name for line in lines if "call" not in line for local, name in line["names"].items()}
+    try:
+        calls = [_placed(read(line), folder) for line in lines if "call" in line]
+        return Content(lines[0]["server"], lines[0]["owner"], calls[made:], names)
+    except (LookupError, TypeError) as error:
+        raise ValueError(f"{folder / FILE} is no journal of this version") from error
+
+
+def send_command() -> str:
+    """What to type, here, to have all of them sent."""
+    script = os.path.relpath(Path(__file__).parents[2] / "send.py")
+    python = shutil.which("python")
+    this = python and Path(python).resolve() == Path(sys.executable).resolve()
+    return shlex.join(["python" if this else sys.executable, script])
+
+
+def _placed(call: Call, folder: Path) -> Call:
+    return replace(call, folder=str(folder / call.folder)) if isinstance(call, LogFiles | LogModel) else call
+
+
+def _locked(folder: Path) -> FileLock:
+    lock = FileLock(f"{folder}.lock", timeout=0, thread_local=False)
+    lock.acquire()
+    return lock
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines that were written whole."""
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                return
+
+
+def _copied(source: str, target: str) -> None:
+    shutil.copyfile(source, target)
+    _save(Path(target))
+
+
+def _save(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,334 @@
+"""What a training or a study tells the tracking server: sent in order by a thread, so that nothing waits for it.
+
+While the server answers, calls wait in memory for a moment. When one is not answered, all that are to be made are
+written to a `Journal`, too, and the thread tries again and again. When the server has been told all, the journal goes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+from threading import Condition, Thread
+from typing import TypeVar
+
+from mlflow import MlflowClient
+
+from lrstudy.tracking.calls import Call, CreateModel, CreateRun, LogFiles, LogMetrics, LogModel, next_of
+from lrstudy.tracking.delivery import (
+    LONGEST_TIMEOUT_SECONDS,
+    TIMEOUT,
+    TIMEOUT_SECONDS,
+    deliver,
+    done_with,
+    make_calls_once,
+    public,
+    unanswered,
+    why,
+)
+from lrstudy.tracking.journal import Journal, folder_of_all, send_command
+
+Answer = TypeVar("Answer")
+
+# Often enough for curves that grow while one watches; seldom enough that many epochs share one call.
+SECONDS_BETWEEN_CALLS = 1.0
+# A call that fails at once is made a second time before the server counts as gone: a lost connection is no more.
+SECONDS_TO_FAIL_AT_ONCE = 1.0
+# A question that gets no answer from a server that answers others is given up.
+MOST_TRIES = 10
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 5.0
+
+
+class Outbox:
+    """Takes calls to make on the server, and makes them in a thread of its own, in order, each once.
+
+    A call that the server refuses is not made again; the next that is put raises what MLflow raised.
+    """
+
+    def __init__(self, client: MlflowClient, server: str) -> None:
+        self._client = client
+        self._server = server
+        self._changed = Condition()
+        # What is to be made, of which the journal has so many.
+        self._waiting: deque[Call] = deque()
+        self._kept = 0
+        self._put = self._made = 0
+        self._urgent = self._closed = False
+        self._names: dict[str, str] = {}
+        self._refused: list[Exception] = []
+        # Why the server is away, and when it last did not answer; and why what waits is not on the disk.
+        self._away: str | None = None
+        self._silent_since: float | None = None
+        self._not_kept: str | None = None
+        self._journal: Journal | None = None
+        self._files = tempfile.TemporaryDirectory(prefix="lrstudy-", ignore_cleanup_errors=True)
+        self._timeout = str(TIMEOUT_SECONDS)
+        self._thread = Thread(target=self._work, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        """Begins to send. From now on this process's MLflow makes each call once, and does not wait for long."""
+        make_calls_once()
+        self._timeout = os.environ[TIMEOUT]
+        self._thread.start()
+
+    @property
+    def away(self) -> bool:
+        """Whether the server did not answer, and has not been told all since."""
+        with self._changed:
+            return self._away is not None
+
+    def folder(self) -> Path:
+        """A new folder for the files of a call."""
+        return Path(tempfile.mkdtemp(dir=self._files.name))
+
+    def name(self, local: str) -> str:
+        """The server's name for a run or a model, if it has given one; else the local one."""
+        return self._names.get(local, local)
+
+    def put(self, call: Call, *, whatever_failed: bool = False) -> int:
+        """Takes a call to make, and returns at once; gives its number.
+
+        Raises:
+            Exception: whatever MLflow raised when a call before was refused, unless `whatever_failed`.
+        """
+        with self._changed:
+            if self._refused and not whatever_failed:
+                raise self._refused[0]
+            self._waiting.append(call)
+            self._put += 1
+            if self.away:
+                self._keep()
+            if not isinstance(call, LogMetrics):
+                self._urgent = True
+                self._changed.notify_all()
+            return self._put
+
+    def create(self, call: CreateRun) -> str:
+        """Makes a run now, before all that waits; gives its name, which while the server is away is the local one.
+
+        Raises:
+            Exception: whatever MLflow raised when it was refused.
+        """
+        tries, refused = count(), list[Exception]()
+
+        def at_once() -> str:
+            names = deliver(self._client, [call], {}, refused, again=next(tries) > 0)
+            if refused:
+                raise refused[0]
+            return names[call.run]
+
+        def later() -> str:
+            self.put(call)
+            return call.run
+
+        return self.ask_or(at_once, later)
+
+    def now(self, call: CreateModel, *local: str) -> list[str]:
+        """Takes a call to make, and returns when it has been made, or the server is away.
+
+        Gives the server's names for the `local` ones, where it has been made; else these.
+
+        Raises:
+            Exception: whatever MLflow raised when a call was refused.
+        """
+        self.wait_for(self.put(call))
+        with self._changed:
+            # A local name that nobody has learnt of need not be looked for in what is sent later.
+            return [self._names.pop(name, name) for name in local]
+
+    def wait_for(self, number: int) -> None:
+        """Waits until the call of that number has been made, or the server is away.
+
+        Raises:
+            Exception: whatever MLflow raised when a call was refused.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._made >= number or self.away)
+            if self._refused:
+                raise self._refused[0]
+
+    def ask(self, question: Callable[[], Answer], seconds: float) -> Answer:
+        """What the server answers to a question, which is asked again when the server is back.
+
+        Raises:
+            Exception: whatever MLflow raised; for want of a server when it has not answered for so many seconds.
+        """
+        tries = 0
+        while True:
+            tries += 1
+            began = time.monotonic()
+            try:
+                return question()
+            except Exception as error:
+                if not unanswered(error):
+                    raise
+                if tries > 1 or time.monotonic() - began > SECONDS_TO_FAIL_AT_ONCE:
+                    self._has_gone(error)
+                    if tries == MOST_TRIES or not self._wait(seconds, lambda: self._away is None):
+                        raise
+
+    def ask_or(self, question: Callable[[], Answer], otherwise: Callable[[], Answer]) -> Answer:
+        """What the server answers to a question; while it is away, what is known otherwise.
+
+        Raises:
+            Exception: whatever MLflow raised, but for want of a server.
+        """
+        if not self.away:
+            try:
+                return self.ask(question, 0)
+            except Exception as error:
+                if not unanswered(error):
+                    raise
+        return otherwise()
+
+    def settle(self, seconds: float) -> bool:
+        """Waits until all calls are made, and gives True; or until the server has not answered for so many seconds.
+
+        Raises:
+            Exception: whatever MLflow raised when a call was refused.
+        """
+        settled = self._wait(seconds, lambda: not self._waiting)
+        if self._refused:
+            raise self._refused[0]
+        return settled
+
+    def close(self, seconds: float) -> str | None:
+        """Ends the sending; where the server has not answered for so many seconds, gives what is to be said of that."""
+        made_all = self._wait(seconds, lambda: not self._waiting)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            if not made_all:
+                self._keep()
+            if self._journal:
+                self._journal.save()
+                self._journal.let_go()
+        if made_all:
+            self._thread.join()
+        self._files.cleanup()
+        return None if made_all else self._not_sent()
+
+    def _wait(self, seconds: float, reached: Callable[[], bool]) -> bool:
+        """Waits until it is reached, or until the server has not answered for so many seconds; gives whether it is."""
+        began = time.monotonic()
+        with self._changed:
+            self._urgent = True
+            self._changed.notify_all()
+            while not reached():
+                if self._silent_since and time.monotonic() - max(began, self._silent_since) >= seconds:
+                    return False
+                self._changed.wait(0.1)
+        return True
+
+    def _work(self) -> None:
+        failures = 0
+        while (batch := self._next(failures)) is not None:
+            began = time.monotonic()
+            try:
+                names = deliver(
+                    self._client, batch[0], dict(self._names), self._refused, again=failures > 0 or self.away
+                )
+            except Exception as error:  # the server cannot be used now
+                failures += 1
+                if failures > 1 or time.monotonic() - began > SECONDS_TO_FAIL_AT_ONCE:
+                    failures = max(failures, 2)
+                    self._has_gone(error)
+                    _give_more_time(batch[0], time.monotonic() - began)
+            else:
+                failures = 0
+                self._has_made(batch[1], names)
+
+    def _next(self, failures: int) -> tuple[Sequence[Call], int] | None:
+        """What to make next, and how many calls that is, when it is time; None at the end."""
+        with self._changed:
+            if failures > 1:
+                longest = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 2), LONGEST_PAUSE_SECONDS)
+                # Of unequal lengths: many machines that overtax a server would else come back to it all at once.
+                self._changed.wait_for(lambda: self._closed, random.uniform(longest / 2, longest))  # noqa: S311
+            while not self._closed:
+                if self._waiting and (self._urgent or failures):
+                    return next_of(self._waiting)
+                if self.away:
+                    return [], 0
+                self._changed.wait_for(lambda: self._urgent or self._closed, SECONDS_BETWEEN_CALLS)
+                self._urgent = bool(self._waiting)
+        return None
+
+    def _has_made(self, number: int, names: dict[str, str]) -> None:
+        with self._changed:
+            if self._closed:
+                return
+            self._silent_since = None
+            os.environ[TIMEOUT] = self._timeout
+            self._names |= names
+            if self._journal:
+                self._journal.made(min(number, self._kept), names)
+            for _ in range(number):
+                done_with(self._waiting.popleft())
+            self._made += number
+            self._kept = max(0, self._kept - number)
+            self._urgent = bool(self._waiting)
+            if self.away and not self._waiting:
+                self._is_back()
+            self._changed.notify_all()
+
+    def _has_gone(self, error: Exception) -> None:
+        with self._changed:
+            if self._closed:
+                return
+            self._silent_since = self._silent_since or time.monotonic()
+            if not self.away:
+                self._away = why(error)
+                _say(
+                    f"the tracking server {public(self._server)} cannot be used now ({self._away}): the training goes "
+                    f"on; what it has to say waits in {folder_of_all()}"
+                )
+            self._keep()
+            if self._journal:
+                self._journal.save()
+            self._changed.notify_all()
+
+    def _is_back(self) -> None:
+        if self._journal:
+            self._journal.remove()
+        self._journal = self._away = self._not_kept = None
+        _say(f"the tracking server {public(self._server)} can be used again, and has been told all")
+
+    def _keep(self) -> None:
+        """Writes down what waits, as far as it is not."""
+        try:
+            self._journal = self._journal or Journal.begin(self._server, self._names)
+            while self._kept < len(self._waiting):
+                self._waiting[self._kept] = self._journal.add(self._waiting[self._kept])
+                self._kept += 1
+            self._not_kept = None
+        except OSError as error:
+            if not self._not_kept:
+                _say(f"nothing can be written in {folder_of_all()} ({why(error)}): it waits in memory")
+            self._not_kept = why(error)
+
+    def _not_sent(self) -> str:
+        lacks = len(self._waiting) - self._kept
+        lost = f"; {lacks} of its {len(self._waiting)} messages are lost, since they cannot be written" if lacks else ""
+        reason = f" ({self._not_kept})" if lacks else ""
+        return (
+            f"the tracking server {public(self._server)} cannot be used ({self._away}): what was logged last waits in "
+            f"{folder_of_all()}{lost}{reason}; when the server is back, `{send_command()}` sends it."
+        )
+
+
+def _give_more_time(calls: Sequence[Call], took: float) -> None:
+    """Lets the next try at large files wait longer for an answer; all else is answered soon, or not at all."""
+    timeout = int(os.environ[TIMEOUT])
+    if took >= timeout and any(isinstance(call, LogFiles | LogModel) for call in calls):
+        os.environ[TIMEOUT] = str(min(2 * timeout, LONGEST_TIMEOUT_SECONDS))
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)

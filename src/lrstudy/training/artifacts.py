@@ -1,0 +1,75 @@
+"""The files that a training leaves: its history, scikit-learn's report, facts, and the best weights."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+
+import torch
+from sklearn.metrics import classification_report, confusion_matrix
+
+from lrstudy.training import history, provenance
+from lrstudy.training.experiment import Experiment
+from lrstudy.training.loop import predict
+from lrstudy.training.result import CONFUSION, HISTORY, WEIGHTS, Result
+
+
+def tables(experiment: Experiment, result: Result) -> dict[str, bytes]:
+    """The files of a training that has ended, by their paths: history, scores, facts, and the best epoch's weights."""
+    data = experiment.plan.data
+    classes = data.classes
+    true, predicted = data.labels[data.validation], predict(experiment.network, experiment.validation)
+    labels = range(len(classes))
+    report = classification_report(true, predicted, labels=labels, target_names=classes, digits=3, zero_division=0.0)
+    counts = confusion_matrix(true, predicted, labels=labels)
+    weights = io.BytesIO()
+    torch.save({name: value.cpu() for name, value in experiment.network.state_dict().items()}, weights)
+    return {
+        HISTORY: history.write(result.history),
+        "classification_report.txt": f"Validation part\n\n{report}".encode(),
+        CONFUSION: _csv(
+            ["true class / predicted class", *classes],
+            [[name, *row] for name, row in zip(classes, counts.tolist(), strict=True)],
+        ),
+        "data.json": _json(_data_facts(experiment)),
+        "environment.json": _json(_environment(experiment)),
+        WEIGHTS: weights.getvalue(),
+    }
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(header)
+    writer.writerows(rows)
+    return file.getvalue().encode()
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _data_facts(experiment: Experiment) -> dict[str, object]:
+    data = experiment.plan.data
+    return {
+        "name": data.name,
+        "source": data.source,
+        "digest": data.digest,
+        "classes": data.classes,
+        "image": {"side": data.images.shape[1], "channels": data.images.shape[3]},
+        "images": {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
+        "normalisation": {"mean": data.mean, "std": data.std, "unit": "0 to 255"},
+        "bad_images_left_out": len(data.bad_images),
+        "files_passed_over": len(data.passed_over),
+    }
+
+
+def _environment(experiment: Experiment) -> dict[str, object]:
+    return {
+        "versions": provenance.versions(),
+        "hardware": provenance.hardware(experiment.plan.runtime),
+        "device": str(experiment.plan.runtime.device),
+        "threads": experiment.plan.runtime.threads,
+    }

@@ -1,0 +1,25 @@
+"""The table of a training's epochs, `history.csv`: written and read again."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import astuple, fields
+
+from lrstudy.training.epoch import Epoch
+
+
+def write(epochs: Sequence[Epoch]) -> bytes:
+    """A row for each epoch, under the names of its numbers."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow([field.name for field in fields(Epoch)])
+    writer.writerows(astuple(epoch) for epoch in epochs)
+    return file.getvalue().encode()
+
+
+def read(table: bytes) -> list[Epoch]:
+    """The epochs of a table that `write` gave."""
+    rows = csv.DictReader(io.StringIO(table.decode(), newline=""))
+    return [Epoch(int(row.pop("epoch")), **{name: float(value) for name, value in row.items()}) for row in rows]
