@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -58,7 +58,8 @@ How = Literal["pass on", "answer 500", "close", "lose the answer", "lose first a
 class Front(ThreadingHTTPServer):
     """Passes on to a server what it is asked, or does as `how` says, after `passing` more questions.
 
-    With `until`, it passes all on until a question has that in it.
+    With `until`, it passes all on until a question has that in it. What is to happen `meanwhile` does so once, between
+    the server's answer to the first question that is not passed on by `until` and the asker's getting it.
     """
 
     daemon_threads = True
@@ -69,6 +70,7 @@ class Front(ThreadingHTTPServer):
         self.how: How = "pass on"
         self.passing = 0
         self.until = b""
+        self.meanwhile: Callable[[], None] | None = None
         self.closing = Event()
         self.answered: set[tuple[str, str]] = set()
 
@@ -107,6 +109,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             status, content, kind = self._passed_on(body)
+            if not self.server.until and (happens := self.server.meanwhile):
+                self.server.meanwhile = None
+                happens()
             question = self.command, self.path.partition("?")[0]
             if how == "lose the answer" or (how == "lose first answers" and question not in self.server.answered):
                 self.close_connection = True

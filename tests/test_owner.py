@@ -1,16 +1,21 @@
 """Whose a run is: told from real processes, living and dead."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 
 from conftest import ROOT
 from lrstudy.tracking import owner
+from lrstudy.tracking.claims import OWNER, look_again, mark_abandoned
 from lrstudy.tracking.owner import Owner
+from lrstudy.training.description import DATA_DIGEST
+from servers import Front
 
 NAMES_ITSELF = "from lrstudy.tracking.owner import this_process; print(this_process(), flush=True); input()"
 
@@ -55,3 +60,40 @@ def changed(**values: Any) -> str:
 )
 def test_only_of_this_machine_is_it_said_that_a_process_is_gone(name: str | None, found: Owner) -> None:
     assert owner.find(name) is found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("ended", "status"), [(True, "FINISHED"), (False, "KILLED")])
+def test_a_run_that_its_process_ends_while_another_looks_is_not_abandoned(
+    front: Front, ended: bool, status: str
+) -> None:
+    client, experiment = mlflow.MlflowClient(), os.environ["MLFLOW_EXPERIMENT_ID"]
+    with other_process() as process:
+        assert process.stdout is not None
+        run_id = client.create_run(
+            experiment, tags={OWNER: process.stdout.readline(), DATA_DIGEST: "images"}
+        ).info.run_id
+
+        def end() -> None:
+            if ended:
+                mlflow.MlflowClient(f"http://{front.behind}").set_terminated(run_id)
+            process.kill()
+            process.wait()
+
+        front.until, front.meanwhile = b"runs/search", end
+        mark_abandoned(client, experiment, "images")
+    assert client.get_run(run_id).info.status == status
+
+
+def test_what_a_run_got_after_the_search_is_seen_if_its_process_has_ended(tracking_uri: str) -> None:
+    client, experiment = mlflow.MlflowClient(), os.environ["MLFLOW_EXPERIMENT_ID"]
+    with other_process() as process:
+        assert process.stdout is not None
+        run_id = client.create_run(experiment, tags={OWNER: process.stdout.readline()}).info.run_id
+        found = client.search_runs([experiment])
+        (while_it_lives,) = look_again(client, found)
+        client.log_metric(run_id, "val_loss", 0.5)
+        process.kill()
+    (afterwards,) = look_again(client, found)
+    assert (while_it_lives.is_left, afterwards.is_left) == (False, True)
+    assert afterwards.run.data.metrics == {"val_loss": 0.5}

@@ -18,13 +18,14 @@ from lrstudy.tracking.claims import (
     ENDED_EARLY,
     OWNER,
     PARENT,
+    Found,
     There,
     claims,
-    is_left,
+    look_again,
+    look_at,
     mark_abandoned,
     may_go_on,
     what_is_left,
-    whose,
 )
 from lrstudy.tracking.owner import Owner
 from lrstudy.tracking.server import shortened
@@ -82,8 +83,11 @@ def _opened(run: TrackedRun, settings: StudySettings, facts: Facts, identity: st
         mark_abandoned(run.client, experiment, facts.data.digest)
     superseded = _without_end(run, experiment, facts)
     query, latest_first = f"tags.`{DATA_DIGEST}` = '{facts.data.digest}'", ["attributes.start_time DESC"]
-    known = list(run.client.search_runs([experiment], query, max_results=KNOWN, order_by=latest_first))
-    left = [one for one in known if is_left(one) and KEY in one.data.tags][:KNOWN_LEFT]
+    found = look_again(
+        run.client, run.client.search_runs([experiment], query, max_results=KNOWN, order_by=latest_first)
+    )
+    known = [one.run for one in found]
+    left = [one.run for one in found if one.is_left and KEY in one.run.data.tags][:KNOWN_LEFT]
     there = {one.info.run_id: what_is_left(run.client, one) for one in left}
     run.describe({key: typed(value) for key, value in settings if key not in opened.data.params}, {})
     tags = {**provenance.source(), PARENT: run.run_id}
@@ -103,11 +107,11 @@ def claim(study: StudyRun, description: Description, *, prunes: bool, beside_oth
 
     def by_the_server() -> Run | TrackedRun | None:
         with claims():
-            found = [run for tags in wanted for run in _runs(study, tags)]
+            found = [one for tags in wanted for one in _runs(study, tags)]
             return _claimed(study, description, found, lambda run: what_is_left(study.run.client, run), beside_others)
 
     def by_what_was_there() -> Run | TrackedRun | None:
-        found = [run for tags in wanted for run in study.known if tags.items() <= run.data.tags.items()]
+        found = look_at(run for tags in wanted for run in study.known if tags.items() <= run.data.tags.items())
         return _claimed(study, description, found, lambda run: study.left.get(run.info.run_id), beside_others)
 
     return study.run.outbox.ask_or(by_the_server, by_what_was_there)
@@ -116,20 +120,20 @@ def claim(study: StudyRun, description: Description, *, prunes: bool, beside_oth
 def _claimed(
     study: StudyRun,
     description: Description,
-    found: Sequence[Run],
+    found: Sequence[Found],
     has: Callable[[Run], There | None],
     beside_others: bool,
 ) -> Run | TrackedRun | None:
     """See `claim`; `found` are the training's runs, and `has` gives what one that is left has, if that is known."""
-    for run in found:
-        if run.info.status == "FINISHED":
-            return run
-    others = [whose(run) for run in found if not is_left(run)]
+    for one in found:
+        if one.run.info.status == "FINISHED":
+            return one.run
+    others = [one.owner for one in found if not one.is_left]
     if Owner.LIVES in others or (others and not beside_others):
         return None
-    for run in reversed(found):
-        if is_left(run) and may_go_on(run, description) and (there := has(run)):
-            return _taken_over(study, description, run, there)
+    for one in reversed(found):
+        if one.is_left and may_go_on(one.run, description) and (there := has(one.run)):
+            return _taken_over(study, description, one.run, there)
     return _new(study, description)
 
 
@@ -198,11 +202,11 @@ def log_best(study: StudyRun, description: Description, metrics: Mapping[str, fl
     study.run.describe({f"best.{name}": typed(value) for name, value in settings.items()}, tags)
 
 
-def _runs(study: StudyRun, tags: Mapping[str, str]) -> list[Run]:
+def _runs(study: StudyRun, tags: Mapping[str, str]) -> list[Found]:
     """The experiment's runs with these tags, by the time they began."""
     query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
     found = study.run.client.search_runs([study.experiment_id], query, order_by=["attributes.start_time ASC"])
-    return list(found)
+    return look_again(study.run.client, found)
 
 
 def _without_end(run: TrackedRun, experiment_id: str, facts: Facts) -> frozenset[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -52,14 +52,35 @@ def claims() -> Iterator[None]:
         yield
 
 
-def is_left(run: Run) -> bool:
-    """Whether nobody is at a run that is not finished."""
-    return run.info.status in ENDED_EARLY or (run.info.status == "RUNNING" and whose(run) is Owner.GONE)
+@dataclass(frozen=True)
+class Found:
+    """A run that was found, and what is known of the process that it belongs to."""
+
+    run: Run
+    owner: Owner
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether its process ended without a word of it."""
+        return self.run.info.status == "RUNNING" and self.owner is Owner.GONE
+
+    @property
+    def is_left(self) -> bool:
+        """Whether it came to no end, and nobody is at it."""
+        return self.run.info.status in ENDED_EARLY or self.is_abandoned
 
 
-def whose(run: Run) -> Owner:
-    """What is known of the process that a run belongs to."""
-    return owner.find(run.data.tags.get(OWNER))
+def look_at(runs: Iterable[Run]) -> list[Found]:
+    """The runs, and whether their processes live."""
+    return [Found(run, owner.find(run.data.tags.get(OWNER))) for run in runs]
+
+
+def look_again(client: MlflowClient, runs: Iterable[Run]) -> list[Found]:
+    """The runs that a search has found, and whether their processes live.
+
+    A run whose process is gone is read again: the process may have ended it since the search.
+    """
+    return [replace(one, run=client.get_run(one.run.info.run_id)) if one.is_abandoned else one for one in look_at(runs)]
 
 
 def may_go_on(run: Run, description: Description) -> bool:
@@ -82,6 +103,6 @@ def curve(client: MlflowClient, run_id: str) -> list[tuple[int, float]]:
 def mark_abandoned(client: MlflowClient, experiment_id: str, data_digest: str) -> None:
     """Ends the runs on the same data whose process is no more: the server cannot know."""
     query = f"attributes.status = 'RUNNING' and tags.`{DATA_DIGEST}` = '{data_digest}'"
-    for found in client.search_runs([experiment_id], query):
-        if is_left(found):
-            client.set_terminated(found.info.run_id, "KILLED")
+    for found in look_again(client, client.search_runs([experiment_id], query)):
+        if found.is_abandoned:
+            client.set_terminated(found.run.info.run_id, "KILLED")

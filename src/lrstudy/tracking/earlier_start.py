@@ -18,7 +18,7 @@ from lrstudy.errors import SettingsError
 from lrstudy.settings import TrainSettings
 from lrstudy.tracking import owner
 from lrstudy.tracking.calls import MOST_METRICS_A_CALL
-from lrstudy.tracking.claims import OWNER, PARENT, is_left, may_go_on, whose
+from lrstudy.tracking.claims import OWNER, PARENT, look_again, may_go_on
 from lrstudy.tracking.owner import Owner
 from lrstudy.tracking.recorded import ENTRY_POINT, recorded_settings
 from lrstudy.training.description import DESCRIPTION, KEY, Description
@@ -39,7 +39,7 @@ def sign(client: MlflowClient, run: Run) -> None:
         client.log_batch(run.info.run_id, tags=[RunTag(OWNER, owner.this_process())])
 
 
-def find(description: Description, opened: Run | None) -> Run | None:
+def find(client: MlflowClient, description: Description, opened: Run | None) -> Run | None:
     """The run of this training that goes on: one that nobody is at, and that is no study's trial.
 
     Call it within `claims()`. A run that the user named goes on itself or not at all.
@@ -49,7 +49,7 @@ def find(description: Description, opened: Run | None) -> Run | None:
     else:
         found = _runs(f"tags.`{KEY}` = '{description.key}'")
     parent = opened.data.tags.get(PARENT) if opened else None
-    left = [run for run in found if is_left(run) and run.data.tags.get(PARENT) == parent]
+    left = [one.run for one in look_again(client, found) if one.is_left and one.run.data.tags.get(PARENT) == parent]
     return next((run for run in reversed(left) if may_go_on(run, description)), None)
 
 
@@ -76,10 +76,11 @@ def discard_continued(client: MlflowClient, run_id: str) -> None:
 
 def discard_unused(client: MlflowClient, settings: TrainSettings, opened: Run) -> None:
     """Deletes the runs of starts of the same training that were killed before it began, but the one `opened` now."""
-    for run in _runs(f"attributes.status != 'FINISHED' and tags.`{ENTRY_POINT}` = 'main'"):
-        unused = KEY not in run.data.tags and DESCRIPTION not in run.data.tags and run.info.run_id != opened.info.run_id
-        if unused and whose(run) is Owner.GONE and _has(run, settings):
-            _delete(client, run)
+    for one in look_again(client, _runs(f"attributes.status != 'FINISHED' and tags.`{ENTRY_POINT}` = 'main'")):
+        tags, run_id = one.run.data.tags, one.run.info.run_id
+        unused = KEY not in tags and DESCRIPTION not in tags and run_id != opened.info.run_id
+        if unused and one.owner is Owner.GONE and _has(one.run, settings):
+            _delete(client, one.run)
 
 
 def _delete(client: MlflowClient, run: Run) -> None:

@@ -73,7 +73,7 @@ def open_run(description: Description) -> Iterator[TrackedRun]:
 def _begin(client: MlflowClient, description: Description) -> tuple[str, There]:
     """Starts the run of a training, and gives its id with what it has; tidies up after earlier starts."""
     opened = earlier_start.opened_run(client)
-    left = earlier_start.find(description, opened)
+    left = earlier_start.find(client, description, opened)
     there = what_is_left(client, left) if left else NOTHING
     name, tags = description.name, description.tags
     if opened:
