@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cells import Cell, Spread
 from commands import again
-from comparison import BAND, Comparison
+from comparison import BAND, Comparison, most_accurate
 from words import counted, joined, loss, percent, rate, spread, with_deviation
 
 
@@ -79,7 +79,7 @@ def _ties(comparison: Comparison) -> list[str]:
     tied = [cell for cell in comparison.ranking[2:] if comparison.tied(cell)]
     if not tied:
         return []
-    return [f"As good within seed noise: {joined([cell.name for cell in tied[:6]], len(tied))}."]
+    return [f"Also within seed noise: {joined([cell.name for cell in tied[:6]], len(tied))}."]
 
 
 def _band(comparison: Comparison, best: Cell) -> str:
@@ -87,6 +87,8 @@ def _band(comparison: Comparison, best: Cell) -> str:
     if band is None:
         return ""
     point = f"{100 * BAND:g} percentage point"
+    if not band.low <= best.lr <= band.high:
+        return _by_accuracy(comparison, best, f"{point} of it")
     if band.points == 1:
         return (
             f"No other learning rate tried for {best.optimizer} is within {point} of its best validation accuracy: "
@@ -95,6 +97,18 @@ def _band(comparison: Comparison, best: Cell) -> str:
     return (
         f"The usable band of {best.optimizer} is {rate(band.low)} to {rate(band.high)}, {band.decades:.1f} decades: "
         f"all {band.points} learning rates tried there are within {point} of its best validation accuracy."
+    )
+
+
+def _by_accuracy(comparison: Comparison, best: Cell, point: str) -> str:
+    """Of a best that is not among its optimizer's most accurate cells."""
+    top, band = most_accurate(comparison.group.of(best.optimizer)), comparison.of(best.optimizer).band
+    assert top is not None  # noqa: S101 - for the types
+    assert band is not None  # noqa: S101
+    others = f"{rate(band.low)} to {rate(band.high)}, {band.decades:.1f} decades" if band.points > 1 else rate(top.lr)
+    return (
+        f"By accuracy {best.optimizer} is better with {rate(top.lr)} ({spread(top.accuracy, percent)}), though its "
+        f"loss is higher: the usable band, within {point}, is {others}, and this learning rate is outside."
     )
 
 

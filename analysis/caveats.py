@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cells import Group
 from commands import grid_of, more
-from comparison import FAULTS, Comparison, OptimizerSummary, still_improves
+from comparison import BAND, FAULTS, Comparison, OptimizerSummary, most_accurate, still_improves
 from errors import ReportError
 from runs import KIND, Run, read_table
 from words import counted, joined, loss, percent, rate
@@ -97,6 +97,16 @@ def _one_seed(comparison: Comparison, study: Run | None) -> Iterator[Caveat]:
         )
 
 
+def _accuracy_disagrees(comparison: Comparison, _: Run | None) -> Iterator[Caveat]:
+    top, best = most_accurate(comparison.ranking), comparison.best
+    if top and best and best.accuracy.mean < top.accuracy.mean - BAND:
+        yield Caveat(
+            "accuracy_disagrees",
+            f"The cell with the lowest validation loss, {best.name}, is not the most accurate: it has "
+            f"{percent(best.accuracy.mean)}, {top.name} {percent(top.accuracy.mean)}. The ranks are by the loss.",
+        )
+
+
 def _by_chance(comparison: Comparison, _: Run | None) -> Iterator[Caveat]:
     """Of one seed: a near learning rate with a loss further from the best one's than the runner-up's is."""
     best, second = comparison.best, comparison.runner_up
@@ -174,6 +184,7 @@ _RULES: tuple[Callable[[Comparison, Run | None], Iterator[Caveat]], ...] = (
     _no_answer,
     _not_bracketed,
     _one_seed,
+    _accuracy_disagrees,
     _by_chance,
     _cut_short,
     _small_parts,

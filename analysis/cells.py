@@ -7,6 +7,7 @@ validation loss are in a cell: what runs, failed, was killed or pruned is counte
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from statistics import fmean, stdev
 import numpy as np
 
 from histories import Curve
-from runs import Found, Run
+from runs import KIND, Found, Run
 
 VERDICT, DIGEST, REASON = "lrstudy.verdict", "lrstudy.data_digest", "mlflow.note.content"
 # What the axes of a grid are, and what changes a training's place and speed but not what it is.
@@ -28,8 +29,9 @@ OF_THE_DATA = {"data", "image_size", "fit", "bad_images", "split_seed"}
 SWITCHES = {"optimizer.foreach", "optimizer.fused", "optimizer.capturable", "optimizer.differentiable"}
 # Higher learning rates are no numbers that a program has computed with.
 HIGHEST = 1e30
-# Of so many runs and more, a parameter that differs in each is a name and not a setting.
+# Of so many runs and more, a parameter that differs in each is a name and not a setting, if it is called like one…
 FEWEST_NAMED = 4
+NAMING = {"run", "trial", "out", "output", "outputs", "log", "logs", "logging", "logdir", "save", "checkpoint", "ckpt"}
 ORDER = ("sgd", "rmsprop", "adagrad", "adam")
 
 
@@ -49,7 +51,9 @@ class Spread:
             return cls(math.nan, math.nan, 0)
         finite = all(map(math.isfinite, known))
         mean = fmean(known) if finite else max(known, key=abs)
-        return cls(mean, stdev(known) if finite and len(known) > 1 else math.nan, len(known))
+        deviation = stdev(known) if finite and len(known) > 1 else math.nan
+        # Of equal numbers, rounding can leave a deviation that is none.
+        return cls(mean, 0.0 if deviation < 1e-12 * abs(mean) else deviation, len(known))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +118,17 @@ class Training:
         if not len(values):
             return self.run.metrics.get(f"final/{metric}", math.nan)
         return math.inf if metric.endswith("loss") and math.isnan(values[-1]) else float(values[-1])
+
+    @property
+    def untrained_loss(self) -> float:
+        """The validation loss before the first epoch; not a number where what was logged first may be after it.
+
+        Programs that count their epochs from 0 have at step 0 the first one's.
+        """
+        epochs = number(self.run.params.get("epochs", ""))
+        if self.run.tags.get(KIND) == "train" or self.last_epoch >= epochs:
+            return _at(self.run.curves.get("val_loss"), 0)
+        return math.nan
 
     @property
     def last_epoch(self) -> float:
@@ -183,6 +198,11 @@ class Group:
         return [*ranked, *(run for some in self.unranked.values() for run in some)]
 
     @property
+    def ended(self) -> list[Run]:
+        """Those that came to an end, pruned ones and repeated ones included."""
+        return [run for run in self.runs if run.status == "FINISHED"]
+
+    @property
     def optimizers(self) -> list[str]:
         """Those that have cells, in order."""
         return list(dict.fromkeys(cell.optimizer for cell in self.cells))
@@ -226,11 +246,25 @@ def rate_of(run: Run) -> float:
 
 
 def _own_to_each(runs: Sequence[Run]) -> set[str]:
-    """Parameters that name a run, such as a folder of its output: all runs have them, and no two alike."""
+    """Parameters that name a run, such as a folder of its output: all runs have them, and no two alike.
+
+    What else differs in each run, such as the number of epochs, is a setting all the same.
+    """
     if len(runs) < FEWEST_NAMED:
         return set()
     shared = set.intersection(*(set(run.params) for run in runs)) - AXES
-    return {name for name in shared if len({_plain(run.params[name]) for run in runs}) == len(runs)}
+    differ = {name for name in shared if len({setting(run.params[name]) for run in runs}) == len(runs)}
+    return {name for name in differ if _is_name(name) or all(_names(run, run.params[name]) for run in runs)}
+
+
+def _is_name(parameter: str) -> bool:
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).lower()
+    return not NAMING.isdisjoint(re.split(r"[^a-z]+", words))
+
+
+def _names(run: Run, value: str) -> bool:
+    """… or has the run's own id or name in it."""
+    return run.run_id in value or value == run.name
 
 
 def _usual_length(runs: Sequence[Run]) -> int:
@@ -251,8 +285,9 @@ def _settings(run: Run, usual_length: int) -> dict[str, str]:
     """What a run must have alike with another to be compared with it."""
     digest = run.tags.get(DIGEST)
     left_out = AXES | OF_THE_MACHINE | (OF_THE_DATA if digest else set())
+    logged = {"data sets": run.data} if run.data and not digest else {}
     settings = {
-        name: _plain(value)
+        name: setting(value)
         for name, value in run.params.items()
         if name not in left_out and not name.startswith("optimizer.")
     }
@@ -260,7 +295,7 @@ def _settings(run: Run, usual_length: int) -> dict[str, str]:
         curve = run.curves["val_loss"]
         ended = np.isfinite(curve.values[-1]) and run.status == "FINISHED"
         settings["last step"] = str(int(curve.steps[-1]) if ended else usual_length)
-    return settings | ({"data": f"{_data_name(run)} ({digest[:8]})"} if digest else {})
+    return settings | logged | ({"data": f"{_data_name(run)} ({digest[:8]})"} if digest else {})
 
 
 def _data_name(run: Run) -> str:
@@ -268,7 +303,7 @@ def _data_name(run: Run) -> str:
     return run.params.get("data", "data").rstrip("/").rpartition("/")[2]
 
 
-def _plain(text: str) -> str:
+def setting(text: str) -> str:
     """A setting so that equal ones are equal texts: numbers as numbers, lists without blanks."""
     parts = [part.strip().strip("'\"") for part in text.split(",")]
     return ",".join(part if math.isnan(number(part)) else f"{number(part):.12g}" for part in parts)
@@ -276,14 +311,14 @@ def _plain(text: str) -> str:
 
 def _group(settings: Mapping[str, str], runs: Sequence[Run]) -> Group:
     cells: dict[tuple[str, str], dict[str, Training]] = {}
-    names = _names(runs)
+    names = _optimizers(runs)
     unranked: dict[str, list[Run]] = {}
     for run in reversed(runs):  # of equal trainings the latest counts
         reason = _not_ranked(run)
         if not reason:
             place = names[run.run_id], f"{rate_of(run):.9g}"
             seeds = cells.setdefault(place, {})
-            seed = _plain(run.params["seed"]) if "seed" in run.params else f"run {run.run_id}"
+            seed = setting(run.params["seed"]) if "seed" in run.params else f"run {run.run_id}"
             if seed in seeds:
                 reason = "repeated"
             else:
@@ -295,9 +330,9 @@ def _group(settings: Mapping[str, str], runs: Sequence[Run]) -> Group:
     return Group(settings, tuple(made), {reason: tuple(some) for reason, some in sorted(unranked.items())})
 
 
-def _names(runs: Sequence[Run]) -> dict[str, str]:
+def _optimizers(runs: Sequence[Run]) -> dict[str, str]:
     """The optimizer of each run, by its id; with those of its hyperparameters that are not the same in all its runs."""
-    plain = {run.run_id: run.params["optimizer"].strip("'\" ").lower() for run in runs}
+    plain = {run.run_id: _optimizer(run.params["optimizer"]) for run in runs}
     hyper = {run.run_id: _hyperparameters(run) for run in runs}
     values: dict[tuple[str, str], Counter[str]] = {}
     for run in runs:
@@ -319,10 +354,16 @@ def _names(runs: Sequence[Run]) -> dict[str, str]:
     }
 
 
+def _optimizer(typed: str) -> str:
+    """An optimizer's name, however it was typed: `Adam`, `'adam'`, `torch.optim.Adam`, `torch.optim.adam.Adam`."""
+    name = typed.strip("'\" ").lower()
+    return name.rpartition(".")[2] if re.fullmatch(r"([a-z_]\w*\.)+[a-z_]\w*", name) else name
+
+
 def _hyperparameters(run: Run) -> dict[str, str]:
     """What the optimizer worked with besides the learning rate, in the order of the names."""
     names = sorted(name for name in run.params if name.startswith("optimizer.") and name not in SWITCHES)
-    return {name: _plain(run.params[name]) for name in names}
+    return {name: setting(run.params[name]) for name in names}
 
 
 def _cell(optimizer: str, seeds: Mapping[str, Training]) -> Cell:
@@ -348,5 +389,5 @@ def _at(curve: Curve | None, epoch: float) -> float:
     """A curve's value at an epoch; not a number if it has none there."""
     if curve is None or math.isnan(epoch):
         return math.nan
-    there = np.flatnonzero(curve.steps == int(epoch))
+    there = np.flatnonzero(curve.steps == epoch)
     return float(curve.values[there[0]]) if len(there) else math.nan

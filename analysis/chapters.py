@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 
 import pandas as pd
 
@@ -15,6 +16,7 @@ from answer import Answer, answer
 from caveats import Caveat, caveats, not_mixed
 from cells import Group, group
 from comparison import Comparison
+from plan import incomplete
 from runs import Found
 
 
@@ -64,9 +66,10 @@ class Chapter:
 
     @cached_property
     def untrained(self) -> float:
-        """The mean validation loss at epoch 0; not a number where no run has it."""
-        first = self.curves[self.curves.epoch == 0].val_loss
-        return float(first.mean()) if len(first) else math.nan
+        """The mean validation loss of the untrained networks; not a number where none is known to be one's."""
+        losses = [one.untrained_loss for cell in self.group.cells for one in cell.trainings]
+        known = [loss for loss in losses if math.isfinite(loss)]
+        return fmean(known) if known else math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,4 +116,5 @@ def report(found: Found) -> Report:
         left_out += unknown
     if found.foreign:
         left_out.append(f"{found.foreign} runs of other programs, which are no trainings, are left out.")
-    return Report(found, tuple(chapters), tuple(not_mixed(groups)), tuple(dict.fromkeys(left_out)))
+    of_all = (*incomplete(groups, found.study), *not_mixed(groups))
+    return Report(found, tuple(chapters), of_all, tuple(dict.fromkeys(left_out)))

@@ -37,23 +37,26 @@ def more(study: Run | None, group: Group, **changed: str) -> str | None:
 
 
 def grid_of(group: Group, cells: Sequence[Cell], **changed: str) -> str | None:
-    """The command of a grid over the optimizers and learning rates of some of a group's cells."""
+    """The command of a grid over the optimizers, learning rates and seeds of some of a group's cells."""
     if not cells or not _ours(group):
         return None
     axes = {
+        "seed": f"{min(int(number(one.seed)) for cell in cells for one in cell.trainings)}",
+        "seeds": f"{max(cell.n for cell in cells)}",
         "optimizers": ",".join(dict.fromkeys(cell.optimizer for cell in cells)),
         "lrs": ",".join(dict.fromkeys(cell.typed for cell in sorted(cells, key=lambda cell: -cell.lr))),
     }
-    return _command("grid", {**group.runs[0].params, "seed": "0", **axes, **changed})
+    return _command("grid", {**group.runs[0].params, **axes, **changed})
 
 
 def _ours(group: Group) -> bool:
     return all(run.tags.get(KIND) == "train" for run in group.runs)
 
 
-def _command(entry_point: str, params: Mapping[str, str]) -> str:
-    """The command line of an entry point, without the parameters that are its defaults."""
-    defaults = _defaults()[entry_point]
+def _command(entry_point: str, params: Mapping[str, str]) -> str | None:
+    """The command line of an entry point, without the parameters that are its defaults; None away from the project."""
+    if not (defaults := _defaults().get(entry_point)):
+        return None
     given = [
         f"-P {shlex.quote(f'{name}={value}')}"
         for name, value in ((name, params[name].strip("'\"")) for name in defaults if name in params)
@@ -69,7 +72,9 @@ def _equal(one: str, other: str) -> bool:
 
 @cache
 def _defaults() -> dict[str, dict[str, str]]:
-    """The entry points' parameters with their defaults, as the project declares them."""
+    """The entry points' parameters with their defaults, as the project declares them; none without the project."""
+    if not PROJECT.is_file():
+        return {}
     declared: dict[str, Any] = yaml.safe_load(PROJECT.read_text(encoding="utf-8"))["entry_points"]
     return {
         entry_point: {name: str(one["default"]) for name, one in it.get("parameters", {}).items() if "default" in one}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,10 +73,12 @@ class Sensitivity:
     The mean, over the `points` learning rates from `low` to `high`, of min(l(lr), l0) - l*: with l the final validation
     loss, l0 the first one (that of the untrained network, if it was logged), and l* the lowest l. 0 is best. Where the
     learning rates are not evenly spaced on the logarithmic axis, each has the weight of its stretch of it, which goes
-    halfway to its neighbours, and beyond the ends as far. Not a number for fewer than two learning rates.
+    halfway to its neighbours, and beyond the ends as far. `unweighted` is the same without these weights. Not numbers
+    for fewer than two learning rates.
     """
 
     value: float
+    unweighted: float
     low: float
     high: float
     points: int
@@ -132,17 +135,32 @@ class Comparison:
     def tied(self, cell: Cell) -> bool:
         """Whether a cell is as good as the best: within seed noise of its loss and, where known, as accurate.
 
-        The second is asked for since the noisier a cell is, the wider is its interval.
+        The second is asked for since the noisier a cell is, the wider is its interval. For the same reason none ties
+        that ranks behind one which is clearly worse.
         """
-        if self.best is None or cell is self.best or cell not in self.ranking or not self.difference(cell).is_noise:
-            return False
-        return not cell.accuracy.mean < self.best.accuracy.mean - BAND
+        return id(cell) in self._ties
+
+    @cached_property
+    def _ties(self) -> set[int]:
+        ties = set()
+        for cell in self.ranking[1:]:
+            difference = self.difference(cell)
+            if difference.n > 1 and not difference.is_noise:
+                break
+            if difference.is_noise and not cell.accuracy.mean < self.ranking[0].accuracy.mean - BAND:
+                ties.add(id(cell))
+        return ties
 
     def verdict(self, cell: Cell) -> str:
         """The cell's own verdict, or what beside the best one turns out: `too slow`."""
         if cell.diverged:
             return "diverged"
         return "too slow" if cell.verdict not in FAULTS and self.lags(cell) else cell.verdict or "not judged"
+
+    def exceptions(self, cell: Cell) -> str:
+        """The seeds whose own verdict is a fault that is not the cell's verdict, in words; empty if there is none."""
+        words = Counter(one.verdict for one in cell.trainings if one.verdict in FAULTS)
+        return ", ".join(f"{count} of {cell.n} {word}" for word, count in words.items() if word != self.verdict(cell))
 
     def lags(self, cell: Cell) -> bool:
         """Whether a cell still improves but is below the target, and not where the best was after a quarter."""
@@ -155,9 +173,12 @@ class Comparison:
     def reason(self, cell: Cell) -> str:
         """The numbers that led to the verdict, in words; of several seeds those of one."""
         if self.verdict(cell) == "too slow" != cell.verdict and self.best is not None:
+            missed = (
+                f"; the accuracy misses the target of {self.target:.0%}" if cell.accuracy.mean < self.target else ""
+            )
             return (
                 f"the loss still fell when the epochs ran out, but to {cell.loss.mean:.3g} only, and {self.best.name} "
-                f"was lower after {SLOW_SHARE:.0%} of them; the accuracy misses the target of {self.target:.0%}"
+                f"was lower after {SLOW_SHARE:.0%} of them{missed}"
             )
         one = next((one for one in cell.trainings if one.verdict == cell.verdict and one.reason), None)
         if one is None:
@@ -257,8 +278,11 @@ def sensitivity(cells: Sequence[Cell]) -> Sensitivity:
     """Of an optimizer's cells; several seeds of a cell count as their mean."""
     losses = [fmean(_capped(one) for one in cell.trainings) for cell in cells]
     rates = [cell.lr for cell in cells]
-    value = float(np.average(losses, weights=_stretches(rates))) - min(losses) if len(losses) > 1 else math.nan
-    return Sensitivity(value, min(rates), max(rates), len(rates))
+    value = unweighted = math.nan
+    if len(losses) > 1:
+        value = float(np.average(losses, weights=_stretches(rates))) - min(losses)
+        unweighted = fmean(losses) - min(losses)
+    return Sensitivity(value, unweighted, min(rates), max(rates), len(rates))
 
 
 def _stretches(rates: Sequence[float]) -> np.ndarray:
@@ -288,17 +312,22 @@ def _summary(optimizer: str, cells: Sequence[Cell]) -> OptimizerSummary:
 def _band(cells: Sequence[Cell]) -> Band | None:
     """The learning rates around the most accurate one that are within `BAND` of it, without a gap."""
     known = [cell for cell in cells if cell.accuracy.n]
-    usable = [cell for cell in known if not cell.diverged]
-    if not usable:
+    top = most_accurate(known)
+    if top is None:
         return None
-    top = max(usable, key=lambda cell: cell.accuracy.mean)
-    inside = [cell in usable and cell.accuracy.mean >= top.accuracy.mean - BAND - 1e-12 for cell in known]
+    inside = [not cell.diverged and cell.accuracy.mean >= top.accuracy.mean - BAND - 1e-12 for cell in known]
     low = high = known.index(top)
     while low > 0 and inside[low - 1]:
         low -= 1
     while high < len(known) - 1 and inside[high + 1]:
         high += 1
     return Band(known[low].lr, known[high].lr, high - low + 1)
+
+
+def most_accurate(cells: Sequence[Cell]) -> Cell | None:
+    """The cell with the highest validation accuracy, of those that did not diverge."""
+    usable = [cell for cell in cells if cell.accuracy.n and not cell.diverged]
+    return max(usable, key=lambda cell: cell.accuracy.mean, default=None)
 
 
 def _mean_curve(trainings: Sequence[Training], metric: str) -> np.ndarray:

@@ -46,6 +46,8 @@ BEST_WIDTH = 2.8
 MOST_NAMED = 8
 # Losses above so many times those of the untrained network are cut off.
 CUT = 10.0
+# The crosses of what diverged stand at this share of an axis's height.
+CROSSES = 0.95
 # An axis is logarithmic if the losses on it span more than this.
 LOG_RATIO = 30.0
 STYLE: dict[Any, Any] = {
@@ -59,6 +61,12 @@ STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.4,
     "svg.hashsalt": "learning rates",
 }
+
+
+def _named(name: str) -> str:
+    """A name as matplotlib takes it: not as a formula, nor as one that a legend is to leave out."""
+    plain = shortened(name).replace("$", r"\$")
+    return f"\u200b{plain}" if plain.startswith("_") else plain
 
 
 def optimizer_styles(optimizers: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -116,7 +124,7 @@ def loss_curves(
             _loss_axis(axes, *limits[name])
         panels[1].set_xlabel("epoch")
         panels[1].xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
-        figure.suptitle(f"{shortened(optimizer)}: loss over the epochs", fontweight="bold")
+        figure.suptitle(f"{_named(optimizer)}: loss over the epochs", fontweight="bold")
         if many:
             _kinds_legend(figure, own)
             mappable = mpl.cm.ScalarMappable(_rate_norm(rates), _rate_colours())
@@ -226,7 +234,7 @@ def loss_against_rate(cells: pd.DataFrame, runs: pd.DataFrame, untrained: float)
         for best in finite[finite["rank"] == 1].itertuples():
             axes.plot(best.lr, best.best_val_loss, "o", markersize=14, markerfacecolor="none", markeredgecolor="black")
         lowest = finite.best_val_loss.min() if len(finite) else 1.0
-        _loss_axis(axes, *((lowest / 1.3, top * 1.5, True) if 0 < lowest < top / 10 else (0.0, top * 1.12, False)))
+        _loss_axis(axes, *((lowest / 1.3, top * 1.5, True) if 0 < lowest < top / 10 else (0.0, top * 1.25, False)))
         axes.set_ylabel("best validation loss (nats)")
         axes.set_xlabel("learning rate")
         _rate_axis(axes)
@@ -255,7 +263,7 @@ def _basin(
         color=colour,
         marker=marker,
         markersize=4 if crowded else 6,
-        label=shortened(name),
+        label=_named(name),
         **line,
     )
     ranked = runs[(runs.left_out == "") & (runs.optimizer == name)]
@@ -266,7 +274,13 @@ def _basin(
         axes.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.15, linewidth=0)
         axes.plot(trials.lr, trials.best_val_loss.clip(upper=top), ".", color=colour, markersize=3, alpha=0.7)
     dead = cells[(cells.optimizer == name) & (cells.verdict == "diverged")]
-    axes.plot(dead.lr, [top * 1.2] * len(dead), "x", color=colour, markersize=7, markeredgewidth=2)
+    _crosses(axes, dead.lr, colour, CROSSES)
+
+
+def _crosses(axes: Axes, rates: pd.Series, colour: str, height: float) -> None:
+    """A cross at each learning rate, at a share of the axis's height."""
+    across = axes.get_xaxis_transform()
+    axes.plot(rates, [height] * len(rates), "x", color=colour, markersize=7, markeredgewidth=2, transform=across)
 
 
 def _rate_axis(axes: Axes) -> None:
@@ -302,7 +316,7 @@ def glance(places: pd.DataFrame) -> Figure:
         axes.set_xlim(-0.5, len(columns) - 0.5)
         axes.set_ylim(len(optimizers) - 0.5, -0.5)
         axes.set_xticks(range(len(columns)), [name.replace(" to ", "\nto ") for name in columns.values()])
-        axes.set_yticks(range(len(optimizers)), map(shortened, optimizers))
+        axes.set_yticks(range(len(optimizers)), map(_named, optimizers))
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_xlabel("learning rate")
@@ -325,13 +339,15 @@ def _place(axes: Axes, x: int, y: int, row: Any) -> None:
             with_deviation(row.best_val_loss, row.best_val_loss_sd, lambda loss: f"{loss:.3g}"),
             with_deviation(row.best_val_accuracy, row.best_val_accuracy_sd, percent),
         ]
+    if row.exceptions:
+        scores.append(row.exceptions)
     axes.text(x, y, "\n".join([word, *scores]), ha="center", va="center", color=letters, fontsize=9, zorder=4)
 
 
 def shapes(table: pd.DataFrame) -> Figure:
     """Validation loss and generalisation gap of the shapes of network against the learning rate, by optimizer.
 
-    What diverged or collapsed is left out: the table has it.
+    What diverged or collapsed is a cross at the top.
 
     Args:
         table: of `shapes_table`.
@@ -344,30 +360,32 @@ def shapes(table: pd.DataFrame) -> Figure:
         for index, name in enumerate(optimizers):
             own = table[table.optimizer == name]
             loss, gap = panels[2 * index : 2 * index + 2]
-            for shape in hidden:
-                colour, marker = looks[shape]
-                learned = own[(own.hidden == shape) & ~own.verdict.isin(["diverged", "collapsed"])]
-                one = learned.sort_values("lr")
-                style: dict[str, Any] = {
-                    "color": colour,
-                    "marker": marker,
-                    "markersize": 5,
-                    "label": shape if index == 0 else None,
-                }
-                loss.errorbar(one.lr, one.best_val_loss, one.best_val_loss_sd, capsize=2, **style)
-                gap.errorbar(
-                    one.lr, one.generalisation_gap, one.generalisation_gap_sd, capsize=2, **(style | {"label": None})
-                )
+            for place, shape in enumerate(hidden):
+                # The crosses of several shapes at one learning rate stand above each other.
+                _shape(loss, gap, own[own.hidden == shape], looks[shape], CROSSES - 0.08 * place)
             for axes, label in ((loss, "best validation loss"), (gap, "validation − training loss")):
                 axes.set_xscale("log")
+                axes.set_xlim(table.lr.min() / 1.5, table.lr.max() * 1.5)
                 _rate_axis(axes)
                 axes.set_ylabel("nats")
-                axes.set_title(f"{name}: {label}", fontsize=10, loc="left")
+                axes.set_title(f"{_named(name)}: {label}", fontsize=10, loc="left")
             known = own.best_val_loss[np.isfinite(own.best_val_loss) & (own.verdict != "collapsed")]
             if len(known) and known.min() > 0:
-                _loss_axis(loss, known.min() / 1.3, known.max() * 1.3, log=True)
+                _loss_axis(loss, known.min() / 1.3, known.max() * 1.6, log=True)
             gap.axhline(0, color="#777777", linewidth=0.8)
         panels[-1].set_xlabel("learning rate")
         figure.suptitle("Shapes of network: loss and gap at the end", fontweight="bold")
-        figure.legend(loc="outside lower center", ncols=2, title="neurons of the dense layers")
+        handles = [Line2D([], [], color=looks[one][0], marker=looks[one][1], label=_named(one)) for one in hidden]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2, title="neurons of the dense layers")
     return figure
+
+
+def _shape(loss: Axes, gap: Axes, own: pd.DataFrame, look: tuple[str, str], crosses: float) -> None:
+    """One shape's losses and gaps with one optimizer; what learned nothing is a cross above the losses."""
+    colour, marker = look
+    faulty = own.verdict.isin(["diverged", "collapsed"])
+    one = own[~faulty].sort_values("lr")
+    style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 5, "capsize": 2}
+    loss.errorbar(one.lr, one.best_val_loss, one.best_val_loss_sd, **style)
+    gap.errorbar(one.lr, one.generalisation_gap, one.generalisation_gap_sd, **style)
+    _crosses(loss, own.lr[faulty], colour, crosses)

@@ -22,7 +22,10 @@ LARGEST = np.finfo(np.float64).max
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A metric's history: int64 `steps` in ascending order and float64 `values`, the last logged one of each step."""
+    """A metric's history: `steps` in ascending order and float64 `values`, the last logged one of each step.
+
+    The steps are epochs, int64; of a run that was logged by batch they are parts of epochs, float64.
+    """
 
     steps: np.ndarray
     values: np.ndarray

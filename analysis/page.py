@@ -32,11 +32,12 @@ SHOWN_COLUMNS = 8
 
 @dataclass(frozen=True)
 class Table:
-    """Headers and rows of texts; the first `labels` columns name the rows."""
+    """Headers and rows of texts; the first `labels` columns name the rows. `note` says what is not in it."""
 
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     labels: int = 2
+    note: str = ""
 
 
 def render(report: Report, drawings: Sequence[Drawing], svgs: Mapping[str, bytes], files: Sequence[str]) -> str:
@@ -83,13 +84,20 @@ def curves_table(chapter: Chapter, drawing: Drawing) -> Table:
     own = chapter.curves[chapter.curves.optimizer == drawing.optimizer]
     wide = own.pivot_table(index="epoch", columns="lr", values=["train_loss", "val_loss"], dropna=False)
     rates = sorted(set(own.lr))
-    shown = rates if len(rates) <= SHOWN_COLUMNS else rates[:: math.ceil(len(rates) / SHOWN_COLUMNS)]
+    best = chapter.comparison.of(drawing.optimizer).best
+    some = rates if len(rates) <= SHOWN_COLUMNS else rates[:: math.ceil(len(rates) / SHOWN_COLUMNS)]
+    shown = sorted({*some, *([best.lr] if best else [])} & set(rates))
     steps = list(wide.index)
     kept = sorted({*steps[:: max(1, math.ceil(len(steps) / SHOWN_ROWS))], steps[-1]})
     columns = [(name, lr) for lr in shown for name in ("train_loss", "val_loss") if (name, lr) in wide.columns]
     headers = [f"{rate(lr)} {'training' if name == 'train_loss' else 'validation'}" for name, lr in columns]
-    rows = tuple((f"{step}", *(loss(float(wide.loc[step, column])) for column in columns)) for step in kept)
-    return Table(("epoch", *headers), rows, labels=1)
+    rows = tuple((f"{step:g}", *(loss(float(wide.loc[step, column])) for column in columns)) for step in kept)
+    less = [
+        *([f"of {len(rates)} learning rates {len(shown)}"] if len(shown) < len(rates) else []),
+        *([f"of {len(steps)} epochs {len(kept)}"] if len(kept) < len(steps) else []),
+    ]
+    note = f"{joined(less).capitalize()}; all are in curves.csv, with the bands over the seeds." if less else ""
+    return Table(("epoch", *headers), rows, labels=1, note=note)
 
 
 def basin_table(chapter: Chapter) -> Table:
@@ -145,7 +153,8 @@ def ends_table(chapter: Chapter) -> Table:
 
 def _verdict(row: Any) -> str:
     word = f"{row.verdict} ({row.diverged} of {row.n})" if 0 < row.diverged < row.n else row.verdict
-    return f"{word}, best" if row.rank == 1 else f"{word}, tied" if row.tied else word
+    place = ", best" if row.rank == 1 else ", tied" if row.tied else ""
+    return f"{word}{place}{f'; {row.exceptions}' if row.exceptions else ''}"
 
 
 def _to_target(row: Any) -> tuple[str, str]:
@@ -172,7 +181,7 @@ def optimizers_table(chapter: Chapter) -> Table:
                 "yes" if row.bracketed else "no",
                 band,
                 NOTHING if math.isnan(row.band_decades) else f"{row.band_decades:.1f}",
-                loss(row.lr_sensitivity),
+                _sensitivity(row.lr_sensitivity, row.lr_sensitivity_unweighted),
                 span,
             )
         )
@@ -188,6 +197,11 @@ def optimizers_table(chapter: Chapter) -> Table:
         "sensitivity over",
     )
     return Table(headers, tuple(rows), labels=1)
+
+
+def _sensitivity(value: float, unweighted: float) -> str:
+    same = math.isnan(value) or math.isclose(value, unweighted, rel_tol=1e-3)
+    return loss(value) if same else f"{loss(value)} (unweighted {loss(unweighted)})"
 
 
 def shapes_table(family: Sequence[Chapter]) -> Table:

@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> None:
     made = report(found)
     write(made, options.out)
     for chapter in made.chapters[:3]:
-        print(chapter.answer.headline, *chapter.answer.sentences[:2])
+        print(f"{chapter.answer.headline.removesuffix('.')}.", *chapter.answer.sentences[:2])
     print(f"report: {options.out / 'index.html'}")
     if options.log and found.study:
         attach(found.study.run_id, options.out)

@@ -44,7 +44,8 @@ QUIET_AND_QUICK = {
 class Run:
     """A run as the server has it; `images` are the sizes of its data set's parts, where they were logged.
 
-    `started` is in milliseconds since 1970. `curves` has the histories of those of `METRICS` that there are.
+    `data` has the names and digests of the data sets that were logged as its inputs, empty if there are none. `started`
+    is in milliseconds since 1970. `curves` has the histories of those of `METRICS` that there are.
     """
 
     run_id: str
@@ -54,6 +55,7 @@ class Run:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
+    data: str = ""
     images: Mapping[str, int] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
 
@@ -98,6 +100,11 @@ def read(experiment: str | None = None, study: str | None = None) -> Found:
             )
         curves, left_out = _curves(client, trainings)
     whole = tuple(_run(run, curves[run.info.run_id]) for run in trainings)
+    if batches := sum(_in_batches(run, curves[run.info.run_id]) for run in trainings):
+        remarks.append(
+            f"{batches} of {len(trainings)} trainings have more steps than epochs: their steps are taken for batches, "
+            "and the last one for the end of the last epoch."
+        )
     foreign = sum(KIND not in run.data.tags and not _is_training(run) for run in found.values())
     if percentages := sum(map(_in_percent, trainings)):
         remarks.append(
@@ -209,7 +216,7 @@ def _study(client: MlflowClient, run_id: str) -> MlflowRun:
     try:
         return client.get_run(run_id)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         server = without_secrets(mlflow.get_tracking_uri())
         raise ReportError(f"--study {run_id}: there is no such run on {server}.") from error
@@ -288,8 +295,11 @@ def _curves(
     left_out = []
     for metric in METRICS:
         ids = [run.info.run_id for run in trainings if metric in run.data.metrics]
+        ended = [run.info.run_id for run in trainings if run.info.status == "FINISHED"]
         if not ids:
             left_out.append(f"No run has the metric {metric}: what needs it is left out.")
+        elif lacking := len(set(ended) - set(ids)):
+            left_out.append(f"{lacking} of {len(ended)} finished runs lack the metric {metric}.")
         for run_id, curve in read_curves(client, ids, metric).items():
             curves[run_id][metric] = curve
     return curves, tuple(left_out)
@@ -311,8 +321,49 @@ def _run(run: MlflowRun, curves: Mapping[str, Curve]) -> Run:
             name: Curve(one.steps, one.values / 100) if name.endswith("accuracy") else one
             for name, one in curves.items()
         }
-    name = info.run_name or info.run_id
-    return Run(info.run_id, name, info.status, info.start_time, data.params, metrics, data.tags, _images(run), curves)
+    if _in_batches(run, curves):
+        curves = _by_epoch(curves, _epochs(run))
+    return Run(
+        info.run_id,
+        info.run_name or info.run_id,
+        info.status,
+        info.start_time,
+        data.params,
+        metrics,
+        data.tags,
+        _data_sets(run),
+        _images(run),
+        curves,
+    )
+
+
+def _epochs(run: MlflowRun) -> int:
+    """The number of epochs that a run was to have; 0 where it does not say."""
+    typed = run.data.params.get("epochs", "").strip("'\" ")
+    return int(typed) if typed.isdecimal() else 0
+
+
+def _in_batches(run: MlflowRun, curves: Mapping[str, Curve]) -> bool:
+    """Whether another program's steps are batches, not epochs: they go beyond the epochs that it was to have."""
+    last = max((int(curve.steps[-1]) for curve in curves.values()), default=0)
+    return KIND not in run.data.tags and 0 < _epochs(run) < last
+
+
+def _by_epoch(curves: Mapping[str, Curve], epochs: int) -> dict[str, Curve]:
+    """Curves over the epochs instead of the batches, the last of which is the end of the last epoch.
+
+    Steps that are counted from 0 end one before a multiple of the epochs.
+    """
+    last = max(int(curve.steps[-1]) for curve in curves.values())
+    first = int(last % epochs != 0 and (last + 1) % epochs == 0)
+    return {
+        name: Curve((curve.steps + first) * epochs / (last + first), curve.values) for name, curve in curves.items()
+    }
+
+
+def _data_sets(run: MlflowRun) -> str:
+    used = run.inputs.dataset_inputs if run.inputs else ()
+    return ", ".join(sorted({f"{one.dataset.name} ({(one.dataset.digest or '')[:8]})" for one in used}))
 
 
 def _images(run: MlflowRun) -> dict[str, int]:

@@ -52,6 +52,7 @@ def _cell_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
         "lr": cell.lr,
         "diverged": cell.diverged,
         "verdict": comparison.verdict(cell),
+        "exceptions": comparison.exceptions(cell),
         "kind": comparison.kind(cell),
         "tied": comparison.tied(cell),
         **scores(cell),
@@ -84,6 +85,7 @@ def optimizers_table(comparison: Comparison) -> pd.DataFrame:
                 "band_high": one.band.high if one.band else math.nan,
                 "band_decades": one.band.decades if one.band else math.nan,
                 "lr_sensitivity": one.sensitivity.value,
+                "lr_sensitivity_unweighted": one.sensitivity.unweighted,
                 "sensitivity_low": one.sensitivity.low,
                 "sensitivity_high": one.sensitivity.high,
                 "sensitivity_points": one.sensitivity.points,
@@ -216,6 +218,7 @@ def glance_table(comparison: Comparison) -> pd.DataFrame:
                 "lr": cell.lr,
                 **scores(cell),
                 "verdict": comparison.verdict(cell),
+                "exceptions": comparison.exceptions(cell),
                 "best": cell is comparison.best,
                 "tied": comparison.tied(cell),
             }

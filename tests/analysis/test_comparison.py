@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag
 from scipy.stats import ttest_ind
 
+from answer import answer
 from caveats import caveats
 from cells import Cell, Group, group
 from comparison import Comparison, gap, steadiness
 from known_runs import falling, log_training
 from runs import read
+
+# Of a run that another program has logged.
+FOREIGN = {"lrstudy.kind": "", "lrstudy.data_digest": ""}
 
 
 @pytest.fixture
@@ -112,6 +117,111 @@ def test_parameters_that_name_a_run_are_no_settings(experiment: str) -> None:
     assert remarks == ["Parameters that differ in every run are not taken for settings: output."]
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("hidden", ("8", "8,4", "4,8", "16")),
+        ("epochs", (1, 2, 3, 4)),
+        ("batch_size", (16, 32, 64, 128)),
+        ("arch", ("vgg11", "vgg13", "vgg16", "vgg19")),
+    ],
+)
+def test_settings_that_differ_in_every_run_are_settings(experiment: str, name: str, values: tuple[object, ...]) -> None:
+    for value in values:
+        settings: dict[str, Any] = {name: value}
+        log_training(experiment, falling(0.1), **settings)
+    assert [len(one.cells) for one in groups(experiment)] == [1] * 4
+
+
+def test_data_sets_that_are_logged_as_inputs_are_not_mixed(experiment: str) -> None:
+    client = MlflowClient()
+    for lr, name in (("0.1", "cats"), ("0.01", "cats"), ("0.1", "galaxies")):
+        run = log_training(experiment, falling(0.1), lr=lr, tags=FOREIGN)
+        data = Dataset(name, f"digest of {name}", "local", "{}")
+        client.log_inputs(run, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
+    first, second = groups(experiment)
+    assert ([one.lr for one in first.cells], [one.lr for one in second.cells]) == ([0.01, 0.1], [0.1])
+    assert first.settings["data sets"] == "cats (digest o)"
+
+
+def test_an_optimizer_is_the_same_by_the_name_of_its_class(experiment: str) -> None:
+    names = ("Adam", "'adam'", "torch.optim.Adam", "torch.optim.adam.Adam", "adam_v1.2")
+    for name, lr in zip(names, ("1", "0.1", "0.01", "0.001", "1"), strict=True):
+        log_training(experiment, falling(0.1), optimizer=name, lr=lr)
+    (one,) = groups(experiment)
+    assert (len(one.of("adam")), len(one.of("adam_v1.2"))) == (4, 1)
+
+
+def test_steps_of_another_program_that_are_batches_become_epochs(experiment: str) -> None:
+    client = MlflowClient()
+    # Of ten batches an epoch: one counts them from 1, the other from 0.
+    for typed, first in (("0.1", 0), ("0.01", 1)):
+        run = log_training(experiment, {}, lr=typed, tags=FOREIGN, epochs="4")
+        for epoch in (1, 2, 3, 4):
+            client.log_metric(run, "val_loss", 1 / epoch, step=10 * epoch - first)
+            client.log_metric(run, "val_accuracy", 1 - 0.2 / epoch, step=10 * epoch - first)
+        client.log_metric(run, "train_loss", 1.0, step=5 - first)
+    comparison = compared(experiment)
+    for lr in (0.1, 0.01):
+        (training,) = cell(comparison, "adam", lr).trainings
+        assert list(training.run.curves["val_loss"].steps) == [1, 2, 3, 4]
+        assert list(training.run.curves["train_loss"].steps) == [0.5]
+        assert (training.last_epoch, training.best_epoch, comparison.epochs_to_target(training)) == (4, 4, 3)
+    assert any("2 of 2 trainings have more steps than epochs" in one for one in read(experiment=experiment).left_out)
+
+
+def test_the_first_loss_is_that_of_the_untrained_network_only_where_that_is_known(experiment: str) -> None:
+    losses = {"val_loss": [2.3, 1.0, 0.5, 0.4]}
+    log_training(experiment, losses, lr="0.1", epochs="4", tags=FOREIGN)  # four epochs, counted from 0
+    log_training(experiment, losses, lr="0.01", epochs="3", tags=FOREIGN)
+    log_training(experiment, losses, lr="0.001", epochs="4")  # ended early, but it is the project's
+    trainings = [one for some in groups(experiment) for cell in some.cells for one in cell.trainings]
+    untrained = {one.run.params["lr"]: one.untrained_loss for one in trainings}
+    assert (untrained["0.01"], untrained["0.001"]) == (2.3, 2.3)
+    assert math.isnan(untrained["0.1"])
+
+
+def test_none_ties_that_ranks_behind_a_clearly_worse_one(experiment: str) -> None:
+    log_losses(experiment, [0.100, 0.101, 0.102], lr="0.1")
+    log_losses(experiment, [0.101, 0.103, 0.101], lr="0.01")
+    log_losses(experiment, [0.110, 0.111, 0.112], lr="0.001")
+    log_losses(experiment, [0.100, 0.120, 0.150], lr="0.0001")
+    comparison = compared(experiment)
+    assert [cell.lr for cell in comparison.ranking] == [0.1, 0.01, 0.001, 0.0001]
+    assert comparison.difference(comparison.ranking[3]).is_noise
+    assert [comparison.tied(cell) for cell in comparison.ranking] == [False, True, False, False]
+
+
+def test_seeds_with_a_fault_that_the_cell_has_not_are_counted(experiment: str) -> None:
+    for seed, verdict in enumerate(("good", "good", "collapsed")):
+        log_training(experiment, falling(0.1), seed=seed, tags={"lrstudy.verdict": verdict})
+    comparison = compared(experiment)
+    (one,) = comparison.ranking
+    assert (comparison.verdict(one), comparison.exceptions(one)) == ("good", "1 of 3 collapsed")
+
+
+def test_a_best_that_is_not_the_most_accurate_is_told_of(experiment: str) -> None:
+    for lr, loss, accuracy in (("0.001", 0.10, 0.94), ("0.01", 0.12, 0.98), ("0.1", 0.2, 0.975)):
+        log_training(experiment, {"val_loss": [2.3, loss], "val_accuracy": [0.1, accuracy]}, lr=lr)
+    comparison = compared(experiment)
+    found, _ = caveats(comparison, None)
+    (text,) = [one.text for one in found if one.code == "accuracy_disagrees"]
+    assert "adam 0.001, is not the most accurate: it has 94.0%, adam 0.01 98.0%" in text
+    sentences = " ".join(answer(comparison).sentences)
+    assert "By accuracy adam is better with 0.01 (98.0%)" in sentences
+    assert "is 0.01 to 0.1, 1.0 decades, and this learning rate is outside" in sentences
+
+
+def test_a_slow_cell_whose_accuracy_is_not_known_misses_no_target(experiment: str) -> None:
+    log_training(experiment, falling(0.01, 20), lr="0.01", epochs="20")
+    slow = {"val_loss": [2.3 - 0.03 * epoch for epoch in range(21)]}
+    log_training(experiment, slow, lr="0.1", epochs="20")
+    comparison = compared(experiment)
+    one = cell(comparison, "adam", 0.1)
+    assert comparison.verdict(one) == "too slow"
+    assert "target" not in comparison.reason(one)
+
+
 def test_a_noisy_cell_is_not_tied_if_its_accuracy_is_lower(experiment: str) -> None:
     log_losses(experiment, [0.10, 0.12], lr="0.01")
     noisy = {"val_accuracy": [0.1, 0.85, 0.85]}
@@ -140,6 +250,7 @@ def test_sensitivity_weighs_learning_rates_by_their_stretch_of_the_axis(experime
     found = compared(experiment).of("adam").sensitivity
     # Stretches of 1, 1, 0.75 and 0.5 decades.
     assert found.value == pytest.approx((2.0 + 0.5 + 0.75 * 1.0 + 0.5 * 1.5) / 3.25 - 0.5)
+    assert found.unweighted == pytest.approx((2.0 + 0.5 + 1.0 + 1.5) / 4 - 0.5)
 
 
 def test_a_lucky_best_beside_a_bad_neighbour_is_warned_of(experiment: str) -> None:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 import figures
 from chapters import Chapter
 from chapters import report as put_together
-from drawings import draw_basin, draw_curves, draw_glance
+from drawings import draw_basin, draw_curves, draw_glance, draw_shapes
 from known_runs import falling, log_training
 from runs import read
 
@@ -113,6 +113,34 @@ def test_the_basin_has_a_point_a_learning_rate_a_ring_on_the_best_and_crosses_fo
     assert x(by_marker["x"]) == [1.0]
     assert x(by_marker["o"]) == [0.01]
     assert axes.get_xscale() == "log"
+
+
+def test_crosses_of_the_diverged_are_within_an_axis_that_is_not_logarithmic(experiment: str) -> None:
+    log_training(experiment, falling(1.9), lr="0.01")
+    log_training(experiment, {"val_loss": [2.3, math.nan], "train_loss": [2.3, math.nan]}, lr="1")
+    figure = draw_basin(chapter(experiment)).figure
+    (axes,) = figure.axes
+    assert axes.get_yscale() == "linear"
+    figure.draw_without_rendering()
+    (cross,) = [line for line in axes.lines if line.get_marker() == "x" and x(line)]
+    left, bottom, right, top = axes.get_window_extent().extents
+    (at,) = cross.get_transform().transform(np.column_stack([x(cross), y(cross)]))
+    assert left < at[0] < right
+    assert bottom < at[1] < top
+
+
+def test_shapes_that_diverged_or_collapsed_are_crosses_on_axes_that_all_panels_share(experiment: str) -> None:
+    for hidden in ("8", "8,4"):
+        for optimizer, lr in (("sgd", "0.1"), ("sgd", "0.01"), ("adam", "0.01")):
+            log_training(experiment, falling(0.2), optimizer=optimizer, lr=lr, hidden=hidden)
+    log_training(
+        experiment, falling(2.0), optimizer="adam", lr="0.1", hidden="8,4", tags={"lrstudy.verdict": "collapsed"}
+    )
+    (family,) = put_together(read(experiment=experiment)).shapes
+    panels = draw_shapes(family).figure.axes
+    assert len({axes.get_xlim() for axes in panels}) == 1
+    crosses = [x(line) for axes in panels for line in axes.lines if line.get_marker() == "x" and x(line)]
+    assert crosses == [[0.1]]
 
 
 def test_the_grid_at_a_glance_says_each_verdict_in_a_word(experiment: str) -> None:

@@ -7,6 +7,7 @@ import math
 import os
 import random
 import re
+import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -243,6 +244,46 @@ def _arguments(command: str) -> list[str]:
     return [option for word in given for option in (f"--{word.partition('=')[0]}", word.partition("=")[2])]
 
 
+def test_commands_for_an_experiment_have_its_seeds(experiment: str) -> None:
+    for seed in (4, 5, 6):
+        log_training(experiment, falling(0.1), seed=seed)
+    (one,) = [one for one in summary()["warnings"] if one["code"] == "not_bracketed"]
+    wider = parse(GridSettings, _arguments(one["command"]))
+    assert (wider.extend, wider.seed, wider.seeds) == (True, 4, 3)
+
+
+class TestAStudyThatCameToNoEnd:
+    @pytest.mark.parametrize(("status", "state"), [("RUNNING", "goes on or was killed"), ("KILLED", "came to no end")])
+    def test_says_what_is_missing_and_how_to_go_on(self, experiment: str, status: str, state: str) -> None:
+        settings = {"optimizers": "sgd,adam", "lrs": "0.1,.01", "hidden": "8", "seeds": "2", "epochs": "4"}
+        study = log_study(experiment, **settings)
+        mlflow.MlflowClient().update_run(study, status)
+        for seed in (0, 1):
+            log_training(experiment, falling(0.2), parent=study, optimizer="sgd", lr="1e-1", seed=seed)
+        log_training(experiment, falling(0.2), parent=study, optimizer="sgd", lr="0.01", status="RUNNING")
+        content = summary()
+        (one,) = [one for one in content["warnings"] if one["code"] == "incomplete"]
+        assert state in one["text"]
+        assert "6 of its 8 trainings have not finished. Nothing is known of adam." in one["text"]
+        went_on = parse(GridSettings, _arguments(one["command"]))
+        assert (went_on.optimizers, went_on.lrs, went_on.seeds) == (("sgd", "adam"), (0.1, 0.01), 2)
+
+    def test_as_a_search_counts_its_trials(self, experiment: str) -> None:
+        study = log_study(experiment, "search", optimizer="all", trials="2", hidden="8")
+        mlflow.MlflowClient().update_run(study, "KILLED")
+        for lr in ("0.1", "0.017"):
+            log_training(experiment, falling(0.2), parent=study, optimizer="sgd", lr=lr)
+        log_training(experiment, falling(0.2), parent=study, optimizer="adam", lr="0.2")
+        (text,) = [one["text"] for one in summary()["warnings"] if one["code"] == "incomplete"]
+        assert "5 of its 8 trainings have not finished. Nothing is known of rmsprop and adagrad." in text
+
+    def test_but_has_all_its_trainings_misses_none(self, experiment: str) -> None:
+        study = log_study(experiment, optimizers="adam", lrs="0.1", hidden="8", seeds="1")
+        mlflow.MlflowClient().update_run(study, "FAILED")
+        log_training(experiment, falling(0.2), parent=study, lr="0.1")
+        assert "incomplete" not in codes(summary())
+
+
 class TestWhereThingsAreMissing:
     def test_a_single_cell_is_the_answer_that_nothing_was_compared_with(self, experiment: str) -> None:
         log_training(experiment, falling(0.1), seed=0)
@@ -281,6 +322,20 @@ class TestWhereThingsAreMissing:
             mlflow.MlflowClient().log_metric(run, "best/val_accuracy", 1 - float(lr))
         content = summary()
         assert (content["recommendation"]["lr"], content["recommendation"]["best_val_accuracy"]) == (0.01, 0.99)
+
+    def test_away_from_the_project_there_are_no_commands(self, experiment: str, tmp_path: Path) -> None:
+        log_training(experiment, falling(0.1))
+        shutil.copytree(ROOT / "analysis", tmp_path / "elsewhere" / "analysis")
+        elsewhere = [sys.executable, str(tmp_path / "elsewhere" / "analysis" / "report.py")]
+        made = subprocess.run(elsewhere, capture_output=True, text=True)
+        assert (made.returncode, made.stderr) == (0, "")
+        assert json.loads(Path("report/summary.json").read_text())["recommendation"]["command"] is None
+
+    def test_a_metric_that_some_runs_lack_is_told_of(self, experiment: str) -> None:
+        log_training(experiment, falling(0.1))
+        log_training(experiment, {"val_loss": falling(0.2)["val_loss"]}, lr="0.1")
+        left_out = summary()["left_out"]
+        assert "1 of 2 finished runs lack the metric val_accuracy." in left_out
 
     def test_an_artifact_store_that_cannot_be_reached_leaves_out_what_it_has(self, experiment: str) -> None:
         log_training(experiment, falling(0.1))
@@ -329,7 +384,7 @@ def test_the_command_prints_the_answer_and_says_a_mistake_in_one_sentence(experi
     log_training(experiment, falling(0.1))
     made = command()
     assert (made.returncode, made.stderr) == (0, "")
-    assert made.stdout.startswith("Use adam with a learning rate of 0.001 ")
+    assert made.stdout.startswith("Use adam with a learning rate of 0.001. Its best")
     assert made.stdout.endswith("report: report/index.html\n")
     refused = command("--study", "nope")
     assert refused.returncode == 2
@@ -367,6 +422,15 @@ def test_shapes_of_network_stand_beside_each_other(experiment: str) -> None:
     # The training loss is nine tenths of the validation loss, which ends at floor + (2.3 - floor) / 16.
     assert float(shapes[0]["generalisation_gap"]) == pytest.approx(0.1 * (0.1 + 2.2 / 16))
     assert Path("report/figures/shapes.svg").exists()
+
+
+def test_names_with_signs_of_formulas_are_drawn_as_they_are(experiment: str) -> None:
+    for optimizer in (r"a$\foo{$b", "$x$", "_adam"):
+        for hidden in ("8", "$8_$"):
+            log_training(experiment, falling(0.1), optimizer=optimizer, hidden=hidden)
+    assert len(summary()["groups"]) == 2
+    svg = Path("report/figures/loss_against_learning_rate.svg").read_text()
+    assert all(name in svg for name in (r"a$\foo{$b", "$x$", "_adam"))  # in the comments beside the letters' paths
 
 
 @pytest.mark.parametrize("script", ["draw_basin.py", "draw_curves.py", "draw_grid.py"])
