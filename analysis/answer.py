@@ -89,6 +89,8 @@ def _band(comparison: Comparison, best: Cell) -> str:
     point = f"{100 * BAND:g} percentage point"
     if not band.low <= best.lr <= band.high:
         return _by_accuracy(comparison, best, f"{point} of it")
+    if len(comparison.group.of(best.optimizer)) == 1:
+        return f"No other learning rate was tried for {best.optimizer}: how wide its usable band is, is not known."
     if band.points == 1:
         return (
             f"No other learning rate tried for {best.optimizer} is within {point} of its best validation accuracy: "

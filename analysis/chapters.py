@@ -18,6 +18,7 @@ from cells import Group, group
 from comparison import Comparison
 from plan import incomplete
 from runs import Found
+from words import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +115,12 @@ def report(found: Found) -> Report:
         warnings, unknown = caveats(comparison, found.study)
         chapters.append(Chapter(number, comparison, answer(comparison), tuple(warnings)))
         left_out += unknown
+    unjudged = sum(not one.verdict for some in groups for cell in some.cells for one in cell.trainings)
+    if unjudged:
+        left_out.append(
+            f"{counted(unjudged, 'training')} came without a verdict, as those of other programs do: the "
+            "report says of them what it sees beside the others, and else “not judged”."
+        )
     if found.foreign:
         left_out.append(f"{found.foreign} runs of other programs, which are no trainings, are left out.")
     of_all = (*incomplete(groups, found.study), *not_mixed(groups))

@@ -291,8 +291,8 @@ def _rate_axis(axes: Axes) -> None:
 def _loss_axis(axes: Axes, low: float, high: float, log: bool) -> None:
     if log:
         axes.set_yscale("log")
-        few = high / low > 100
-        axes.yaxis.set_major_locator(LogLocator(10, (1.0,) if few else (1.0, 2.0, 5.0), numticks=12))
+        decades = LogLocator(10, (1.0,) if high / low > 100 else (1.0, 2.0, 5.0), numticks=12)
+        axes.yaxis.set_major_locator(decades if high / low > 10 else MaxNLocator(5))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(low, high)
@@ -371,7 +371,8 @@ def shapes(table: pd.DataFrame) -> Figure:
                 axes.set_title(f"{_named(name)}: {label}", fontsize=10, loc="left")
             known = own.best_val_loss[np.isfinite(own.best_val_loss) & (own.verdict != "collapsed")]
             if len(known) and known.min() > 0:
-                _loss_axis(loss, known.min() / 1.3, known.max() * 1.6, log=True)
+                room = (known.max() / known.min()) ** 0.2  # for crosses
+                _loss_axis(loss, known.min() / 1.3, known.max() * 1.6 * room, log=True)
             gap.axhline(0, color="#777777", linewidth=0.8)
         panels[-1].set_xlabel("learning rate")
         figure.suptitle("Shapes of network: loss and gap at the end", fontweight="bold")

@@ -290,6 +290,7 @@ class TestWhereThingsAreMissing:
         content = summary()
         assert content["recommendation"]["lr"] == 0.001
         assert content["recommendation"]["runner_up"] is None
+        assert "how wide its usable band is, is not known" in Path("report/index.html").read_text()
         assert "not_bracketed" in codes(content)
 
     def test_where_all_diverged_nothing_is_recommended(self, experiment: str) -> None:
@@ -338,7 +339,7 @@ class TestWhereThingsAreMissing:
         assert "1 of 2 finished runs lack the metric val_accuracy." in left_out
 
     def test_an_artifact_store_that_cannot_be_reached_leaves_out_what_it_has(self, experiment: str) -> None:
-        log_training(experiment, falling(0.1))
+        log_training(experiment, falling(0.1), tags={"lrstudy.verdict": "good"})
         content = summary()  # no artifact was ever logged
         (sentence,) = content["left_out"]
         assert sentence.startswith("How many validation images each class has is not known: the artifact")
@@ -354,8 +355,13 @@ class TestWhereThingsAreMissing:
         assert content["runs"]["by_status"] == {"finished": 1, "without a learning rate": 3}
         assert any("3 runs have no learning rate above 0" in sentence for sentence in content["left_out"])
 
+    def test_trainings_of_other_programs_without_a_verdict_are_told_of(self, experiment: str) -> None:
+        log_training(experiment, falling(0.1))
+        log_training(experiment, falling(0.2), lr="0.1", tags={"lrstudy.verdict": "good"})
+        assert any(one.startswith("1 training came without a verdict") for one in summary()["left_out"])
+
     def test_small_classes_are_warned_of(self, experiment: str) -> None:
-        run = log_training(experiment, falling(0.1))
+        run = log_training(experiment, falling(0.1), tags={"lrstudy.verdict": "good"})
         table = "true class / predicted class,cat,dog\ncat,9,0\ndog,1,20\n"
         mlflow.MlflowClient().log_text(run, table, "confusion_matrix.csv")
         content = summary()
