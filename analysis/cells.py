@@ -51,9 +51,7 @@ class Spread:
             return cls(math.nan, math.nan, 0)
         finite = all(map(math.isfinite, known))
         mean = fmean(known) if finite else max(known, key=abs)
-        deviation = stdev(known) if finite and len(known) > 1 else math.nan
-        # Of equal numbers, rounding can leave a deviation that is none.
-        return cls(mean, 0.0 if deviation < 1e-12 * abs(mean) else deviation, len(known))
+        return cls(mean, stdev(known) if finite and len(known) > 1 else math.nan, len(known))
 
 
 @dataclass(frozen=True, eq=False)

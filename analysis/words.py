@@ -58,7 +58,7 @@ def with_deviation(mean: float, deviation: float, show: Callable[[float], str]) 
         return show(mean)
     if show is percent:
         return f"{show(mean)} ± {show(deviation) if deviation >= 0.0005 else '<0.1%'}"
-    if deviation == 0:
+    if deviation < 1e-12 * abs(mean) or deviation == 0:  # the first can be what rounding leaves of the second
         return f"{show(mean)} ± 0"
     decimals = max(0, 1 - math.floor(math.log10(deviation)))
     return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"

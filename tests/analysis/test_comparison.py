@@ -16,6 +16,8 @@ from cells import Cell, Group, group
 from comparison import Comparison, gap, steadiness
 from known_runs import falling, log_training
 from runs import read
+from words import loss as as_loss
+from words import with_deviation
 
 # Of a run that another program has logged.
 FOREIGN = {"lrstudy.kind": "", "lrstudy.data_digest": ""}
@@ -413,3 +415,9 @@ def test_a_cell_is_diverged_if_one_of_its_seeds_is(experiment: str) -> None:
     comparison = compared(experiment)
     assert [one.lr for one in comparison.ranking] == [0.01]
     assert comparison.verdict(cell(comparison, "adam", 0.1)) == "diverged"
+
+
+def test_a_deviation_that_is_rounding_is_none() -> None:
+    assert with_deviation(0.019914463593015807, 2e-17, as_loss) == "0.01991 ± 0"
+    assert with_deviation(0.0, 0.0, as_loss) == "0 ± 0"
+    assert with_deviation(0.019914463593015807, 0.0012, as_loss) == "0.0199 ± 0.0012"
