@@ -11,6 +11,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from lrstudy import places
 from servers import Front, tracking_server
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +47,17 @@ def tracking_uri(empty_database: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", experiment)
     yield uri
     mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """The cache, on a disk of 64 kB."""
+    places.cache().mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(places.cache())]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("here no disk can be mounted")
+    yield places.cache()
+    subprocess.run(["umount", "--lazy", str(places.cache())], check=True)
 
 
 def mlflow_run(entry_point: str, **parameters: str) -> subprocess.CompletedProcess[str]:

@@ -52,7 +52,7 @@ def _wait_for(url: str) -> None:
     raise TimeoutError(url)
 
 
-How = Literal["pass on", "answer 500", "close", "lose the answer", "lose first answers", "hang"]
+How = Literal["pass on", "answer 404", "answer 500", "close", "lose the answer", "lose first answers", "hang"]
 
 
 class Front(ThreadingHTTPServer):
@@ -103,8 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
         how = "pass on" if self.server.until or self.server.passing >= 0 else self.server.how
         while self.server.how == "hang" and not self.server.closing.wait(0.05):
             pass
-        if how == "answer 500":
-            self._say(500, b"oops", "text/plain")
+        if how.startswith("answer "):
+            self._say(int(how.removeprefix("answer ")), b"oops", "text/plain")
         elif how in ("close", "hang"):
             self.close_connection = True
         else:

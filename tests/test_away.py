@@ -12,7 +12,7 @@ from pathlib import Path
 import mlflow
 import pytest
 import yaml
-from mlflow.entities import Run
+from mlflow.entities import Run, ViewType
 
 import train
 from conftest import ROOT
@@ -158,6 +158,18 @@ def test_a_study_waits_for_the_server_that_alone_has_the_weights_of_its_best_tra
         [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'", output_format="list"
     )
     assert str(model.status) == "READY"
+
+
+@pytest.mark.slow
+def test_a_run_whose_making_was_not_answered_has_no_twin(front: Front) -> None:
+    front.how, front.until = "lose the answer", b"runs/create"
+    front.meanwhile = lambda: setattr(front, "how", "pass on")  # after it was carried out
+    train.main(["--epochs", "2", "--hidden", "8"])
+    assert front.meanwhile is None
+    (run,) = runs()
+    assert run.info.status == "FINISHED"
+    deleted = mlflow.MlflowClient().search_runs([run.info.experiment_id], run_view_type=ViewType.DELETED_ONLY)
+    assert len(deleted) == 1
 
 
 @pytest.mark.slow

@@ -104,6 +104,13 @@ def test_a_damaged_checkpoint_is_told_of_and_the_training_starts_over(
     assert "is damaged" in capsys.readouterr().err
 
 
+def test_a_checkpoint_of_another_training_is_not_used(capsys: pytest.CaptureFixture[str]) -> None:
+    trained(plan(momentum=0.9, optimizer="sgd"), 3)
+    history, *_ = trained(plan(momentum=0.5, optimizer="sgd"))
+    assert [epoch.epoch for epoch in history] == list(range(EPOCHS + 1))
+    assert "it is of another training" in capsys.readouterr().err
+
+
 def test_a_checkpoint_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     what = plan()
     trained(what, 3)

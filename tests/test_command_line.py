@@ -183,6 +183,16 @@ def test_too_little_memory_is_one_sentence() -> None:
     assert ended.stderr == "error: there is too little memory; a smaller batch_size, image_size or network would do.\n"
 
 
+def test_no_folder_for_temporary_files_is_one_sentence() -> None:
+    code = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']\n"
+    code += "from lrstudy.ending import end_well; end_well(lambda _: tempfile.gettempdir())"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "error: no folder for temporary files can be written to; TMPDIR may name one.\n"
+
+
 def test_a_refused_command_exits_with_2_and_no_stack_trace(train: Command) -> None:
     ended = train("--lr", "abc")
     assert ended.returncode == 2

@@ -3,13 +3,15 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import mlflow
 import pytest
-from mlflow.entities import Run
+from mlflow.entities import Metric, Run
 
 import train as entry_point
 from conftest import ROOT, mlflow_run
@@ -99,6 +101,24 @@ def test_a_training_killed_after_an_epoch_goes_on_in_its_run_with_the_same_bits(
     (run,) = trainings()
     assert run.info.run_id == left.info.run_id
     assert "going on after epoch 15, in run" in capsys.readouterr().out
+    check_as_undisturbed(run)
+
+
+def test_what_a_slow_server_was_told_before_the_kill_and_carries_out_after_it_is_no_second_point(
+    tracking_uri: str,
+) -> None:
+    left = killed("an epoch")
+    with closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"))) as database:
+        names = "run_uuid, key, value, timestamp, step, is_nan"
+        late = database.execute(f"select {names} from metrics where step between 17 and 20").fetchall()
+        database.execute("delete from metrics where step between 17 and 20")
+        database.commit()
+    assert len(late) == 4 * 4
+    entry_point.main(list(SETTINGS))
+    for run_id, key, value, timestamp, step, _ in late:
+        mlflow.MlflowClient().log_batch(run_id, [Metric(key, value, timestamp, step)])
+    (run,) = trainings()
+    assert run.info.run_id == left.info.run_id
     check_as_undisturbed(run)
 
 

@@ -3,9 +3,8 @@
 import json
 import math
 import os
-import shutil
 import sqlite3
-import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -40,6 +39,7 @@ from lrstudy.tracking.calls import (
 from lrstudy.tracking.claims import claims
 from lrstudy.tracking.delivery import why
 from lrstudy.tracking.outbox import Outbox
+from lrstudy.tracking.turns import turn
 from servers import Front, How
 
 
@@ -201,7 +201,7 @@ def test_a_server_that_answers_leaves_no_journal(front: Front, tmp_path: Path) -
     assert not journal.folder_of_all().exists()
 
 
-@pytest.mark.parametrize("how", ["answer 500", "close", "lose the answer", "hang"])
+@pytest.mark.parametrize("how", ["answer 404", "answer 500", "close", "lose the answer", "hang"])
 def test_what_a_server_was_not_told_while_it_was_away_it_is_told_later_once(
     front: Front, tmp_path: Path, how: How, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -238,7 +238,7 @@ def test_what_was_put_while_the_server_never_returned_is_sent_later_by_whoever_i
         front.how = "close"
         a_whole_life(box, tmp_path)
         wait_until_away(box)
-    with pytest.raises(NotSentError, match=f"the tracking server {front.url} cannot be used .*: 14 messages .* wait"):
+    with pytest.raises(NotSentError, match=f"the tracking server {front.url} cannot be used .*: 15 messages .* wait"):
         sending.send_all()
     front.how = "pass on"
     (folder,) = journal.left()
@@ -247,7 +247,7 @@ def test_what_was_put_while_the_server_never_returned_is_sent_later_by_whoever_i
     (said,) = sending.send_all()
     assert said.startswith(f"{folder}: another process is at it")
     other.let_go()
-    assert sending.send_all() == [f"14 messages sent to the tracking server {front.url}"]
+    assert sending.send_all() == [f"15 messages sent to the tracking server {front.url}"]
     check_life(tmp_path)
     assert sending.send_all() == ["nothing waits to be sent"]
     assert list(journal.folder_of_all().iterdir()) == []
@@ -316,9 +316,72 @@ def test_a_journal_that_breaks_off_anywhere_is_sent_up_to_there(front: Front, tm
         box.close(0)
     (folder,) = journal.left()
     file = folder / journal.FILE
-    file.write_bytes(file.read_bytes()[:-40])
+    file.write_bytes(file.read_bytes()[:-40] + bytes(100))  # as a power failure can leave it
     assert sending.send_all() == [f"4 messages sent to the tracking server {front.url}"]
     assert points(run.info.run_id, "loss") == [(step, 1.0) for step in range(4)]
+
+
+@pytest.mark.parametrize("line", [0, 2, 3])
+def test_a_journal_that_is_damaged_within_is_told_of_and_the_rest_is_sent(
+    front: Front, line: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sending_to(front.url, seconds=0) as box, mlflow.start_run() as run:
+        front.how = "close"
+        for step in range(5):
+            box.put(loss(run.info.run_id, step))
+        wait_until_away(box)
+        front.how = "pass on"
+        box.close(0)
+    (folder,) = journal.left()
+    lines = (folder / journal.FILE).read_bytes().splitlines(keepends=True)
+    assert len(lines) == 6
+    lines[line + 1] = lines[line + 1].replace(b"1.0", b"7.0")
+    (folder / journal.FILE).write_bytes(b"".join(lines))
+    with claims():  # as a training begins
+        pass
+    said = capsys.readouterr().err
+    assert f"1 line of {folder}.refused/{journal.FILE} are not as they were written, and lost; 4 of the 4" in said
+    assert points(run.info.run_id, "loss") == [(step, 1.0) for step in range(5) if step != line]
+    assert sending.send_all() == ["nothing waits to be sent"]
+
+
+def test_a_run_that_was_made_late_beside_another_try_is_discarded(front: Front) -> None:
+    client, experiment = MlflowClient(f"http://{front.behind}"), os.environ["MLFLOW_EXPERIMENT_ID"]
+    call = CreateRun(local_name(), experiment, "a trial", {"process": "this one"}, 1_700_000_000_000)
+    other = client.create_run(experiment, start_time=call.start, tags={"process": "another"}).info.run_id
+    with sending_to(front.url) as box:
+        front.how = "close"
+        thread = threading.Thread(target=lambda: made.append(box.create(call)))
+        made: list[str] = []
+        thread.start()
+        wait_until_away(box)
+        front.how = "pass on"
+        thread.join()
+        if made == [call.run]:  # the server was away by then
+            box.put(call)
+        assert box.settle(20)
+        late = client.create_run(experiment, start_time=call.start, tags={**call.tags, "more": "later"}).info.run_id
+        client.log_metric(late, "loss", 1.0)
+        kept = box.name(made[0])
+    runs = client.search_runs([experiment])
+    assert {run.info.run_id for run in runs} == {other, kept}
+
+
+def test_turns_are_taken_where_locks_can_be_made_and_else_gone_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    with turn("claims", "a server"):
+        (lock,) = (places.cache() / "claims").iterdir()
+    lock.unlink(missing_ok=True)
+    lock.mkdir()  # no lock can be made there
+    with turn("claims", "a server"):
+        (other,) = (tmp_path / "temporary").iterdir()
+        assert other.name.startswith("lrstudy-claims-")
+    other.unlink(missing_ok=True)
+    other.mkdir()
+    with turn("claims", "a server"):
+        pass
 
 
 def test_what_a_server_refuses_later_stays_and_the_rest_is_sent(front: Front, tmp_path: Path) -> None:
@@ -365,17 +428,6 @@ def test_without_a_folder_for_journals_all_waits_in_memory(
     assert f"nothing can be written in {journal.folder_of_all()} (" in capsys.readouterr().err
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """The cache, on a disk of 64 kB."""
-    places.cache().mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(places.cache())]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("here no disk can be mounted")
-    yield places.cache()
-    subprocess.run(["umount", str(places.cache())], check=True)
-
-
 def test_a_full_disk_damages_nothing_and_is_written_to_when_there_is_room(
     front: Front, small_disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -388,7 +440,7 @@ def test_a_full_disk_damages_nothing_and_is_written_to_when_there_is_room(
         wait_until_away(box)
         (folder,) = journal.left()
         lines = (folder / journal.FILE).read_text().splitlines()
-        assert all(json.loads(line) for line in lines)
+        assert all(json.loads(line.rpartition(" ")[0]) for line in lines)
         assert "(No space left on device): it waits in memory" in capsys.readouterr().err
         (small_disk / "others").unlink()
         sentence = box.close(0)

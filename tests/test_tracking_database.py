@@ -72,6 +72,12 @@ def test_without_a_cache_it_is_made_all_the_same(tmp_path: Path) -> None:
         assert len(experiments(uri)) == 1
 
 
+def test_where_the_caches_disk_is_full_it_is_made_all_the_same(small_disk: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    with prepared(uri):
+        assert len(experiments(uri)) == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [("postgresql+psycopg2", r".*Connection refused"), ("mssql+pymssql", "No module named 'pymssql'")],

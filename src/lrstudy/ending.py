@@ -13,6 +13,7 @@ from lrstudy.errors import LearningRateStudyError, NotSentError
 BAD_INPUT = 2
 NOT_SENT = 3  # trained, but not on the server
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
+NO_TEMPORARY_FOLDER = "no folder for temporary files can be written to; TMPDIR may name one."
 TOO_LITTLE_MEMORY = "there is too little memory; a smaller batch_size, image_size or network would do."
 
 _well = Event()
@@ -50,6 +51,12 @@ def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
             raise
         print(f"error: {TOO_LITTLE_MEMORY}", file=sys.stderr)
         _tell_mlflow(TOO_LITTLE_MEMORY)
+        sys.exit(BAD_INPUT)
+    except FileNotFoundError as error:
+        if "temporary directory" not in str(error):  # as Python's own words are
+            raise
+        print(f"error: {NO_TEMPORARY_FOLDER}", file=sys.stderr)
+        _tell_mlflow(NO_TEMPORARY_FOLDER)
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -17,6 +17,11 @@ def checkpoint(run_id: str) -> Path:
     return cache() / "checkpoints" / f"{run_id}.pt"
 
 
+def times(run_id: str) -> Path:
+    """The file of when a training's epochs were first logged, by its run: it lies beside its checkpoint."""
+    return checkpoint(run_id).resolve().with_suffix(".times")
+
+
 def copy_checkpoint(from_run: str, to_run: str) -> None:
     """Makes the checkpoint of a run that of another one too, whole or not at all."""
     unfinished = checkpoint(to_run).with_suffix(".copy")

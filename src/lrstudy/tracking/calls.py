@@ -30,6 +30,19 @@ class CreateRun:
 
 
 @dataclass(frozen=True)
+class DiscardTwins:
+    """Deletes what other runs the making of `run` has left: the answer to a try can be lost, or come too late.
+
+    They began in the same millisecond and have the same first tags, which name the process.
+    """
+
+    run: str
+    experiment: str
+    tags: Mapping[str, str]
+    start: int
+
+
+@dataclass(frozen=True)
 class Describe:
     """Logs parameters and tags of a run."""
 
@@ -124,6 +137,7 @@ class RemoveCheckpoint:
 
 Call = (
     CreateRun
+    | DiscardTwins
     | Describe
     | LogMetrics
     | DeleteTag

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from lrstudy.tracking import owner
+from lrstudy.tracking import epoch_times, owner
 from lrstudy.tracking.owner import Owner
 from lrstudy.tracking.sending import send_to
 from lrstudy.tracking.server import address
@@ -26,13 +26,15 @@ ENDED_EARLY = ("KILLED", "FAILED")
 class There:
     """What the server has of a run already; `last_epoch` is -1 where it has none.
 
-    `left` is whether an earlier start of the same training opened it and came to no end.
+    `left` is whether an earlier start of the same training opened it and came to no end. `times` are in ms, of epochs
+    that it has logged, or was about to.
     """
 
     left: bool = False
     last_epoch: int = -1
     params: frozenset[str] = frozenset()
     metrics: Mapping[str, float] = field(default_factory=dict)
+    times: Mapping[int, int] = field(default_factory=dict)
 
 
 NOTHING = There()
@@ -92,7 +94,7 @@ def may_go_on(run: Run, description: Description) -> bool:
 def what_is_left(client: MlflowClient, run: Run) -> There:
     """What the server has of a run that is left."""
     last_epoch = max((epoch for epoch, _ in curve(client, run.info.run_id)), default=-1)
-    return There(True, last_epoch, frozenset(run.data.params), run.data.metrics)
+    return There(True, last_epoch, frozenset(run.data.params), run.data.metrics, epoch_times.read(run.info.run_id))
 
 
 def curve(client: MlflowClient, run_id: str) -> list[tuple[int, float]]:

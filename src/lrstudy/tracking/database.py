@@ -17,6 +17,7 @@ import mlflow
 from alembic.util.exc import CommandError
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from mlflow.store.db.db_types import DATABASE_ENGINES
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,6 +27,8 @@ from lrstudy.errors import TrackingError
 from lrstudy.tracking.delivery import public, why
 
 SECONDS_LOCKED = 60.0
+# What a database that cannot be made, opened or written raises.
+UNUSABLE = (OSError, sqlite3.Error, SQLAlchemyError, CommandError)
 
 
 @contextmanager
@@ -48,7 +51,7 @@ def prepared(uri: str) -> Iterator[None]:
             with closing(sqlite3.connect(path, timeout=SECONDS_LOCKED)) as database:
                 database.execute("begin immediate")
             yield
-    except (OSError, Timeout, sqlite3.Error, SQLAlchemyError, CommandError) as error:
+    except (*UNUSABLE, Timeout) as error:
         raise TrackingError(f"the tracking database {path} cannot be used: {why(error)}.") from error
 
 
@@ -67,7 +70,7 @@ def _make(path: Path) -> None:
     unfinished.unlink(missing_ok=True)
     try:
         shutil.copyfile(_empty(), unfinished)
-    except OSError:  # the cache is of no use: without it
+    except (*UNUSABLE, MlflowException):  # the cache is of no use, or its disk is full: without it
         _initialise(unfinished)
     unfinished.replace(path)
 

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import singledispatch
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from mlflow.entities import (
     Run,
     RunTag,
 )
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from sqlalchemy.exc import OperationalError
 
@@ -36,6 +36,7 @@ from lrstudy.tracking.calls import (
     CreateRun,
     DeleteTag,
     Describe,
+    DiscardTwins,
     EndModel,
     LinkCheckpoint,
     LogFiles,
@@ -54,9 +55,11 @@ _NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
 # What is to be read in the many words of MLflow's client.
 _REASONS = {
     r"too many (\d+) error responses": "it answers {}",
+    r"failed with error code (\d+)": "it answers {}",
     r"timed out": "it gives no answer in time",
     r"closed connection": "it closes connections",
-    r"\[Errno -?\d+\] ([\w ]+)": "{}",
+    r"IncompleteRead|Connection broken": "its answers break off",
+    r"\[Errno -?\d+\] ([\w -]+)": "{}",
     r"sqlite3\.\w+\) ([\w ]+)": "{}",
 }
 
@@ -114,7 +117,9 @@ def unanswered(error: Exception) -> bool:
     if response is not None:  # of an artifact that was refused
         return bool(response.status_code >= 500)
     if isinstance(error, MlflowException):
-        return error.error_code in PASSING
+        # MLflow's own server refuses in JSON, which makes a RestException: other answers are of what stands before it.
+        before_it = not isinstance(error, RestException) and "failed with error code" in str(error)
+        return before_it or error.error_code in PASSING
     return isinstance(error, OSError | OperationalError | TrackingError)
 
 
@@ -156,11 +161,14 @@ def _made_before(_: Call, __: MlflowClient) -> Names | None:
 
 @_made_before.register
 def _(call: CreateRun, client: MlflowClient) -> Names | None:
-    # The tags name the process, which began so many runs in a millisecond: none or one.
+    return next(({call.run: run_id} for run_id in _made_by(call, client)), None)
+
+
+def _made_by(call: CreateRun | DiscardTwins, client: MlflowClient) -> Iterator[str]:
+    """The runs that the tries to make one have made: its tags name the process."""
     for run in client.search_runs([call.experiment], f"attributes.start_time = {call.start}"):
         if call.tags.items() <= run.data.tags.items():
-            return {call.run: run.info.run_id}
-    return None
+            yield run.info.run_id
 
 
 @singledispatch
@@ -172,6 +180,15 @@ def _make(call: Call, _: MlflowClient) -> Names:
 def _(call: CreateRun, client: MlflowClient) -> Names:
     run = client.create_run(call.experiment, start_time=call.start, tags=dict(call.tags), run_name=call.name)
     return {call.run: run.info.run_id}
+
+
+@_make.register
+def _(call: DiscardTwins, client: MlflowClient) -> Names:
+    for run_id in _made_by(call, client):
+        if run_id != call.run:
+            client.set_terminated(run_id, "KILLED")
+            client.delete_run(run_id)
+    return {}
 
 
 @_make.register

@@ -1,8 +1,8 @@
 """Calls to a tracking server that wait on disk, in order, until the server answers.
 
 `<cache>/outbox/<name>/journal.jsonl` grows line by line and is never changed: first the server, then calls, and between
-them how many have been made and what the server called what they made. Folders of artifacts lie beside it. What a
-process that is killed leaves is whole but for its last line, which is not read if it is torn.
+them how many have been made and what the server called what they made. Folders of artifacts lie beside it. A line ends
+with its checksum. What a process that is killed leaves is whole but for its end, which is not read if it is torn.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,18 +28,23 @@ from lrstudy.tracking import owner
 from lrstudy.tracking.calls import Call, LogFiles, LogModel, read, written
 
 FILE = "journal.jsonl"
-# The ending of the folder of one that holds calls which the server has refused.
+# The ending of the folder of one that holds calls which the server has refused, or lines that were damaged.
 REFUSED = ".refused"
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a journal holds: the server's address, the process that wrote it, and what it has still to be told."""
+    """What a journal holds: the server's address, the process that wrote it, and what it has still to be told.
+
+    `damaged` counts the lines between others that are not as they were written. Of calls that were made it is then not
+    known which they were: all that can be read are to be made again, which changes nothing.
+    """
 
     server: str
     owner: str
     calls: Sequence[Call]
     names: Mapping[str, str]
+    damaged: int
 
 
 @dataclass
@@ -136,7 +142,7 @@ class Journal:
         whole = path.stat().st_size if path.exists() else 0
         try:
             with path.open("ab") as file:
-                file.write(f"{line}\n".encode())
+                file.write(f"{line} {_checksum(line.encode())}\n".encode())
         except OSError:  # no half line stays, or what follows it would be lost
             with suppress(OSError):
                 os.truncate(path, whole)
@@ -161,12 +167,12 @@ def content(folder: Path) -> Content:
         ValueError: it is no journal, or of another version.
         OSError: it cannot be read.
     """
-    lines = list(_lines(folder / FILE))
-    made = sum(line.get("made", 0) for line in lines)
+    lines, damaged = _lines(folder / FILE)
+    made = 0 if damaged else sum(line.get("made", 0) for line in lines)
     names = {local: name for line in lines if "call" not in line for local, name in line["names"].items()}
     try:
         calls = [_placed(read(line), folder) for line in lines if "call" in line]
-        return Content(lines[0]["server"], lines[0]["owner"], calls[made:], names)
+        return Content(lines[0]["server"], lines[0]["owner"], calls[made:], names, damaged)
     except (LookupError, TypeError) as error:
         raise ValueError(f"{folder / FILE} is no journal of this version") from error
 
@@ -189,14 +195,23 @@ def _locked(folder: Path) -> FileLock:
     return lock
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines that were written whole."""
+def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The lines that are as they were written, and how many are not; what is torn at the end is not counted."""
+    lines: list[dict[str, Any]] = []
+    damaged = since_then = 0
     with path.open("rb") as file:
-        for line in file:
-            try:
-                yield json.loads(line)
-            except ValueError:
-                return
+        for written_line in file:
+            line, _, checksum = written_line.removesuffix(b"\n").rpartition(b" ")
+            if written_line.endswith(b"\n") and checksum.decode("latin-1") == _checksum(line):
+                lines.append(json.loads(line))
+                damaged, since_then = damaged + since_then, 0
+            else:
+                since_then += 1
+    return lines, damaged
+
+
+def _checksum(line: bytes) -> str:
+    return f"{zlib.crc32(line):08x}"
 
 
 def _copied(source: str, target: str) -> None:

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from threading import Condition, Thread
@@ -20,7 +21,7 @@ from typing import TypeVar
 
 from mlflow import MlflowClient
 
-from lrstudy.tracking.calls import Call, CreateModel, CreateRun, LogFiles, LogMetrics, LogModel, next_of
+from lrstudy.tracking.calls import Call, CreateModel, CreateRun, DiscardTwins, LogFiles, LogMetrics, LogModel, next_of
 from lrstudy.tracking.delivery import (
     LONGEST_TIMEOUT_SECONDS,
     TIMEOUT,
@@ -62,6 +63,8 @@ class Outbox:
         self._urgent = self._closed = False
         self._names: dict[str, str] = {}
         self._refused: list[Exception] = []
+        # What was tried more than once to make: late answers can have left more than one of it.
+        self._doubtful: list[CreateRun] = []
         # Why the server is away, and when it last did not answer; and why what waits is not on the disk.
         self._away: str | None = None
         self._silent_since: float | None = None
@@ -118,9 +121,12 @@ class Outbox:
         tries, refused = count(), list[Exception]()
 
         def at_once() -> str:
-            names = deliver(self._client, [call], {}, refused, again=next(tries) > 0)
+            again = next(tries) > 0
+            names = deliver(self._client, [call], {}, refused, again=again)
             if refused:
                 raise refused[0]
+            if again:
+                self._doubtful.append(replace(call, run=names[call.run]))
             return names[call.run]
 
         def later() -> str:
@@ -200,6 +206,8 @@ class Outbox:
 
     def close(self, seconds: float) -> str | None:
         """Ends the sending; where the server has not answered for so many seconds, gives what is to be said of that."""
+        for call in self._doubtful:
+            self.put(DiscardTwins(call.run, call.experiment, call.tags, call.start), whatever_failed=True)
         made_all = self._wait(seconds, lambda: not self._waiting)
         with self._changed:
             self._closed = True
@@ -229,11 +237,10 @@ class Outbox:
     def _work(self) -> None:
         failures = 0
         while (batch := self._next(failures)) is not None:
-            began = time.monotonic()
+            began, again = time.monotonic(), failures > 0 or self.away
+            self._doubtful += [call for call in batch[0] if again and isinstance(call, CreateRun)]
             try:
-                names = deliver(
-                    self._client, batch[0], dict(self._names), self._refused, again=failures > 0 or self.away
-                )
+                names = deliver(self._client, batch[0], dict(self._names), self._refused, again=again)
             except Exception as error:  # the server cannot be used now
                 failures += 1
                 if failures > 1 or time.monotonic() - began > SECONDS_TO_FAIL_AT_ONCE:

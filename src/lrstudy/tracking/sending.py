@@ -86,7 +86,7 @@ def _send(journal: Journal) -> str:
     """Sends what a journal holds, and removes it; gives a sentence.
 
     Raises:
-        NotSentError: the server cannot be used, or refuses some of it.
+        NotSentError: the server cannot be used, or refuses some of it, or some of it cannot be read.
     """
     folder = journal.folder
     try:
@@ -99,6 +99,12 @@ def _send(journal: Journal) -> str:
         journal.let_go()
         raise
     server, count = public(kept.server), counted(len(kept.calls), "message")
+    if kept.damaged:
+        stays = journal.keep_refused()
+        raise NotSentError(
+            f"{counted(kept.damaged, 'line')} of {stays / FILE} are not as they were written, and lost; "
+            f"{len(kept.calls) - len(refused)} of the {count} in the others are sent to the tracking server {server}."
+        )
     if not refused:
         journal.remove()
         return f"{count} sent to the tracking server {server}"

@@ -6,18 +6,18 @@ import os
 import re
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from lrstudy.errors import LearningRateStudyError, NotSentError, TrackingError
-from lrstudy.tracking import owner
-from lrstudy.tracking.calls import Describe, LogFiles, LogMetrics, RemoveCheckpoint, SetStatus
+from lrstudy.tracking import epoch_times, owner
+from lrstudy.tracking.calls import Describe, DiscardTwins, LogFiles, LogMetrics, RemoveCheckpoint, SetStatus
 from lrstudy.tracking.claims import NOTHING, OWNER, There
 from lrstudy.tracking.delivery import QUIET, why
 from lrstudy.tracking.outbox import Outbox
@@ -51,12 +51,15 @@ class TrackedRun:
 
     def log_epoch(self, epoch: Epoch) -> None:
         """Logs the epoch's losses and accuracies at the step that is its number, without waiting for the server."""
-        self.log_metrics({name: getattr(epoch, name) for name in CURVES}, epoch.epoch)
+        time = self.there.times.get(epoch.epoch) or epoch_times.note(self.run_id, epoch.epoch)
+        self._put({name: getattr(epoch, name) for name in CURVES}, time, epoch.epoch)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Logs the values that `metrics` have at `step`."""
-        now = _now()
-        self.outbox.put(LogMetrics(self.run_id, [(name, value, now, step) for name, value in metrics.items()]))
+        self._put(metrics, epoch_times.now(), step)
+
+    def _put(self, metrics: Mapping[str, float], time: int, step: int) -> None:
+        self.outbox.put(LogMetrics(self.run_id, [(name, value, time, step) for name, value in metrics.items()]))
 
     def describe(self, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Logs parameters and tags."""
@@ -81,13 +84,9 @@ class TrackedRun:
 
     def end(self, status: str, *, whatever_failed: bool = False) -> None:
         """Ends the run, as of now; one that is finished needs its checkpoint no more, once the server knows of it."""
-        self.outbox.put(SetStatus(self.run_id, status, _now()), whatever_failed=whatever_failed)
+        self.outbox.put(SetStatus(self.run_id, status, epoch_times.now()), whatever_failed=whatever_failed)
         if status == "FINISHED":
             self.outbox.put(RemoveCheckpoint(self.run_id), whatever_failed=whatever_failed)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @contextmanager
@@ -101,12 +100,12 @@ def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
     connect()
     with tracking_errors():
         run = start(name, tags)
-    with written_to(run.info.run_id, NOTHING) as tracked:
+    with written_to(run, NOTHING) as tracked:
         yield tracked
 
 
 @contextmanager
-def written_to(run_id: str, there: There) -> Iterator[TrackedRun]:
+def written_to(run: Run, there: There) -> Iterator[TrackedRun]:
     """A run that has been started; it ends as the `with` block ends.
 
     Raises:
@@ -114,7 +113,7 @@ def written_to(run_id: str, there: There) -> Iterator[TrackedRun]:
         NotSentError: all went well, but the server is away at the end.
     """
     client = MlflowClient(address())
-    tracked = TrackedRun(client, run_id, Outbox(client, address()), there)
+    tracked = TrackedRun(client, run.info.run_id, Outbox(client, address()), there)
     tracked.outbox.start()
     status, patience = "FAILED", 0.0
     try:
@@ -131,6 +130,9 @@ def written_to(run_id: str, there: There) -> Iterator[TrackedRun]:
         raise
     finally:
         tracked.end(status, whatever_failed=True)
+        info, tags = run.info, {OWNER: owner.this_process()}
+        twins = DiscardTwins(info.run_id, info.experiment_id, tags, info.start_time)
+        tracked.outbox.put(twins, whatever_failed=True)
         unsent = tracked.outbox.close(patience)
         # MLflow ends it, too, in its own books, and says where it is to be seen.
         os.environ.pop(QUIET, None)

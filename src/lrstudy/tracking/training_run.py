@@ -16,7 +16,7 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import RunTag
+from mlflow.entities import Run, RunTag
 from mlflow.types import Schema, TensorSpec
 
 from lrstudy.data.records import BadImage
@@ -64,14 +64,14 @@ def open_run(description: Description) -> Iterator[TrackedRun]:
     connect()
     client = MlflowClient()
     with tracking_errors(), claims():
-        run_id, there = _begin(client, description)
-    with written_to(run_id, there) as tracked:
+        run, there = _begin(client, description)
+    with written_to(run, there) as tracked:
         log_beginning(tracked, description)
         yield tracked
 
 
-def _begin(client: MlflowClient, description: Description) -> tuple[str, There]:
-    """Starts the run of a training, and gives its id with what it has; tidies up after earlier starts."""
+def _begin(client: MlflowClient, description: Description) -> tuple[Run, There]:
+    """Starts the run of a training, and gives it with what it has; tidies up after earlier starts."""
     opened = earlier_start.opened_run(client)
     left = earlier_start.find(client, description, opened)
     there = what_is_left(client, left) if left else NOTHING
@@ -88,7 +88,7 @@ def _begin(client: MlflowClient, description: Description) -> tuple[str, There]:
     run = start(name, tags)
     earlier_start.discard_continued(client, run.info.run_id)
     mark_abandoned(client, run.info.experiment_id, description.facts.data.digest)
-    return run.info.run_id, there
+    return run, there
 
 
 def log_result(

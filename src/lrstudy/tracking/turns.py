@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from filelock import FileLock
@@ -15,11 +15,26 @@ from lrstudy import places
 
 @contextmanager
 def turn(at: str, server: str) -> Iterator[None]:
-    """Keeps other processes from what is called `at`, at the server of this address."""
-    folder, name = places.cache() / at, f"{hashlib.sha256(server.encode()).hexdigest()[:16]}.lock"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # the cache is of no use: without it
-        folder, name = Path(tempfile.gettempdir()), f"lrstudy-{at}-{name}"
-    with FileLock(folder / name):
+    """Keeps other processes from what is called `at`, at the server of this address, if it can.
+
+    Where neither the cache nor the folder of temporary files can be written to, it is done without turns.
+    """
+    name = f"{hashlib.sha256(server.encode()).hexdigest()[:16]}.lock"
+    with _locked(places.cache() / at / name) or _locked(_temporary() / f"lrstudy-{at}-{name}") or nullcontext():
         yield
+
+
+def _locked(path: Path) -> AbstractContextManager[object] | None:
+    """A lock that is held, and let go of as a `with` block; None where it cannot be made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(path).acquire()
+    except OSError:
+        return None
+
+
+def _temporary() -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:  # there is none that can be written to
+        return Path()

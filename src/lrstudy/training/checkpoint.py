@@ -88,6 +88,7 @@ def _write(training: Experiment, path: Path, progress: Progress) -> None:
             "best_weights": progress.best_weights,
             "best": progress.best.epoch if progress.best else 0,
             "history": [astuple(epoch) for epoch in progress.history],
+            "key": training.plan.description.key,
             "versions": provenance.versions(),
         },
         content,
@@ -111,6 +112,8 @@ def _restore(training: Experiment, content: bytes) -> Progress | None:
     if hashlib.sha256(saved_bytes).digest() != digest:
         raise ValueError("its content has changed")
     saved = torch.load(io.BytesIO(saved_bytes), map_location=training.plan.runtime.device, weights_only=True)
+    if saved["key"] != training.plan.description.key:
+        raise ValueError("it is of another training")
     if saved["versions"] != provenance.versions():
         return None
     training.network.load_state_dict(saved["network"])
