@@ -85,6 +85,19 @@ def test_a_run_that_its_process_ends_while_another_looks_is_not_abandoned(
     assert client.get_run(run_id).info.status == status
 
 
+def test_an_abandoned_run_that_was_made_twice_is_one(tracking_uri: str) -> None:
+    client, experiment = mlflow.MlflowClient(), os.environ["MLFLOW_EXPERIMENT_ID"]
+    gone, other = changed(started=1.0), changed(started=2.0)
+    made = [
+        client.create_run(experiment, start_time=1_700_000_000_000 + later, tags={OWNER: whose, DATA_DIGEST: "images"})
+        for whose, later in ((gone, 0), (gone, 0), (gone, 5), (other, 0))
+    ]
+    client.log_metric(made[0].info.run_id, "val_loss", 0.5)
+    mark_abandoned(client, experiment, "images")
+    left = {run.info.run_id: run.info.status for run in client.search_runs([experiment])}
+    assert left == {run.info.run_id: "KILLED" for run in (made[0], made[2], made[3])}
+
+
 def test_what_a_run_got_after_the_search_is_seen_if_its_process_has_ended(tracking_uri: str) -> None:
     client, experiment = mlflow.MlflowClient(), os.environ["MLFLOW_EXPERIMENT_ID"]
     with other_process() as process:

@@ -103,8 +103,19 @@ def curve(client: MlflowClient, run_id: str) -> list[tuple[int, float]]:
 
 
 def mark_abandoned(client: MlflowClient, experiment_id: str, data_digest: str) -> None:
-    """Ends the runs on the same data whose process is no more: the server cannot know."""
+    """Ends the runs on the same data whose process is no more: the server cannot know.
+
+    One that was made late, beside another try of its process to make the same, is deleted.
+    """
     query = f"attributes.status = 'RUNNING' and tags.`{DATA_DIGEST}` = '{data_digest}'"
     for found in look_again(client, client.search_runs([experiment_id], query)):
         if found.is_abandoned:
             client.set_terminated(found.run.info.run_id, "KILLED")
+            if not found.run.data.metrics and _has_twin(client, found.run):
+                client.delete_run(found.run.info.run_id)
+
+
+def _has_twin(client: MlflowClient, run: Run) -> bool:
+    alike = client.search_runs([run.info.experiment_id], f"attributes.start_time = {run.info.start_time}")
+    name = run.data.tags[OWNER]
+    return any(one.info.run_id != run.info.run_id and one.data.tags.get(OWNER) == name for one in alike)

@@ -58,7 +58,7 @@ _REASONS = {
     r"failed with error code (\d+)": "it answers {}",
     r"timed out": "it gives no answer in time",
     r"closed connection": "it closes connections",
-    r"IncompleteRead|Connection broken": "its answers break off",
+    r"IncompleteRead|Connection broken|Connection aborted": "its answers break off",
     r"\[Errno -?\d+\] ([\w -]+)": "{}",
     r"sqlite3\.\w+\) ([\w ]+)": "{}",
 }
