@@ -5,6 +5,7 @@ from itertools import islice
 
 from lrstudy.command_line import parse
 from lrstudy.ending import end_well
+from lrstudy.errors import SettingsError
 from lrstudy.reproduce_settings import ReproduceSettings
 
 DIFFERENT = 1
@@ -21,13 +22,17 @@ def main(arguments: list[str]) -> None:
     from lrstudy.tracking.reproduction import Comparison, beginning, compare_weights
     from lrstudy.training import experiment, runtime
     from lrstudy.training.plan import Plan, load_data
-    from lrstudy.training.watch import begin, follow
+    from lrstudy.training.watch import begin, follow, sum_up
 
     with server.reader() as client:
         record = read(client, settings.run_id)
     training_run.log_reproduction(record.run_id, record.name)
     trained = record.settings
-    plan = Plan(trained, load_data(trained), runtime.prepare(trained.device, int(trained.threads), trained.model))
+    try:
+        there = runtime.prepare(trained.device, int(trained.threads), trained.model)
+    except SettingsError as error:
+        raise SettingsError(f"run_id={record.run_id}: it was trained {record.where}, and here {error}") from None
+    plan = Plan(trained, load_data(trained), there)
     print(*beginning(record, plan.description), sep="\n", flush=True)
     comparison = Comparison(data_differ=plan.data.digest != record.data_digest)
     if not comparison.data_differ:
@@ -37,6 +42,7 @@ def main(arguments: list[str]) -> None:
         for epoch in progress.shown(epochs, len(record.epochs) - 1):
             comparison.add(epoch, record.epochs[epoch.epoch])
         if record.whole:
+            comparison.compare_scores(sum_up(training, so_far).metrics, record.scores)
             comparison.weights = compare_weights(saved_weights(client, record.run_id), so_far.best_weights)
     print(comparison)
     training_run.log_reproduction(record.run_id, record.name, str(comparison))

@@ -340,7 +340,7 @@ def test_a_journal_that_is_damaged_within_is_told_of_and_the_rest_is_sent(
     with claims():  # as a training begins
         pass
     said = capsys.readouterr().err
-    assert f"1 line of {folder}.refused/{journal.FILE} are not as they were written, and lost; 4 of the 4" in said
+    assert f"1 line of {folder}.refused/{journal.FILE} changed on the disk and cannot be sent; 4 of the 4" in said
     assert points(run.info.run_id, "loss") == [(step, 1.0) for step in range(5) if step != line]
     assert sending.send_all() == ["nothing waits to be sent"]
 

@@ -80,6 +80,41 @@ class TestAReproduction:
         assert weights == "the best weights: the same bits."
         assert code == 1
 
+    def test_notices_scores_that_are_not_those_of_the_curves_and_the_test_part(
+        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = trained()
+        accuracy = run.data.metrics["test/accuracy"]
+        mlflow.MlflowClient().log_metric(run.info.run_id, "test/accuracy", 0.999, step=1)
+        code, said = reproduce(run.info.run_id, capsys)
+        assert said.splitlines()[-1].startswith("different: the losses and accuracies from epoch 0 to 3 are the same")
+        assert f"; test/accuracy was 0.999 and is {accuracy!r}; the best weights: the same bits." in said
+        assert code == 1
+
+    def test_says_what_was_not_recorded_and_passes_over_what_is_beyond_the_end(
+        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = trained()
+        change(tracking_uri, "delete from params where run_uuid = ? and key = 'lr'", run.info.run_id)
+        for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+            mlflow.MlflowClient().log_metric(run.info.run_id, name, 0.5, step=4)
+        code, said = reproduce(run.info.run_id, capsys)
+        assert "  settings that were not recorded: lr 0.001, as is the default\n" in said
+        assert "identical: the losses and accuracies from epoch 0 to 3 are the same bits" in said
+        assert code == 0
+
+    def test_on_a_device_that_is_not_here_says_where_it_was(
+        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run = trained()
+        client = mlflow.MlflowClient()
+        client.set_tag(run.info.run_id, "lrstudy.device", "cuda:7")
+        client.set_tag(run.info.run_id, "lrstudy.hardware", "an abacus")
+        with pytest.raises(
+            SettingsError, match=r"it was trained on an abacus with python 3.*, and here device=cuda:7: "
+        ):
+            reproduce(run.info.run_id, capsys)
+
     def test_notices_other_weights_and_what_are_none(
         self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -18,7 +18,7 @@ from lrstudy.errors import SettingsError
 from lrstudy.settings import TrainSettings
 from lrstudy.tracking.delivery import public
 from lrstudy.tracking.stored import is_finite
-from lrstudy.training.description import DATA_DIGEST, DEVICE, KEY, KIND, PRUNED_KEY, THREADS
+from lrstudy.training.description import DATA_DIGEST, DEVICE, HARDWARE, KEY, KIND, PRUNED_KEY, THREADS, VERSIONS
 from lrstudy.training.epoch import CURVES
 from lrstudy.training.result import WEIGHTS
 
@@ -30,7 +30,8 @@ NO_SUCH_RUN = (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_P
 class Record:
     """A training on the server. `settings` have the device and the number of threads that it was trained with.
 
-    `epochs` are from 0 on, each with its four numbers by their names; `whole` is whether none lacks.
+    `epochs` are from 0 on, each with its four numbers by their names; `whole` is whether none lacks. `scores` are the
+    metrics that it has once. `assumed` are the settings that were not logged, and have their defaults.
     """
 
     run_id: str
@@ -39,11 +40,19 @@ class Record:
     tags: Mapping[str, str]
     epochs: Sequence[Mapping[str, float]]
     whole: bool
+    scores: Mapping[str, float]
+    assumed: Sequence[str]
 
     @property
     def data_digest(self) -> str | None:
         """The digest of the data that it was trained on."""
         return self.tags.get(DATA_DIGEST)
+
+    @property
+    def where(self) -> str:
+        """The machine and the versions that it was trained with, in words."""
+        machine, versions = (self.tags.get(tag, "what was not recorded") for tag in (HARDWARE, VERSIONS))
+        return f"on {machine} with {versions}"
 
 
 def recorded_settings(run: Run) -> TrainSettings:
@@ -68,7 +77,7 @@ def read(client: MlflowClient, run_id: str) -> Record:
         settings = from_parameters(TrainSettings, _typed(run) | where)
     except SettingsError as error:
         raise SettingsError(f"run_id={run_id}: its parameters are none of this version's: {error}") from None
-    epochs = _epochs(client, run_id)
+    epochs = _epochs(client, run_id)[: settings.epochs + 1]  # what is beyond is of another program
     whole = bool(epochs) and (len(epochs) == settings.epochs + 1 or not _finite(epochs[-1]))
     cut_off = run.info.status == "KILLED" or PRUNED_KEY in tags
     if not whole and not (cut_off and epochs):
@@ -77,7 +86,8 @@ def read(client: MlflowClient, run_id: str) -> Record:
             f"run_id={run_id}: it is {run.info.status}, and of its {settings.epochs} epochs the server has no more "
             f"than the first {max(0, len(epochs) - 1)}{goes_on}."
         )
-    return Record(run_id, run.info.run_name or "", settings, tags, epochs, whole)
+    assumed = [name for name in TrainSettings.model_fields if name not in run.data.params]
+    return Record(run_id, run.info.run_name or "", settings, tags, epochs, whole, run.data.metrics, assumed)
 
 
 def saved_weights(client: MlflowClient, run_id: str) -> bytes | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from lrstudy.settings import typed
 from lrstudy.tracking.recorded import Record
 from lrstudy.tracking.stored import is_stored
 from lrstudy.training import provenance
@@ -39,6 +40,9 @@ def beginning(record: Record, ours: Description) -> Iterator[str]:
         yield f"  {name}: {_beside(there.get(tag), here[tag])}"
     yield f"  versions: {_versions(there.get(VERSIONS, ''), here[VERSIONS])}"
     yield f"  code: {_code(there, here)}"
+    if record.assumed:
+        assumed = ", ".join(f"{name} {typed(getattr(record.settings, name))}" for name in record.assumed)
+        yield f"  settings that were not recorded: {assumed}, as is the default"
     if not record.whole:
         yield f"  it was cut off after {len(record.epochs) - 1} of {ours.settings.epochs} epochs: these are compared"
     if there.get(KEY, there.get(PRUNED_KEY)) != ours.key and record.data_digest == here[DATA_DIGEST]:
@@ -66,7 +70,7 @@ class Difference:
 
 @dataclass
 class Comparison:
-    """What has been compared so far: the number of epochs, the numbers that differ in them, and the weights.
+    """What has been compared so far: the number of epochs, the numbers that differ in them, the scores, the weights.
 
     With other data nothing is trained, and nothing can be identical.
     """
@@ -74,12 +78,13 @@ class Comparison:
     data_differ: bool = False
     epochs: int = 0
     differences: list[Difference] = field(default_factory=list)
+    scores: list[str] = field(default_factory=list)
     weights: str = NOT_COMPARED
 
     @property
     def identical(self) -> bool:
         """Whether nothing is different."""
-        return not self.data_differ and not self.differences and self.weights != DIFFERENT
+        return not (self.data_differ or self.differences or self.scores or self.weights == DIFFERENT)
 
     def add(self, epoch: Epoch, there: Mapping[str, float]) -> None:
         """Compares an epoch with the one on the server."""
@@ -87,6 +92,12 @@ class Comparison:
         for name in CURVES:
             if not is_stored(here := getattr(epoch, name), there[name]):
                 self.differences.append(Difference(epoch.epoch, name, there[name], here))
+
+    def compare_scores(self, ours: Mapping[str, float], there: Mapping[str, float]) -> None:
+        """Compares what a training comes to at its end, but for the times that it took."""
+        for name, here in ours.items():
+            if not name.startswith("time/") and not is_stored(here, there.get(name)):
+                self.scores.append(f"{name} was {there.get(name)!r} and is {here!r}")
 
     def __str__(self) -> str:
         """One line that begins with `identical` or `different`, with the first difference and the largest."""
@@ -99,7 +110,7 @@ class Comparison:
             losses = f"{word} from epoch {first.epoch} on: {first}{beyond}"
         else:
             losses = f"{word}: the losses and accuracies from epoch 0 to {self.epochs - 1} are the same bits"
-        return f"{losses}; the best weights: {self.weights}."
+        return "; ".join([losses, *self.scores, f"the best weights: {self.weights}."])
 
 
 def compare_weights(saved: bytes | None, ours: Mapping[str, Tensor]) -> str:

@@ -102,7 +102,7 @@ def _send(journal: Journal) -> str:
     if kept.damaged:
         stays = journal.keep_refused()
         raise NotSentError(
-            f"{counted(kept.damaged, 'line')} of {stays / FILE} are not as they were written, and lost; "
+            f"{counted(kept.damaged, 'line')} of {stays / FILE} changed on the disk and cannot be sent; "
             f"{len(kept.calls) - len(refused)} of the {count} in the others are sent to the tracking server {server}."
         )
     if not refused:
