@@ -21,16 +21,15 @@ from lrstudy.errors import NotSentError, TrackingError
 from lrstudy.tracking import journal, outbox, sending
 from lrstudy.tracking.calls import (
     LOCAL,
-    MOST_METRICS_A_CALL,
+    MOST_ITEMS_A_CALL,
     CreateModel,
     CreateRun,
     DeleteTag,
-    Describe,
     EndModel,
     LinkCheckpoint,
+    Log,
     LogFiles,
     LogInputs,
-    LogMetrics,
     LogModel,
     RemoveCheckpoint,
     SetStatus,
@@ -64,8 +63,8 @@ def points(run_id: str, name: str) -> list[tuple[int, float]]:
     return [(point.step, point.value) for point in MlflowClient().get_metric_history(run_id, name)]
 
 
-def loss(run_id: str, step: int, value: float = 1.0) -> LogMetrics:
-    return LogMetrics(run_id, [("loss", value, 1_700_000_000_000 + step, step)])
+def loss(run_id: str, step: int, value: float = 1.0) -> Log:
+    return Log(run_id, points=[("loss", value, 1_700_000_000_000 + step, step)])
 
 
 def wait_until_away(box: Outbox) -> None:
@@ -80,7 +79,7 @@ def a_whole_life(box: Outbox, folder: Path) -> str:
     run, model, location = local_name(), local_name(), local_name()
     tags = {"kind": "test", "gone": "soon"}
     box.put(CreateRun(run, os.environ["MLFLOW_EXPERIMENT_ID"], "by a journal", tags, time.time_ns() // 1_000_000))
-    box.put(Describe(run, {"lr": "0.1"}, {"own": run}))
+    box.put(Log(run, {"lr": "0.1"}, {"own": run}))
     box.put(DeleteTag(run, "gone"))
     dataset = {"name": "digits", "digest": "1", "source_type": "code", "source": "{}", "schema": "{}", "profile": "{}"}
     box.put(LogInputs(run, [(dataset, "train")]))
@@ -123,7 +122,7 @@ def check_life(folder: Path) -> None:
 
 
 def test_every_metric_arrives_once_in_order(run_id: str) -> None:
-    count = 2 * MOST_METRICS_A_CALL + 1
+    count = 2 * MOST_ITEMS_A_CALL + 1
     with sending_to(mlflow.get_tracking_uri()) as box:
         for step in range(count):
             box.put(loss(run_id, step, step / 7))
@@ -141,7 +140,7 @@ def test_metrics_are_on_the_server_within_about_a_second_while_the_training_goes
 
 def test_what_the_server_refuses_is_raised_at_the_next_call_and_the_rest_is_sent(run_id: str) -> None:
     with sending_to(mlflow.get_tracking_uri()) as box:
-        box.put(Describe("no such run", {}, {"a": "b"}))
+        box.put(Log("no such run", {}, {"a": "b"}))
         box.put(loss(run_id, 0))
         with pytest.raises(MlflowException, match="no such run"):
             box.settle(1)
@@ -310,7 +309,7 @@ def test_a_journal_that_breaks_off_anywhere_is_sent_up_to_there(front: Front, tm
         front.how = "close"
         for step in range(4):
             box.put(loss(run.info.run_id, step))
-        box.put(Describe(run.info.run_id, {}, {"last": "one"}))
+        box.put(Log(run.info.run_id, {}, {"last": "one"}))
         wait_until_away(box)
         front.how = "pass on"
         box.close(0)
@@ -387,7 +386,7 @@ def test_turns_are_taken_where_locks_can_be_made_and_else_gone_without(
 def test_what_a_server_refuses_later_stays_and_the_rest_is_sent(front: Front, tmp_path: Path) -> None:
     with mlflow.start_run() as kept, sending_to(front.url, seconds=0) as box:
         front.how = "close"
-        box.put(Describe("no_such_run", {}, {"a": "b"}))
+        box.put(Log("no_such_run", {}, {"a": "b"}))
         box.put(loss(kept.info.run_id, 0))
         wait_until_away(box)
         front.how = "pass on"
@@ -404,7 +403,7 @@ def test_a_database_that_another_program_has_locked_is_told_later(
 ) -> None:
     with sending_to(mlflow.get_tracking_uri()) as box, closing(sqlite3.connect(tmp_path / "mlflow.db")) as other:
         other.execute("begin exclusive")
-        box.put(Describe(run_id, {}, {"a": "b"}))
+        box.put(Log(run_id, {}, {"a": "b"}))
         wait_until_away(box)
         box.put(loss(run_id, 0))
         other.rollback()
@@ -435,7 +434,7 @@ def test_a_full_disk_damages_nothing_and_is_written_to_when_there_is_room(
         front.how = "close"
         (small_disk / "others").write_bytes(bytes(56 * 1024))
         for step in range(200):
-            box.put(LogMetrics("no_run", [("loss", 1.0, step, step)]))
+            box.put(Log("no_run", points=[("loss", 1.0, step, step)]))
         a_whole_life(box, tmp_path)
         wait_until_away(box)
         (folder,) = journal.left()

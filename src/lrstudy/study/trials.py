@@ -132,6 +132,7 @@ class Trials:
                 with self._tracking():
                     for trial, outcome in settled:
                         self._log_end(trial, outcome)
+                    self._study.run.outbox.catch_up()
         except BaseException:
             for run in self._open.values():
                 run.end("KILLED", whatever_failed=True)

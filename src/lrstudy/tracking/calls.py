@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 from uuid import uuid4
 
 LOCAL = "lrstudy-unsent-"
 # https://mlflow.org/docs/latest/api_reference/rest-api.html#log-batch
-MOST_METRICS_A_CALL = 1000
+MOST_ITEMS_A_CALL, MOST_NAMES_A_CALL = 1000, 100
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,31 @@ class DiscardTwins:
 
 
 @dataclass(frozen=True)
-class Describe:
-    """Logs parameters and tags of a run."""
+class Log:
+    """Logs parameters and tags of a run, and points of its curves: names, values, times in ms, steps.
+
+    A point that is there already is no other.
+    """
 
     run: str
-    params: Mapping[str, str]
-    tags: Mapping[str, str]
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    points: Sequence[tuple[str, float, int, int]] = ()
 
+    @property
+    def is_of_points(self) -> bool:
+        """Whether it has no more than points, which can wait a moment for others."""
+        return not self.params and not self.tags
 
-@dataclass(frozen=True)
-class LogMetrics:
-    """Logs points of a run's curves: names, values, times in ms, steps. A point that is there already is no other."""
-
-    run: str
-    points: Sequence[tuple[str, float, int, int]]
+    def with_more(self, later: Log) -> Log | None:
+        """This and what comes later, in one; None if that is too much, or a parameter changes, which is refused."""
+        params, tags = {**later.params, **self.params}, {**self.tags, **later.tags}
+        points = [*self.points, *later.points]
+        changes = any(params[name] != value for name, value in later.params.items())
+        most = max(len(params), len(tags)), len(params) + len(tags) + len(points)
+        if changes or most[0] > MOST_NAMES_A_CALL or most[1] > MOST_ITEMS_A_CALL:
+            return None
+        return Log(self.run, params, tags, points)
 
 
 @dataclass(frozen=True)
@@ -138,8 +149,7 @@ class RemoveCheckpoint:
 Call = (
     CreateRun
     | DiscardTwins
-    | Describe
-    | LogMetrics
+    | Log
     | DeleteTag
     | LogInputs
     | LogFiles
@@ -185,22 +195,23 @@ def renamed(call: Call, names: Mapping[str, str]) -> Call:
 
 
 def next_of(calls: Iterable[Call]) -> tuple[list[Call], int]:
-    """The first of `calls`, as they are to be made, and how many that were; metrics in a row go together, by run."""
-    metrics = list(takewhile(lambda call: isinstance(call, LogMetrics), _some(calls)))
-    if not metrics:
+    """The first of `calls`, as they are to be made, and how many that were; what is logged in a row goes together."""
+    logged = list(takewhile(lambda call: isinstance(call, Log), _some(calls)))
+    if not logged:
         return [next(iter(calls))], 1
     together: list[Call] = []
-    latest: dict[str, list[tuple[str, float, int, int]]] = {}
-    for call in metrics:
-        assert isinstance(call, LogMetrics)  # noqa: S101 - for the type
-        points = latest.get(call.run)
-        if points is None or len(points) + len(call.points) > MOST_METRICS_A_CALL:
-            points = latest[call.run] = []
-            together.append(LogMetrics(call.run, points))
-        points += call.points
-    return together, len(metrics)
+    places: dict[str, int] = {}
+    for call in logged:
+        assert isinstance(call, Log)  # noqa: S101 - for the type
+        before = together[places[call.run]] if call.run in places else None
+        if isinstance(before, Log) and (both := before.with_more(call)):
+            together[places[call.run]] = both
+        else:
+            places[call.run] = len(together)
+            together.append(call)
+    return together, len(logged)
 
 
 def _some(calls: Iterable[Call]) -> Iterable[Call]:
     """As many as may wait for an answer at once."""
-    return (call for call, _ in zip(calls, range(MOST_METRICS_A_CALL), strict=False))
+    return (call for call, _ in zip(calls, range(MOST_ITEMS_A_CALL), strict=False))

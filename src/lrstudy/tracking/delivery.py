@@ -35,13 +35,12 @@ from lrstudy.tracking.calls import (
     CreateModel,
     CreateRun,
     DeleteTag,
-    Describe,
     DiscardTwins,
     EndModel,
     LinkCheckpoint,
+    Log,
     LogFiles,
     LogInputs,
-    LogMetrics,
     LogModel,
     RemoveCheckpoint,
     SetStatus,
@@ -107,7 +106,11 @@ def deliver(
         except Exception as error:
             if unanswered(error):
                 raise
-            refused.append(error)
+            if isinstance(call, Log) and call.points and not call.is_of_points:  # one of the two may be right
+                apart = Log(call.run, points=call.points), Log(call.run, call.params, call.tags)
+                deliver(client, apart, {}, refused, again=again)
+            else:
+                refused.append(error)
     return made
 
 
@@ -209,16 +212,14 @@ def _begun(client: MlflowClient, run: Run) -> LoggedModel | None:
 
 
 @_make.register
-def _(call: Describe, client: MlflowClient) -> Names:
-    params = [Param(name, value) for name, value in call.params.items()]
-    client.log_batch(call.run, params=params, tags=[RunTag(key, value) for key, value in call.tags.items()])
-    return {}
-
-
-@_make.register
-def _(call: LogMetrics, client: MlflowClient) -> Names:
-    # To MLflow's databases a point of the same name, time, step and value is the same.
-    client.log_batch(call.run, metrics=[Metric(*point) for point in call.points])
+def _(call: Log, client: MlflowClient) -> Names:
+    client.log_batch(
+        call.run,
+        # To MLflow's databases a point of the same name, time, step and value is the same.
+        metrics=[Metric(*point) for point in call.points],
+        params=[Param(name, value) for name, value in call.params.items()],
+        tags=[RunTag(key, value) for key, value in call.tags.items()],
+    )
     return {}
 
 

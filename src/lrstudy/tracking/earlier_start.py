@@ -17,7 +17,7 @@ from lrstudy import places
 from lrstudy.errors import SettingsError
 from lrstudy.settings import TrainSettings
 from lrstudy.tracking import owner
-from lrstudy.tracking.calls import MOST_METRICS_A_CALL
+from lrstudy.tracking.calls import MOST_ITEMS_A_CALL
 from lrstudy.tracking.claims import OWNER, PARENT, look_again, may_go_on
 from lrstudy.tracking.owner import Owner
 from lrstudy.tracking.recorded import ENTRY_POINT, recorded_settings
@@ -58,7 +58,7 @@ def take_over(client: MlflowClient, left: Run, opened: Run) -> dict[str, str]:
     new, old = opened.info.run_id, left.info.run_id
     points = [point for name in CURVES for point in client.get_metric_history(old, name)]
     copied = iter([Metric(one.key, one.value, one.timestamp, one.step) for one in sorted(points, key=lambda p: p.step)])
-    while some := list(islice(copied, MOST_METRICS_A_CALL)):
+    while some := list(islice(copied, MOST_ITEMS_A_CALL)):
         client.log_batch(new, metrics=some)
     places.copy_checkpoint(old, new)
     users = {name: value for name, value in left.data.tags.items() if not name.startswith(("mlflow.", "lrstudy."))}

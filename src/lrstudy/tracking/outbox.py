@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from mlflow import MlflowClient
 
-from lrstudy.tracking.calls import Call, CreateModel, CreateRun, DiscardTwins, LogFiles, LogMetrics, LogModel, next_of
+from lrstudy.tracking.calls import Call, CreateModel, CreateRun, DiscardTwins, Log, LogFiles, LogModel, next_of
 from lrstudy.tracking.delivery import (
     LONGEST_TIMEOUT_SECONDS,
     TIMEOUT,
@@ -41,6 +41,8 @@ Answer = TypeVar("Answer")
 SECONDS_BETWEEN_CALLS = 1.0
 # A call that fails at once is made a second time before the server counts as gone: a lost connection is no more.
 SECONDS_TO_FAIL_AT_ONCE = 1.0
+# So many calls are a few seconds behind.
+MOST_WAITING = 500
 # A question that gets no answer from a server that answers others is given up.
 MOST_TRIES = 10
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 5.0
@@ -107,7 +109,7 @@ class Outbox:
             self._put += 1
             if self.away:
                 self._keep()
-            if not isinstance(call, LogMetrics):
+            if not (isinstance(call, Log) and call.is_of_points):
                 self._urgent = True
                 self._changed.notify_all()
             return self._put
@@ -158,6 +160,11 @@ class Outbox:
             self._changed.wait_for(lambda: self._made >= number or self.away)
             if self._refused:
                 raise self._refused[0]
+
+    def catch_up(self) -> None:
+        """Waits until not too many calls wait, or the server is away: what says so much is to be no faster than it."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._waiting) <= MOST_WAITING or self.away)
 
     def ask(self, question: Callable[[], Answer], seconds: float) -> Answer:
         """What the server answers to a question, which is asked again when the server is back.

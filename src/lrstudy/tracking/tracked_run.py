@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from lrstudy.errors import LearningRateStudyError, NotSentError, TrackingError
 from lrstudy.tracking import epoch_times, owner
-from lrstudy.tracking.calls import Describe, DiscardTwins, LogFiles, LogMetrics, RemoveCheckpoint, SetStatus
+from lrstudy.tracking.calls import DiscardTwins, Log, LogFiles, RemoveCheckpoint, SetStatus
 from lrstudy.tracking.claims import NOTHING, OWNER, There
 from lrstudy.tracking.delivery import QUIET, why
 from lrstudy.tracking.outbox import Outbox
@@ -59,11 +59,11 @@ class TrackedRun:
         self._put(metrics, epoch_times.now(), step)
 
     def _put(self, metrics: Mapping[str, float], time: int, step: int) -> None:
-        self.outbox.put(LogMetrics(self.run_id, [(name, value, time, step) for name, value in metrics.items()]))
+        self.outbox.put(Log(self.run_id, points=[(name, value, time, step) for name, value in metrics.items()]))
 
     def describe(self, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Logs parameters and tags."""
-        self.outbox.put(Describe(self.run_id, params, tags))
+        self.outbox.put(Log(self.run_id, params, tags))
 
     def log_files(self, files: Mapping[str, bytes]) -> None:
         """Logs `files` as artifacts, by their paths.
@@ -122,7 +122,7 @@ def written_to(run: Run, there: There) -> Iterator[TrackedRun]:
             patience = SECONDS_FOR_A_SERVER if tracked.outbox.settle(SECONDS_FOR_A_SERVER) else 0.0
         status = "FINISHED"
     except LearningRateStudyError as error:
-        note = Describe(tracked.run_id, {}, {DESCRIPTION: shortened(str(error))})
+        note = Log(tracked.run_id, {}, {DESCRIPTION: shortened(str(error))})
         tracked.outbox.put(note, whatever_failed=True)
         raise
     except (KeyboardInterrupt, SystemExit):

@@ -156,9 +156,9 @@ def describe(result: Result) -> str:
 
 def log_beginning(run: TrackedRun, description: Description) -> None:
     """Logs the parameters of a training, but those that are there, and its data."""
-    run.describe({name: value for name, value in description.params.items() if name not in run.there.params}, {})
     data = description.facts.data
     run.outbox.put(LogInputs(run.run_id, [(_dataset(data, part), part) for part in data.parts]))
+    run.describe({name: value for name, value in description.params.items() if name not in run.there.params}, {})
 
 
 def _dataset(data: DataFacts, part: str) -> dict[str, str]:
