@@ -279,6 +279,12 @@ def number(text: str) -> float:
         return math.nan
 
 
+def whole(text: str) -> int:
+    """A parameter as a whole number; 0 if it is no number."""
+    found = number(text)
+    return int(found) if math.isfinite(found) else 0
+
+
 def _settings(run: Run, usual_length: int) -> dict[str, str]:
     """What a run must have alike with another to be compared with it."""
     digest = run.tags.get(DIGEST)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from cells import Cell, Group, Training, number
+from cells import Cell, Group, Training, number, whole
 from runs import KIND, Run
 
 PROJECT = Path(__file__).parents[1] / "MLproject"
@@ -41,7 +41,7 @@ def grid_of(group: Group, cells: Sequence[Cell], **changed: str) -> str | None:
     if not cells or not _ours(group):
         return None
     axes = {
-        "seed": f"{min(int(number(one.seed)) for cell in cells for one in cell.trainings)}",
+        "seed": f"{min(whole(one.seed) for cell in cells for one in cell.trainings)}",
         "seeds": f"{max(cell.n for cell in cells)}",
         "optimizers": ",".join(dict.fromkeys(cell.optimizer for cell in cells)),
         "lrs": ",".join(dict.fromkeys(cell.typed for cell in sorted(cells, key=lambda cell: -cell.lr))),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import product
 
 from caveats import Caveat
-from cells import ORDER, Group, number, rate_of, setting
+from cells import ORDER, Group, rate_of, setting, whole
 from commands import more
 from runs import KIND, Run
 from words import counted, joined
@@ -40,18 +39,12 @@ def _planned(study: Run) -> dict[Place, int]:
     params = study.params
     if study.tags.get(KIND) == "search" and {"optimizer", "trials", "hidden"} <= set(params):
         names = ORDER if params["optimizer"] == "all" else (params["optimizer"],)
-        return {(name,): _whole(params["trials"]) for name in names}
+        return {(name,): whole(params["trials"]) for name in names}
     if study.tags.get(KIND) == "grid" and {"optimizers", "lrs", "hidden", "seeds"} <= set(params):
         axes = product(params["optimizers"].split(","), params["lrs"].split(","), params["hidden"].split(";"))
-        seeds = _whole(params["seeds"])
+        seeds = whole(params["seeds"])
         return {(optimizer.strip(), setting(lr), setting(hidden)): seeds for optimizer, lr, hidden in axes}
     return {}
-
-
-def _whole(text: str) -> int:
-    """A whole number; 0 for what is none."""
-    found = number(text)
-    return int(found) if math.isfinite(found) else 0
 
 
 def _place(study: Run, run: Run) -> Place:

@@ -43,26 +43,26 @@ def end_well(entry_point: Callable[[list[str]], None]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(NOT_SENT)
     except LearningRateStudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        _tell_mlflow(str(error))
-        sys.exit(BAD_INPUT)
+        _refuse(str(error))
     except (MemoryError, RuntimeError) as error:
         if not _lacks_memory(error):
             raise
-        print(f"error: {TOO_LITTLE_MEMORY}", file=sys.stderr)
-        _tell_mlflow(TOO_LITTLE_MEMORY)
-        sys.exit(BAD_INPUT)
+        _refuse(TOO_LITTLE_MEMORY)
     except FileNotFoundError as error:
         if "temporary directory" not in str(error):  # as Python's own words are
             raise
-        print(f"error: {NO_TEMPORARY_FOLDER}", file=sys.stderr)
-        _tell_mlflow(NO_TEMPORARY_FOLDER)
-        sys.exit(BAD_INPUT)
+        _refuse(NO_TEMPORARY_FOLDER)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     _well.set()
     sys.exit(0)
+
+
+def _refuse(sentence: str) -> NoReturn:
+    print(f"error: {sentence}", file=sys.stderr)
+    _tell_mlflow(sentence)
+    sys.exit(BAD_INPUT)
 
 
 def _lacks_memory(error: Exception) -> bool:

@@ -252,6 +252,15 @@ def test_commands_for_an_experiment_have_its_seeds(experiment: str) -> None:
     assert (wider.extend, wider.seed, wider.seeds) == (True, 4, 3)
 
 
+def test_commands_for_trainings_whose_seeds_were_not_logged_begin_at_0(experiment: str) -> None:
+    run = log_training(experiment, falling(0.1))
+    with closing(sqlite3.connect("mlflow.db")) as database:
+        database.execute("delete from params where run_uuid = ? and key = 'seed'", (run,))
+        database.commit()
+    (one,) = [one for one in summary()["warnings"] if one["code"] == "not_bracketed"]
+    assert parse(GridSettings, _arguments(one["command"])).seed == 0
+
+
 class TestAStudyThatCameToNoEnd:
     @pytest.mark.parametrize(("status", "state"), [("RUNNING", "goes on or was killed"), ("KILLED", "came to no end")])
     def test_says_what_is_missing_and_how_to_go_on(self, experiment: str, status: str, state: str) -> None:
