@@ -1,11 +1,17 @@
 """Draws losses over the epochs, a line a learning rate: `python analysis/draw_curves.py --optimizer adam`."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
 from collections.abc import Iterator
 
-from chapters import Report
-from command_line import draw_one, end_well
-from drawings import Drawing, draw_curves
-from errors import ReportError
+from lrstudy.entry_point import run_main
+from lrstudy.errors import ReportError
+from lrstudy.report.command_line import draw_one
+from lrstudy.report.drawings import Drawing, draw_curves
+from lrstudy.report.group_report import Report
 
 
 def main(arguments: list[str]) -> None:
@@ -14,13 +20,15 @@ def main(arguments: list[str]) -> None:
 
 
 def _choose(made: Report, optimizer: str | None) -> Iterator[Drawing]:
-    chapter = made.chapters[0]
-    best = chapter.comparison.best
-    wanted = optimizer or (best.optimizer if best else next(iter(chapter.group.optimizers), ""))
-    if optimizer and optimizer not in chapter.group.optimizers:
-        raise ReportError(f"--optimizer {optimizer}: there are trainings of {', '.join(chapter.group.optimizers)}.")
-    return draw_curves(chapter, [wanted])
+    group_report = made.group_reports[0]
+    best = group_report.comparison.best
+    wanted = optimizer or (best.optimizer if best else next(iter(group_report.group.optimizers), ""))
+    if optimizer and optimizer not in group_report.group.optimizers:
+        raise ReportError(
+            f"--optimizer {optimizer}: there are trainings of {', '.join(group_report.group.optimizers)}."
+        )
+    return draw_curves(group_report, [wanted])
 
 
 if __name__ == "__main__":
-    end_well(main)
+    run_main(main)

@@ -1,7 +1,13 @@
 """Draws shapes of network beside each other, loss and generalisation gap: `python analysis/draw_shapes.py`."""
 
-from command_line import draw_one, end_well
-from drawings import draw_shapes
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from lrstudy.entry_point import run_main
+from lrstudy.report.command_line import draw_one
+from lrstudy.report.drawings import draw_shapes
 
 
 def main(arguments: list[str]) -> None:
@@ -10,4 +16,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    end_well(main)
+    run_main(main)

@@ -92,15 +92,14 @@ def _answers(address: str) -> bool:
 
 def measure(folder: Path) -> None:
     """Builds the report of the server that the environment names, and prints what it took."""
-    sys.path.insert(0, str(ANALYSIS))
-    import report
-    from chapters import report as put_together
-    from runs import read
+    from lrstudy.report.group_report import report
+    from lrstudy.report.runs import read
+    from lrstudy.report.write import write_report
 
     began = time.perf_counter()
     found = read()
     fetched = time.perf_counter()
-    report.write(put_together(found), folder)
+    write_report(report(found), folder)
     ended = time.perf_counter()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(

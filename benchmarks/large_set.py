@@ -55,14 +55,14 @@ def measure(folder: Path, epochs: int) -> None:
     import torch
 
     from lrstudy.data import load
-    from lrstudy.training.batches import Normalise, load_part
+    from lrstudy.training.data_splits import Normalise, load_split
 
     print(f"resident after the imports: {_peak(resource.RUSAGE_SELF):.2f} GB")
     started = time.perf_counter()
     data = load(str(folder), data_root=None, image_size=0, fit="pad", bad_images="error", split_seed=0)
     print(f"listed, decoded, split: {len(data.labels)} images in {time.perf_counter() - started:.0f} s")
     print(f"resident at most by then: {_peak(resource.RUSAGE_SELF):.2f} GB")
-    part = load_part(data.images, data.labels, data.train, Normalise(data.mean, data.std), channels_last=False)
+    part = load_split(data.images, data.labels, data.train, Normalise(data.mean, data.std), channels_last=False)
     started = time.perf_counter()
     for _ in range(epochs):
         for rows in torch.split(torch.randperm(len(part)), BATCH):

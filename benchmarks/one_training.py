@@ -55,10 +55,10 @@ def measure(arguments: list[str]) -> None:
 
         settings = parse(TrainSettings, arguments)
     with clock.step("imports: torch"):
-        from lrstudy import places, progress
-        from lrstudy.training import checkpoint, experiment, runtime
+        from lrstudy import cache_paths, progress
+        from lrstudy.training import checkpoint, runtime, setup
         from lrstudy.training.plan import Plan, load_data
-        from lrstudy.training.watch import follow, sum_up
+        from lrstudy.training.progress import finalize, track_best
     with clock.step("imports: MLflow"):
         from lrstudy.tracking import training_run
     with clock.step("device and threads"):
@@ -66,8 +66,8 @@ def measure(arguments: list[str]) -> None:
     with clock.step("data"):
         plan = Plan(settings, load_data(settings), machine)
     with clock.step("network and optimizer"):
-        training = experiment.build(plan)
-    opened = training_run.open_run(plan.description)
+        training = setup.build(plan)
+    opened = training_run.open_run(plan.specification)
     with clock.step("tracking: opening the run, in a new database"):
         run = opened.__enter__()
     clock.seconds["of which tracking"] = 0.0
@@ -77,10 +77,10 @@ def measure(arguments: list[str]) -> None:
     clock.time_calls(checkpoint, "_write", "of which checkpoints")
     started = time.perf_counter()
     training, so_far = checkpoint.resume(training, run.run_id)
-    epochs = checkpoint.kept(training, run.run_id, so_far, follow(training, so_far, training.epochs()))
+    epochs = checkpoint.kept(training, run.run_id, so_far, track_best(training, so_far, training.epochs()))
     for _ in run.log_epochs(progress.shown(epochs, settings.epochs)):
         pass
-    result = sum_up(training, so_far)
+    result = finalize(training, so_far)
     loop = time.perf_counter() - started
     tracked = clock.seconds["of which tracking"]
     clock.seconds["training"] = sum(epoch.train_seconds for epoch in result.history)
@@ -89,21 +89,21 @@ def measure(arguments: list[str]) -> None:
         loop - clock.seconds["training"] - clock.seconds["validation"]
     )
     with clock.step("artifacts: verdict, tables, pictures, model"):
-        from lrstudy.pictures import png
-        from lrstudy.pictures.look import look
-        from lrstudy.tracking.logged_model import save_network
-        from lrstudy.tracking.run_model import logged_model
+        from lrstudy.plots import png
+        from lrstudy.plots.look import look
+        from lrstudy.tracking.logged_model import logged_model
+        from lrstudy.tracking.model_export import save_network
         from lrstudy.training import artifacts
 
         files = artifacts.tables(training, result)
-        title = f"{plan.description.title}: {result.verdict.word}"
+        title = f"{plan.specification.title}: {result.verdict.word}"
         files |= png.of_tables(title, files, result.best.epoch) | look(training)
         training_run.log_result(run, result, files, plan.data.bad_images)
         with logged_model(run) as (path, identity):
             save_network(training, path, identity)
     with clock.step("tracking: the rest of the metrics, closing"):
         opened.__exit__(None, None, None)
-        places.remove_checkpoint(run.run_id)
+        cache_paths.remove_checkpoint(run.run_id)
     clock.seconds["of which tracking"] = tracked
     for name, seconds in clock.seconds.items():
         print(f"  {name} {seconds}")

@@ -4,7 +4,7 @@ In turn, from the command to its end, each in an empty folder with a new trackin
 (b) `plain_script.py`, as the documentation of PyTorch, MLflow and Optuna has it, and (c) `hand_tuned.py`. It prints the
 median wall times with their ratios, and for (a) where its time goes.
 
-With `--photos`, also on a folder of class folders, at 64×64 pixels. There (b) decodes all photographs in every epoch
+With `--photos`, also on a folder of class folders, at 64×64 pixels. RunState (b) decodes all photographs in every epoch
 of every training: it is run for one epoch and for `--plain-epochs`, and its time is scaled to 50. (a) and (c) decode
 them once; the cache in which (a) keeps scaled images is empty at every start.
 """

@@ -4,9 +4,9 @@ import sys
 from itertools import islice
 
 from lrstudy.command_line import parse
-from lrstudy.ending import end_well
+from lrstudy.entry_point import run_main
 from lrstudy.errors import SettingsError
-from lrstudy.reproduce_settings import ReproduceSettings
+from lrstudy.settings import ReproduceSettings
 
 DIFFERENT = 1
 
@@ -18,11 +18,11 @@ def main(arguments: list[str]) -> None:
     # After the settings, since these imports take seconds and a mistake in a setting should show at once.
     from lrstudy import progress
     from lrstudy.tracking import server, training_run
-    from lrstudy.tracking.recorded import read, saved_weights
+    from lrstudy.tracking.recorded_training import read, saved_weights
     from lrstudy.tracking.reproduction import Comparison, beginning, compare_weights
-    from lrstudy.training import experiment, runtime
+    from lrstudy.training import runtime, setup
     from lrstudy.training.plan import Plan, load_data
-    from lrstudy.training.watch import begin, follow, sum_up
+    from lrstudy.training.progress import begin, finalize, track_best
 
     with server.reader() as client:
         record = read(client, settings.run_id)
@@ -33,16 +33,16 @@ def main(arguments: list[str]) -> None:
     except SettingsError as error:
         raise SettingsError(f"run_id={record.run_id}: it was trained {record.where}, and here {error}") from None
     plan = Plan(trained, load_data(trained), there)
-    print(*beginning(record, plan.description), sep="\n", flush=True)
+    print(*beginning(record, plan.specification), sep="\n", flush=True)
     comparison = Comparison(data_differ=plan.data.digest != record.data_digest)
     if not comparison.data_differ:
-        training = experiment.build(plan)
+        training = setup.build(plan)
         so_far = begin(training)
-        epochs = islice(follow(training, so_far, training.epochs()), len(record.epochs))
+        epochs = islice(track_best(training, so_far, training.epochs()), len(record.epochs))
         for epoch in progress.shown(epochs, len(record.epochs) - 1):
             comparison.add(epoch, record.epochs[epoch.epoch])
         if record.whole:
-            comparison.compare_scores(sum_up(training, so_far).metrics, record.scores)
+            comparison.compare_scores(finalize(training, so_far).metrics, record.scores)
             comparison.weights = compare_weights(saved_weights(client, record.run_id), so_far.best_weights)
     print(comparison)
     training_run.log_reproduction(record.run_id, record.name, str(comparison))
@@ -51,4 +51,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    end_well(main)
+    run_main(main)

@@ -1,35 +1,35 @@
 """Searches the learning rate log-uniformly and logs the study to MLflow: `python src/search.py --optimizer sgd`."""
 
-from lrstudy.ending import end_well
-from lrstudy.quick_start import quick_start
-from lrstudy.study.forking import import_ahead
+from lrstudy.compat.interpreter import gc_paused
+from lrstudy.entry_point import run_main
+from lrstudy.study.fork_server import preload
 
 
 def main(arguments: list[str]) -> None:
     """Searches as the command line describes."""
     # The process that workers are forked from imports PyTorch while this one imports its own.
-    import_ahead()
-    with quick_start():
+    preload()
+    with gc_paused():
         from lrstudy.command_line import parse
         from lrstudy.data import check_name
-        from lrstudy.study_settings import SearchSettings
+        from lrstudy.settings import SearchSettings
 
         settings = parse(SearchSettings, arguments)
 
         check_name(settings.data)
 
         # After the settings, since these imports take seconds and a mistake in a setting should show at once.
-        from lrstudy.study.office import Office
-    with Office(settings.examples()) as office:
-        with quick_start():
-            from lrstudy.study.conduct import conduct
+        from lrstudy.study.helper_worker import HelperWorker
+    with HelperWorker(settings.examples()) as office:
+        with gc_paused():
+            from lrstudy.study.run_study import run_study
             from lrstudy.study.search import Search
             from lrstudy.tracking import server
 
             server.connect()
         name = f"search {settings.optimizer} {settings.trials}"
-        conduct("search", settings, name, office, lambda file, at_a_time: Search(settings, file, at_a_time))
+        run_study("search", settings, name, office, lambda file, at_a_time: Search(settings, file, at_a_time))
 
 
 if __name__ == "__main__":
-    end_well(main)
+    run_main(main)

@@ -3,7 +3,7 @@
 from itertools import chain
 
 from lrstudy.command_line import parse
-from lrstudy.ending import end_well
+from lrstudy.entry_point import run_main
 from lrstudy.settings import TrainSettings
 
 
@@ -17,30 +17,30 @@ def main(arguments: list[str]) -> None:
     training_run.sign_opened_run()
 
     from lrstudy import progress, summary
-    from lrstudy.pictures import png
-    from lrstudy.pictures.look import look
-    from lrstudy.tracking.logged_model import save_network
-    from lrstudy.tracking.run_model import logged_model
-    from lrstudy.training import artifacts, checkpoint, experiment, runtime
+    from lrstudy.plots import png
+    from lrstudy.plots.look import look
+    from lrstudy.tracking.logged_model import logged_model
+    from lrstudy.tracking.model_export import save_network
+    from lrstudy.training import artifacts, checkpoint, runtime, setup
     from lrstudy.training.plan import Plan, data_changes, load_data
-    from lrstudy.training.watch import follow, sum_up
+    from lrstudy.training.progress import finalize, track_best
 
     machine = runtime.prepare(settings.device, settings.threads, settings.model)
     plan = Plan(settings, load_data(settings), machine)
-    training = experiment.build(plan)
+    training = setup.build(plan)
     print(summary.beginning(training))
-    with training_run.open_run(plan.description) as run:
+    with training_run.open_run(plan.specification) as run:
         training, so_far = checkpoint.resume(training, run.run_id)
         if run.there.left:
             print(summary.going_on(run, so_far))
         done = list(so_far.history)
-        epochs = follow(training, so_far, training.epochs(len(done) - 1))
+        epochs = track_best(training, so_far, training.epochs(len(done) - 1))
         shown = progress.shown(checkpoint.kept(training, run.run_id, so_far, epochs), settings.epochs)
         for _ in run.log_epochs(chain(done, shown)):
             pass
-        result = sum_up(training, so_far)
+        result = finalize(training, so_far)
         files = artifacts.tables(training, result)
-        title = f"{plan.description.title}: {result.verdict.word}"
+        title = f"{plan.specification.title}: {result.verdict.word}"
         files |= png.of_tables(title, files, result.best.epoch) | look(training)
         changes = data_changes(settings, plan.data.digest)
         training_run.log_result(run, result, files, plan.data.bad_images, changes)
@@ -50,4 +50,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    end_well(main)
+    run_main(main)

@@ -11,7 +11,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from lrstudy import places
+from lrstudy import cache_paths
 from servers import Front, tracking_server
 
 ROOT = Path(__file__).parents[1]
@@ -52,12 +52,12 @@ def tracking_uri(empty_database: Path, tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
     """The cache, on a disk of 64 kB."""
-    places.cache().mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(places.cache())]
+    cache_paths.cache().mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(cache_paths.cache())]
     if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("here no disk can be mounted")
-    yield places.cache()
-    subprocess.run(["umount", "--lazy", str(places.cache())], check=True)
+    yield cache_paths.cache()
+    subprocess.run(["umount", "--lazy", str(cache_paths.cache())], check=True)
 
 
 def mlflow_run(entry_point: str, **parameters: str) -> subprocess.CompletedProcess[str]:

@@ -6,14 +6,14 @@ from itertools import islice
 import pytest
 import torch
 
-from lrstudy import places
+from lrstudy import cache_paths
+from lrstudy.optimizers import OPTIMIZERS
 from lrstudy.settings import TrainSettings
 from lrstudy.study.trial import planned
-from lrstudy.training import checkpoint, experiment, provenance
+from lrstudy.training import checkpoint, provenance, setup
 from lrstudy.training.epoch import Epoch
-from lrstudy.training.optimizers import OPTIMIZERS
 from lrstudy.training.plan import Plan
-from lrstudy.training.watch import follow
+from lrstudy.training.progress import track_best
 
 EPOCHS = 6
 RUN = "a run's id"
@@ -22,7 +22,7 @@ RUN = "a run's id"
 @pytest.fixture(autouse=True)
 def _at_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", -1.0)
-    monkeypatch.setattr(checkpoint, "LARGEST_SHARE", float("inf"))
+    monkeypatch.setattr(checkpoint, "MAX_SHARE", float("inf"))
 
 
 def plan(optimizer: str = "adam", model: str = "mlp", momentum: float = 0.0) -> Plan:
@@ -35,8 +35,8 @@ def trained(
     what: Plan, epochs: int = EPOCHS + 1, run_id: str = RUN
 ) -> tuple[list[Epoch], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """The history, the last and the best weights after so many more epochs, or at the end."""
-    training, progress = checkpoint.resume(experiment.build(what), run_id)
-    running: Iterator[Epoch] = follow(training, progress, training.epochs(len(progress.history) - 1))
+    training, progress = checkpoint.resume(setup.build(what), run_id)
+    running: Iterator[Epoch] = track_best(training, progress, training.epochs(len(progress.history) - 1))
     list(islice(checkpoint.kept(training, run_id, progress, running), epochs))
     return progress.history, training.network.state_dict(), progress.best_weights
 
@@ -47,7 +47,7 @@ def losses(history: list[Epoch]) -> list[tuple[int, float, float]]:
 
 def check_the_same(what: Plan, cut_after: int) -> None:
     whole = trained(what)
-    checkpoint_file = places.checkpoint(RUN)
+    checkpoint_file = cache_paths.checkpoint(RUN)
     checkpoint_file.unlink()
     cut = trained(what, cut_after)
     assert len(cut[0]) == cut_after
@@ -77,15 +77,15 @@ def test_convolutions_and_networks_that_normalise_go_on_with_the_same_bits(model
 def test_a_training_that_began_before_its_run_had_a_name_goes_on_in_one_file_and_leaves_none() -> None:
     what = plan()
     whole = trained(what)
-    places.remove_checkpoint(RUN)
-    places.link_checkpoint(RUN, "its name")
+    cache_paths.remove_checkpoint(RUN)
+    cache_paths.link_checkpoint(RUN, "its name")
     trained(what, 2)
     assert len(trained(what, 1, "its name")[0]) == 3
     went_on = trained(what, run_id="its name")
     assert losses(went_on[0]) == losses(whole[0])
     assert went_on[0][2].train_seconds == trained(what)[0][2].train_seconds
-    places.remove_checkpoint("its name")
-    assert list(places.checkpoint("").parent.iterdir()) == []
+    cache_paths.remove_checkpoint("its name")
+    assert list(cache_paths.checkpoint("").parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit", "empty", "of something else"])
@@ -94,7 +94,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_training_starts_over(
 ) -> None:
     what = plan()
     trained(what, 3)
-    path = places.checkpoint(RUN)
+    path = cache_paths.checkpoint(RUN)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     damaged = {"truncated": content[:-100], "one bit": content, "empty": bytearray(), "of something else": b"text" * 99}
@@ -115,13 +115,13 @@ def test_a_checkpoint_of_another_version_is_not_used(monkeypatch: pytest.MonkeyP
     what = plan()
     trained(what, 3)
     monkeypatch.setattr(provenance, "versions", lambda: {"torch": "another"})
-    _, progress = checkpoint.resume(experiment.build(what), RUN)
+    _, progress = checkpoint.resume(setup.build(what), RUN)
     assert progress.history == []
 
 
 def test_a_training_goes_on_where_no_checkpoint_can_be_written(capsys: pytest.CaptureFixture[str]) -> None:
-    places.cache().mkdir(parents=True)
-    (places.cache() / "checkpoints").write_text("a file where the folder should be")
+    cache_paths.cache().mkdir(parents=True)
+    (cache_paths.cache() / "checkpoints").write_text("a file where the folder should be")
     history, *_ = trained(plan())
     assert len(history) == EPOCHS + 1
     assert capsys.readouterr().err.count("no checkpoint can be written") == 1

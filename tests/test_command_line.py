@@ -16,10 +16,10 @@ from conftest import ROOT, Command
 from lrstudy.command_line import parse
 from lrstudy.data import check_name, printable
 from lrstudy.errors import LearningRateStudyError, SettingsError
-from lrstudy.settings import CommonSettings, TrainSettings, typed
+from lrstudy.formatting import format_setting
+from lrstudy.settings import CommonSettings, GridSettings, SearchSettings, TrainSettings
 from lrstudy.study.trial import planned
-from lrstudy.study_settings import GridSettings, SearchSettings
-from lrstudy.training.experiment import build
+from lrstudy.training.setup import build
 
 REFUSED = {
     "--lr 0": ["lr=0:", "greater than 0"],
@@ -137,7 +137,7 @@ def test_nasty_text_for_any_parameter_is_a_right_setting_or_one_printable_senten
             found = parse(kind, [f"--{name}", text])
             check_name(found.data)
             assert found == parse(kind, [f"--{name}={text}"])
-            assert len(typed(getattr(found, name))) <= 6000
+            assert len(format_setting(getattr(found, name))) <= 6000
             examples(found)
             taken += 1
         except LearningRateStudyError as error:
@@ -175,7 +175,7 @@ def test_a_network_beyond_this_machines_memory_is_refused_before_it_is_made(mode
 
 
 def test_too_little_memory_is_one_sentence() -> None:
-    code = "import torch; from lrstudy.ending import end_well; end_well(lambda _: torch.empty(10**15))"
+    code = "import torch; from lrstudy.entry_point import run_main; run_main(lambda _: torch.empty(10**15))"
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}
     )
@@ -185,7 +185,7 @@ def test_too_little_memory_is_one_sentence() -> None:
 
 def test_no_folder_for_temporary_files_is_one_sentence() -> None:
     code = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']\n"
-    code += "from lrstudy.ending import end_well; end_well(lambda _: tempfile.gettempdir())"
+    code += "from lrstudy.entry_point import run_main; run_main(lambda _: tempfile.gettempdir())"
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}
     )

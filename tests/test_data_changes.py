@@ -8,8 +8,8 @@ from PIL import Image
 
 from lrstudy.errors import DataError
 from lrstudy.settings import TrainSettings
-from lrstudy.study.job import Job
 from lrstudy.study.trial import planned, run_trial
+from lrstudy.study.trial_job import TrialJob
 from lrstudy.training.plan import data_changes
 from studies import running, runs, studies
 
@@ -64,12 +64,12 @@ def test_files_that_are_touched_and_files_that_are_no_images_are_no_change(folde
 
 def test_a_trial_on_other_images_than_its_study_began_with_is_refused(folder: Path, tmp_path: Path) -> None:
     """A worker that starts later reads the folder anew; here it is another way to the folder that makes it be read."""
-    key = planned(of(folder)).description.key
+    key = planned(of(folder)).specification.key
     same, later = of(f"{folder}/../pets"), of(f"{folder}/../pets/../pets")
-    assert run_trial(Job(0, "one run", key, same, tmp_path)).result
+    assert run_trial(TrialJob(0, "one run", key, same, tmp_path)).result
     change(folder)
     with pytest.raises(DataError, match="the images have changed since the study began; start it again"):
-        run_trial(Job(1, "another run", key, later, tmp_path))
+        run_trial(TrialJob(1, "another run", key, later, tmp_path))
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from conftest import ROOT
-from lrstudy.settings import CommonSettings, TrainSettings, typed
-from lrstudy.study_settings import GridSettings, SearchSettings
+from lrstudy.formatting import format_setting
+from lrstudy.settings import CommonSettings, GridSettings, SearchSettings, TrainSettings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -27,7 +27,7 @@ def _table(text: str) -> dict[str, tuple[str, str]]:
 
 
 def _declared(fields: dict[str, FieldInfo]) -> dict[str, tuple[str, str | None]]:
-    return {name: (typed(field.default), field.description) for name, field in fields.items()}
+    return {name: (format_setting(field.default), field.description) for name, field in fields.items()}
 
 
 def test_ci_runs_the_readmes_test_command_after_what_the_readme_installs_for_it_and_nothing_else() -> None:

@@ -17,18 +17,17 @@ from optuna.storages.journal import JournalFileBackend
 
 from lrstudy.command_line import parse
 from lrstudy.errors import SettingsError
-from lrstudy.settings import TrainSettings
-from lrstudy.study.done import Done
+from lrstudy.settings import GridSettings, TrainSettings
 from lrstudy.study.grid import Grid
-from lrstudy.study.mailbox import Mailbox
 from lrstudy.study.optuna_study import study_file
+from lrstudy.study.preflight import survey
+from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.study_run import open_study
-from lrstudy.study.survey import survey
-from lrstudy.study.trials import Trials
-from lrstudy.study_settings import GridSettings
+from lrstudy.study.trial_result import TrialResult
+from lrstudy.study.trial_runner import TrialRunner
 from lrstudy.tracking import owner
-from lrstudy.training.description import Description
 from lrstudy.training.epoch import Epoch
+from lrstudy.training.specification import TrialSpecification
 from studies import children, curves, finals, run_script, running, runs, studies, trainings
 
 SMALL = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "3", "--hidden", "16")
@@ -222,7 +221,7 @@ class TestAGrid:
         assert "sgd with hidden=8,4: the best learning rate, 0.1, is at an end; extend=true goes on" in ended.stdout
 
     def test_logs_pictures_and_a_model_for_all_where_all_are_asked_for(self) -> None:
-        ended = run_script("grid.py", *SMALL, "--optimizers", "sgd", "--models", "all")
+        ended = run_script("grid.py", *SMALL, "--optimizers", "sgd", "--log-models", "all")
         assert ended.returncode == 0, ended.stderr
         client = mlflow.MlflowClient()
         for run in trainings():
@@ -258,7 +257,7 @@ class Late:
     def heard(self, number: int, epoch: Epoch) -> bool:
         return False
 
-    def tell(self, done: Done) -> None:
+    def tell(self, done: TrialResult) -> None:
         self.ended += 1
 
 
@@ -267,15 +266,15 @@ class Seen:
 
     def __init__(self) -> None:
         self.begun: list[int] = []
-        self.ended: list[Done] = []
+        self.ended: list[TrialResult] = []
 
-    def started(self, number: int, description: Description) -> None:
+    def started(self, number: int, specification: TrialSpecification) -> None:
         self.begun.append(number)
 
     def epoch(self, number: int, epoch: Epoch) -> None:
         assert number in self.begun
 
-    def done(self, done: Done) -> None:
+    def done(self, done: TrialResult) -> None:
         self.ended.append(done)
 
 
@@ -286,11 +285,11 @@ def test_another_executor_takes_the_workers_place(tmp_path: Path) -> None:
     watcher = Seen()
     with (
         study_file("auto", "it") as file,
-        open_study("grid", "by threads", settings, found.facts, "it") as study,
+        open_study("grid", "by threads", settings, found.context, "it") as study,
         ThreadPoolExecutor(1) as executor,
-        Mailbox() as mailbox,
+        ProgressChannel() as mailbox,
     ):
-        done = Trials(Grid(settings, file), found, study, executor, 1, watcher).run(mailbox)
+        done = TrialRunner(Grid(settings, file), found, study, executor, 1, watcher).run(mailbox)
     assert [one.number for one in done] == [0, 1, 2, 3] == watcher.begun
     assert all(one.verdict for one in done)
     assert watcher.ended == done
@@ -314,12 +313,12 @@ def test_what_waits_for_a_training_that_another_process_ends_is_proposed_after_i
     client.update_run(other.info.run_id, status="RUNNING")
     client.set_tag(other.info.run_id, "lrstudy.process", owner.this_process())  # which lives
     with (
-        open_study("grid", "late", settings, found.facts, "it") as study,
+        open_study("grid", "late", settings, found.context, "it") as study,
         ThreadPoolExecutor(2) as executor,
-        Mailbox() as mailbox,
+        ProgressChannel() as mailbox,
     ):
         ending = executor.submit(end_later, other.info.run_id)
-        done = Trials(Late(settings), found, study, executor, 1, watcher).run(mailbox)
+        done = TrialRunner(Late(settings), found, study, executor, 1, watcher).run(mailbox)
         ending.result()
     assert [(one.number, one.reused) for one in done] == [(0, True), (1, False)]
     assert len(trainings()) == 2

@@ -15,7 +15,7 @@ from mlflow.entities import Metric, Run
 
 import train as entry_point
 from conftest import ROOT, mlflow_run
-from lrstudy import places
+from lrstudy import cache_paths
 from lrstudy.tracking import owner
 from studies import curves, finals, trainings
 
@@ -25,9 +25,9 @@ SETTINGS = ("--epochs", "40", "--hidden", "16", "--lr", "0.01")
 DOOMED = """
 import os, signal, sys, time
 from lrstudy import progress
-from lrstudy.tracking import logged_model
+from lrstudy.tracking import model_export
 from lrstudy.training import checkpoint
-checkpoint.SECONDS_BETWEEN, checkpoint.LARGEST_SHARE = -1.0, float("inf")
+checkpoint.SECONDS_BETWEEN, checkpoint.MAX_SHARE = -1.0, float("inf")
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -44,7 +44,7 @@ def after_epoch_20(epochs, total):
 if sys.argv[1] == "an epoch":
     progress.shown = after_epoch_20
 else:
-    logged_model.save_network = die
+    model_export.save_network = die
 
 import train
 train.main(sys.argv[2:])
@@ -58,7 +58,7 @@ def killed(at: str) -> Run:
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     (left,) = trainings()
     assert left.info.status == "RUNNING"
-    assert places.checkpoint(left.info.run_id).exists()
+    assert cache_paths.checkpoint(left.info.run_id).exists()
     assert max(step for step, _ in curves(left)["val_loss"]) == (20 if at == "an epoch" else 40)
     return left
 
@@ -89,7 +89,7 @@ def check_as_undisturbed(run: Run) -> None:
     )
     assert run.outputs is not None
     assert len(run.outputs.model_outputs) == 1
-    assert not list((places.cache() / "checkpoints").iterdir())
+    assert not list((cache_paths.cache() / "checkpoints").iterdir())
 
 
 @pytest.mark.usefixtures("tracking_uri")

@@ -9,9 +9,8 @@ from pydantic import BaseModel
 
 from conftest import ROOT
 from lrstudy.command_line import parse
-from lrstudy.reproduce_settings import ReproduceSettings
-from lrstudy.settings import TrainSettings, typed
-from lrstudy.study_settings import GridSettings, SearchSettings
+from lrstudy.formatting import format_setting
+from lrstudy.settings import GridSettings, ReproduceSettings, SearchSettings, TrainSettings
 
 PROJECT = load_project(ROOT)  # type: ignore[no-untyped-call]
 ENTRY_POINTS: dict[str, tuple[str, type[BaseModel]]] = {
@@ -39,7 +38,7 @@ OTHER = {
     "device": "cpu",
     "threads": "2",
     "workers": "3",
-    "models": "all",
+    "log_models": "all",
     "optimizers": "adam,sgd",
     "lrs": "0.5,0.25",
     "seeds": "3",
@@ -87,15 +86,15 @@ def test_an_entry_point_has_the_default_settings(entry_point: str) -> None:
 def test_each_parameter_of_mlproject_reaches_the_setting_of_its_name(entry_point: str, name: str) -> None:
     given = BESIDES.get((entry_point, name), {}) | {name: OTHER[name]}
     reached, default = settings_of(entry_point, given), defaults(entry_point)
-    assert typed(getattr(reached, name)) == OTHER[name]
+    assert format_setting(getattr(reached, name)) == OTHER[name]
     assert reached.model_copy(update={key: getattr(default, key) for key in given}) == default
 
 
 def test_what_waits_is_sent_by_an_entry_point_without_parameters() -> None:
-    entry_point = PROJECT.get_entry_point("send")
+    entry_point = PROJECT.get_entry_point("sync")
     assert not entry_point.parameters
-    assert entry_point.compute_command({}, storage_dir=None) == "python src/send.py"
-    assert (ROOT / "src/send.py").is_file()
+    assert entry_point.compute_command({}, storage_dir=None) == "python src/sync.py"
+    assert (ROOT / "src/sync.py").is_file()
 
 
 def test_conda_yaml_pins_every_version() -> None:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lrstudy.errors import SettingsError
-from lrstudy.training.models import OWN_MODELS, Shape, build_model, normalises_batches, torchvision_classifiers
+from lrstudy.networks import OWN_MODELS, Shape, build_model, normalises_batches, torchvision_classifiers
 
 HIDDEN = (256, 128, 64)
 ONE_OF_EVERY_FAMILY = [

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from conftest import ROOT
-from lrstudy.training.optimizers import OPTIMIZERS, build_optimizer
+from lrstudy.optimizers import OPTIMIZERS, build_optimizer
 
 
 def weights() -> list[torch.nn.Parameter]:
@@ -54,7 +54,7 @@ def test_an_optimizer_gives_the_bits_of_torchs_own_also_after_its_state_was_rest
 def test_a_training_does_not_wait_for_torchs_compiler_to_be_imported() -> None:
     script = """
 import sys, torch
-from lrstudy.training.optimizers import build_optimizer
+from lrstudy.optimizers import build_optimizer
 weight = torch.nn.Parameter(torch.ones(3))
 optimizer = build_optimizer("adam", [weight], lr=0.01)
 optimizer.zero_grad()

@@ -16,12 +16,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from lrstudy import places
-from lrstudy.errors import NotSentError, TrackingError
-from lrstudy.tracking import journal, outbox, sending
+from lrstudy import cache_paths
+from lrstudy.errors import NotSyncedError, TrackingError
+from lrstudy.tracking import journal, outbox, sync
 from lrstudy.tracking.calls import (
     LOCAL,
-    MOST_ITEMS_A_CALL,
+    MAX_ITEMS_PER_CALL,
     CreateModel,
     CreateRun,
     DeleteTag,
@@ -36,9 +36,9 @@ from lrstudy.tracking.calls import (
     local_name,
 )
 from lrstudy.tracking.claims import claims
-from lrstudy.tracking.delivery import why
+from lrstudy.tracking.delivery import failure_reason
 from lrstudy.tracking.outbox import Outbox
-from lrstudy.tracking.turns import turn
+from lrstudy.tracking.server_lock import server_lock
 from servers import Front, How
 
 
@@ -122,7 +122,7 @@ def check_life(folder: Path) -> None:
 
 
 def test_every_metric_arrives_once_in_order(run_id: str) -> None:
-    count = 2 * MOST_ITEMS_A_CALL + 1
+    count = 2 * MAX_ITEMS_PER_CALL + 1
     with sending_to(mlflow.get_tracking_uri()) as box:
         for step in range(count):
             box.put(loss(run_id, step, step / 7))
@@ -190,7 +190,7 @@ def test_a_question_that_alone_gets_no_answer_is_given_up(front: Front) -> None:
 
         with pytest.raises(MlflowException, match="500"):
             box.ask(question, 30)
-    assert len(tries) == outbox.MOST_TRIES
+    assert len(tries) == outbox.MAX_TRIES
 
 
 def test_a_server_that_answers_leaves_no_journal(front: Front, tmp_path: Path) -> None:
@@ -237,18 +237,18 @@ def test_what_was_put_while_the_server_never_returned_is_sent_later_by_whoever_i
         front.how = "close"
         a_whole_life(box, tmp_path)
         wait_until_away(box)
-    with pytest.raises(NotSentError, match=f"the tracking server {front.url} cannot be used .*: 15 messages .* wait"):
-        sending.send_all()
+    with pytest.raises(NotSyncedError, match=f"the tracking server {front.url} cannot be used .*: 15 messages .* wait"):
+        sync.send_all()
     front.how = "pass on"
     (folder,) = journal.left()
     other = journal.Journal.take(folder)
     assert other is not None
-    (said,) = sending.send_all()
+    (said,) = sync.send_all()
     assert said.startswith(f"{folder}: another process is at it")
     other.let_go()
-    assert sending.send_all() == [f"15 messages sent to the tracking server {front.url}"]
+    assert sync.send_all() == [f"15 messages sent to the tracking server {front.url}"]
     check_life(tmp_path)
-    assert sending.send_all() == ["nothing waits to be sent"]
+    assert sync.send_all() == ["nothing waits to be sent"]
     assert list(journal.folder_of_all().iterdir()) == []
 
 
@@ -260,7 +260,7 @@ def test_nothing_is_taken_over_before_what_a_dead_process_had_still_to_say_has_b
         box.close(0)
         with pytest.raises(TrackingError, match=r"1 message for it in .* wait") as raised, claims():
             pytest.fail("a run could be taken over without what waits")
-        assert why(raised.value) == "it closes connections"
+        assert failure_reason(raised.value) == "it closes connections"
         front.how = "pass on"
         with claims():
             assert points(run.info.run_id, "loss") == [(0, 1.0)]
@@ -269,8 +269,8 @@ def test_nothing_is_taken_over_before_what_a_dead_process_had_still_to_say_has_b
 
 def test_a_checkpoint_of_a_run_that_is_made_later_becomes_that_runs_or_goes_as_it_ends(front: Front) -> None:
     goes_on, has_ended = local_name(), local_name()
-    places.checkpoint(goes_on).parent.mkdir(parents=True)
-    places.checkpoint(has_ended).write_text("of no use")
+    cache_paths.checkpoint(goes_on).parent.mkdir(parents=True)
+    cache_paths.checkpoint(has_ended).write_text("of no use")
     with sending_to(front.url, seconds=0) as box:
         front.how = "close"
         for local in (goes_on, has_ended):
@@ -279,17 +279,17 @@ def test_a_checkpoint_of_a_run_that_is_made_later_becomes_that_runs_or_goes_as_i
         box.put(RemoveCheckpoint(has_ended))
         wait_until_away(box)
     front.how = "pass on"
-    sending.send_all()
+    sync.send_all()
     found = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
     runs = {run.info.run_name: run.info.run_id for run in found}
     assert len(runs) == 2
-    places.checkpoint(goes_on).write_text("written by its first name")
-    assert places.checkpoint(runs[goes_on[-8:]]).read_text() == "written by its first name"
-    assert set(places.checkpoint("").parent.iterdir()) == {
-        places.checkpoint(name) for name in (goes_on, runs[goes_on[-8:]])
+    cache_paths.checkpoint(goes_on).write_text("written by its first name")
+    assert cache_paths.checkpoint(runs[goes_on[-8:]]).read_text() == "written by its first name"
+    assert set(cache_paths.checkpoint("").parent.iterdir()) == {
+        cache_paths.checkpoint(name) for name in (goes_on, runs[goes_on[-8:]])
     }
-    places.remove_checkpoint(runs[goes_on[-8:]])
-    assert list(places.checkpoint("").parent.iterdir()) == []
+    cache_paths.remove_checkpoint(runs[goes_on[-8:]])
+    assert list(cache_paths.checkpoint("").parent.iterdir()) == []
 
 
 def test_a_run_has_one_model_however_often_it_is_made(front: Front) -> None:
@@ -316,7 +316,7 @@ def test_a_journal_that_breaks_off_anywhere_is_sent_up_to_there(front: Front, tm
     (folder,) = journal.left()
     file = folder / journal.FILE
     file.write_bytes(file.read_bytes()[:-40] + bytes(100))  # as a power failure can leave it
-    assert sending.send_all() == [f"4 messages sent to the tracking server {front.url}"]
+    assert sync.send_all() == [f"4 messages sent to the tracking server {front.url}"]
     assert points(run.info.run_id, "loss") == [(step, 1.0) for step in range(4)]
 
 
@@ -341,7 +341,7 @@ def test_a_journal_that_is_damaged_within_is_told_of_and_the_rest_is_sent(
     said = capsys.readouterr().err
     assert f"1 line of {folder}.refused/{journal.FILE} changed on the disk and cannot be sent; 4 of the 4" in said
     assert points(run.info.run_id, "loss") == [(step, 1.0) for step in range(5) if step != line]
-    assert sending.send_all() == ["nothing waits to be sent"]
+    assert sync.send_all() == ["nothing waits to be sent"]
 
 
 def test_a_run_that_was_made_late_beside_another_try_is_discarded(front: Front) -> None:
@@ -370,16 +370,16 @@ def test_turns_are_taken_where_locks_can_be_made_and_else_gone_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    with turn("claims", "a server"):
-        (lock,) = (places.cache() / "claims").iterdir()
+    with server_lock("claims", "a server"):
+        (lock,) = (cache_paths.cache() / "claims").iterdir()
     lock.unlink(missing_ok=True)
     lock.mkdir()  # no lock can be made there
-    with turn("claims", "a server"):
+    with server_lock("claims", "a server"):
         (other,) = (tmp_path / "temporary").iterdir()
         assert other.name.startswith("lrstudy-claims-")
     other.unlink(missing_ok=True)
     other.mkdir()
-    with turn("claims", "a server"):
+    with server_lock("claims", "a server"):
         pass
 
 
@@ -391,10 +391,10 @@ def test_what_a_server_refuses_later_stays_and_the_rest_is_sent(front: Front, tm
         wait_until_away(box)
         front.how = "pass on"
         box.close(0)
-    with pytest.raises(NotSentError, match=r"refuses 1 of 2 messages, which stay in .*\.refused: .*no_such_run"):
-        sending.send_all()
+    with pytest.raises(NotSyncedError, match=r"refuses 1 of 2 messages, which stay in .*\.refused: .*no_such_run"):
+        sync.send_all()
     assert points(kept.info.run_id, "loss") == [(0, 1.0)]
-    assert sending.send_all() == ["nothing waits to be sent"]
+    assert sync.send_all() == ["nothing waits to be sent"]
 
 
 @pytest.mark.slow  # MLflow waits 20 s for a lock
@@ -416,8 +416,8 @@ def test_a_database_that_another_program_has_locked_is_told_later(
 def test_without_a_folder_for_journals_all_waits_in_memory(
     front: Front, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places.cache().parent.mkdir(parents=True)
-    places.cache().write_text("a file where the folder should be")
+    cache_paths.cache().parent.mkdir(parents=True)
+    cache_paths.cache().write_text("a file where the folder should be")
     with sending_to(front.url) as box:
         front.how = "answer 500"
         a_whole_life(box, tmp_path)

@@ -11,10 +11,10 @@ import mlflow
 import pytest
 
 from conftest import ROOT
+from lrstudy.server_names import DATA_DIGEST, OWNER
 from lrstudy.tracking import owner
-from lrstudy.tracking.claims import OWNER, look_again, mark_abandoned
+from lrstudy.tracking.claims import look_again, mark_abandoned
 from lrstudy.tracking.owner import Owner
-from lrstudy.training.description import DATA_DIGEST
 from servers import Front
 
 NAMES_ITSELF = "from lrstudy.tracking.owner import this_process; print(this_process(), flush=True); input()"

@@ -16,8 +16,8 @@ import reproduce as entry_point
 import train
 from conftest import mlflow_run
 from lrstudy.errors import SettingsError
-from lrstudy.settings import typed
-from lrstudy.tracking.stored import is_stored
+from lrstudy.formatting import format_setting
+from lrstudy.tracking.stored_values import is_stored
 from studies import runs, trainings
 
 
@@ -263,4 +263,4 @@ def test_numbers_are_compared_as_the_server_stores_them(value: float, stored: fl
 
 @pytest.mark.parametrize("value", [0.1, 1e-05, 0.012345678901234567, 1 / 3, 1e30, 5e-324, 0.0])
 def test_a_number_is_logged_so_that_it_can_be_read_again(value: float) -> None:
-    assert float(typed(value)) == value
+    assert float(format_setting(value)) == value

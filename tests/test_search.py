@@ -13,17 +13,18 @@ from optuna.trial import TrialState
 
 from lrstudy.command_line import parse
 from lrstudy.errors import SettingsError
-from lrstudy.settings import TrainSettings
-from lrstudy.study.done import PRUNED, Done, best_of
+from lrstudy.settings import SearchSettings, TrainSettings
 from lrstudy.study.optuna_study import study_file
 from lrstudy.study.search import PRUNERS, SAMPLERS, Search
-from lrstudy.study_settings import SearchSettings
-from lrstudy.training.description import DataFacts, Description, Facts
+from lrstudy.study.trial_result import PRUNED, TrialResult, best_of
 from lrstudy.training.epoch import Epoch
+from lrstudy.training.specification import DataSummary, StudyContext, TrialSpecification
 from studies import children, curves, run_script, studies, trainings
 
 SMALL = ("--epochs", "3", "--hidden", "16", "--trials", "3")
-FACTS = Facts(DataFacts("made", "here", "0" * 32, (8, 8, 1), {"train": 6}, math.log(10), ()), "cpu", 1, "a machine")
+FACTS = StudyContext(
+    DataSummary("made", "here", "0" * 32, (8, 8, 1), {"train": 6}, math.log(10), ()), "cpu", 1, "a machine"
+)
 
 
 def test_the_settings_name_the_samplers_and_pruners_that_there_are() -> None:
@@ -32,8 +33,10 @@ def test_the_settings_name_the_samplers_and_pruners_that_there_are() -> None:
     assert declared["pruner"]["enum"] == list(PRUNERS)
 
 
-def done(number: int, settings: TrainSettings, val_loss: float = 1.0, verdict: str = "good") -> Done:
-    return Done(number, Description(settings, FACTS, {"lr": settings.lr}), f"run {number}", val_loss, 0.5, verdict)
+def done(number: int, settings: TrainSettings, val_loss: float = 1.0, verdict: str = "good") -> TrialResult:
+    return TrialResult(
+        number, TrialSpecification(settings, FACTS, {"lr": settings.lr}), f"run {number}", val_loss, 0.5, verdict
+    )
 
 
 def bowl(lr: float) -> float:

@@ -10,15 +10,15 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lrstudy.errors import SettingsError
-from lrstudy.training.batches import KeptPart
+from lrstudy.training.data_splits import InMemorySplit
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.loop import batch_sizes, evaluate, fit, predict
 
 
-def part(images: int, seed: int, side: int = 4) -> KeptPart:
+def part(images: int, seed: int, side: int = 4) -> InMemorySplit:
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(3, (images,), generator=generator)
-    return KeptPart(
+    return InMemorySplit(
         torch.randn(images, side, side, 1, generator=generator) + labels[:, None, None, None],
         labels,
         channels_last=False,

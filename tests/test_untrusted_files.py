@@ -12,13 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lrstudy import places
+from lrstudy import cache_paths
 from lrstudy.data import load
 from lrstudy.errors import DataError
 from lrstudy.settings import TrainSettings
-from lrstudy.study.showpieces import draw_network
+from lrstudy.study.rendering import draw_network
 from lrstudy.study.trial import planned
-from lrstudy.training import checkpoint, experiment
+from lrstudy.training import checkpoint, setup
 
 
 class Attack:
@@ -50,10 +50,10 @@ def test_a_checkpoint_with_a_right_digest_runs_nothing(
     part: str, attack: Attack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = saved(attack if part == "all" else {part: attack})
-    path = places.checkpoint("a run's id")
+    path = cache_paths.checkpoint("a run's id")
     path.parent.mkdir(parents=True)
     path.write_bytes(hashlib.sha256(content).digest() + content)
-    _, progress = checkpoint.resume(experiment.build(planned(TrainSettings(hidden=(4,)))), "a run's id")
+    _, progress = checkpoint.resume(setup.build(planned(TrainSettings(hidden=(4,)))), "a run's id")
     assert progress.history == []
     assert "is damaged" in capsys.readouterr().err
     assert not attack.trace.exists()
@@ -71,7 +71,7 @@ def test_the_cache_of_images_runs_nothing_and_is_built_again(attack: Attack, tmp
         ).digest
 
     before = digest()
-    (sums,) = places.cache().rglob("sums.npy")
+    (sums,) = cache_paths.cache().rglob("sums.npy")
     np.save(sums, np.array([attack], dtype=object), allow_pickle=True)
     assert digest() == before
     assert not attack.trace.exists()
@@ -80,7 +80,7 @@ def test_the_cache_of_images_runs_nothing_and_is_built_again(attack: Attack, tmp
 def test_a_runs_weights_run_nothing(attack: Attack) -> None:
     plan = planned(TrainSettings(hidden=(4,)))
     with pytest.raises(pickle.UnpicklingError):
-        draw_network(plan.settings, plan.description.key, saved(attack))
+        draw_network(plan.settings, plan.specification.key, saved(attack))
     assert not attack.trace.exists()
 
 

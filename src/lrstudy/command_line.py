@@ -8,10 +8,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from lrstudy.errors import SettingsError
-from lrstudy.settings import either, suggest, typed
+from lrstudy.formatting import did_you_mean, format_setting, join_or
 
 Settings = TypeVar("Settings", bound=BaseModel)
-LONGEST_SHOWN = 200
+MAX_SHOWN = 200
 
 
 def parse(settings: type[Settings], arguments: list[str]) -> Settings:
@@ -47,7 +47,7 @@ def _values(settings: type[BaseModel], arguments: list[str]) -> dict[str, str]:
         raise SettingsError(f"{error.argument_name}: {error.message}; it needs a value after it.") from None
     if unknown:
         name = unknown[0].removeprefix("--").partition("=")[0].replace("-", "_")
-        near = suggest(name, list(settings.model_fields))
+        near = did_you_mean(name, list(settings.model_fields))
         raise SettingsError(f"{_shown(unknown[0])}: no parameter is called {_shown(name)}; {near}")
     # argparse takes a value that is nothing but two dashes for an end of the options, and gives an empty list.
     return {name: "--" if value == [] else str(value) for name, value in vars(known).items()}
@@ -68,7 +68,11 @@ def _parser(settings: type[BaseModel]) -> argparse.ArgumentParser:
 
 
 def _help(field: FieldInfo) -> str:
-    return f"{field.description}" if field.is_required() else f"{field.description} (default: {typed(field.default)})"
+    return (
+        f"{field.description}"
+        if field.is_required()
+        else f"{field.description} (default: {format_setting(field.default)})"
+    )
 
 
 def _joined(arguments: list[str]) -> Iterator[str]:
@@ -96,15 +100,15 @@ def _shown(text: str) -> str:
     """What was typed, on one line and not longer than can be taken in."""
     from lrstudy.data.records import printable  # which imports more than a command line that is right needs
 
-    return printable(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…")
+    return printable(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…")
 
 
 def _accepted(schema: dict[str, Any]) -> str:
     """The values that a field's JSON schema accepts, in words."""
     if "anyOf" in schema:
-        return either([_accepted(choice) for choice in schema["anyOf"]])
+        return join_or([_accepted(choice) for choice in schema["anyOf"]])
     if "const" in schema or "enum" in schema:
-        return either(schema.get("enum", [schema.get("const")]))
+        return join_or(schema.get("enum", [schema.get("const")]))
     if schema["type"] == "boolean":
         return "true or false"
     if schema["type"] == "array":

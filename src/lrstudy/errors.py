@@ -4,7 +4,8 @@ LearningRateStudyError       one sentence for the user, exit code 2
 ├── SettingsError            a setting is unknown, impossible, or contradicts another
 ├── DataError                the images are missing, broken, or too few
 ├── TrackingError            the tracking server cannot be reached or written to
-└── NotSentError             what was to be logged waits on disk; exit code 3
+├── NotSyncedError           log calls wait on disk; exit code 3
+└── ReportError              the report cannot be made
 """
 
 
@@ -24,5 +25,9 @@ class TrackingError(LearningRateStudyError):
     """The tracking server cannot be reached or written to."""
 
 
-class NotSentError(LearningRateStudyError):
+class NotSyncedError(LearningRateStudyError):
     """All went well, but the tracking server cannot be told of it now: what was to be logged waits on disk."""
+
+
+class ReportError(LearningRateStudyError):
+    """The report or a figure cannot be made from the tracking server, or cannot be written."""

@@ -10,7 +10,7 @@ from lrstudy.training.epoch import Epoch
 
 # A log of 500 epochs is to be read, not scrolled: so many lines, and one more after each silence of so many seconds.
 PLAIN_LINES = 20
-LONGEST_SILENCE = 30.0
+MAX_SILENCE = 30.0
 
 
 def shown(epochs: Iterable[Epoch], total: int) -> Iterator[Epoch]:
@@ -31,7 +31,7 @@ def _with_lines(epochs: Iterable[Epoch], total: int, write: Callable[[str], obje
     last_line = time.monotonic()
     step = max(1, total // PLAIN_LINES)
     for epoch in epochs:
-        silent = time.monotonic() - last_line > LONGEST_SILENCE
+        silent = time.monotonic() - last_line > MAX_SILENCE
         if epoch.epoch % step == 0 or epoch.epoch == total or epoch.diverged or silent:
             write(in_words(epoch, total))
             last_line = time.monotonic()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import mlflow
 
-from lrstudy.tracking.delivery import public
+from lrstudy.formatting import pluralize
+from lrstudy.tracking.delivery import redact_credentials
 from lrstudy.tracking.tracked_run import TrackedRun
-from lrstudy.training.experiment import Experiment
+from lrstudy.training.progress import Progress
 from lrstudy.training.result import Result
-from lrstudy.training.watch import Progress
-from lrstudy.words import counted
+from lrstudy.training.setup import TrainingSetup
 
 
-def beginning(experiment: Experiment) -> str:
+def beginning(experiment: TrainingSetup) -> str:
     """Two lines: the data, and what is about to be trained on it."""
     data, settings = experiment.plan.data, experiment.plan.settings
     _, side, _, channels = data.images.shape
@@ -23,8 +23,8 @@ def beginning(experiment: Experiment) -> str:
     return (
         f"data: {data.name}, {parts} {colour} images (training + validation + test) of {side}×{side} pixels, "
         f"{len(data.classes)} classes{_left_out(experiment)}\n"
-        f"training: {settings.model} of {weights:,} weights, {experiment.plan.description.name}, "
-        f"{counted(settings.epochs, 'epoch')}, on {machine.device}, {counted(machine.threads, 'thread')}"
+        f"training: {settings.model} of {weights:,} weights, {experiment.plan.specification.name}, "
+        f"{pluralize(settings.epochs, 'epoch')}, on {machine.device}, {pluralize(machine.threads, 'thread')}"
     )
 
 
@@ -35,12 +35,12 @@ def going_on(run: TrackedRun, progress: Progress) -> str:
     return f"an earlier start was cut off: going on after epoch {progress.history[-1].epoch}, in run {run.run_id}"
 
 
-def end(experiment: Experiment, result: Result, run: TrackedRun) -> str:
+def end(experiment: TrainingSetup, result: Result, run: TrackedRun) -> str:
     """The verdict, the scores, and where to see the run."""
-    server = public(mlflow.get_tracking_uri())
+    server = redact_credentials(mlflow.get_tracking_uri())
     look = f"open {server}" if server.startswith("http") else f"mlflow ui --backend-store-uri {server}"
     return (
-        f"{experiment.plan.description.name}: {result.verdict.word}; {result.verdict.reason}.\n"
+        f"{experiment.plan.specification.name}: {result.verdict.word}; {result.verdict.reason}.\n"
         f"validation: lowest loss {result.best.val_loss:.4g} at epoch {result.best.epoch}, "
         f"accuracy {result.best.val_accuracy:.1%} (n={len(experiment.plan.data.validation)})\n"
         f"held-out test: accuracy {result.test_accuracy:.1%} (n={len(experiment.plan.data.test)})\n"
@@ -48,7 +48,7 @@ def end(experiment: Experiment, result: Result, run: TrackedRun) -> str:
     )
 
 
-def _left_out(experiment: Experiment) -> str:
+def _left_out(experiment: TrainingSetup) -> str:
     data = experiment.plan.data
     counts = {
         "broken images left out": len(data.bad_images),

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lrstudy.data.letterbox import BrokenImageError, read_square
+from lrstudy.data.image_preprocessing import BrokenImageError, read_square
 
 SIDE = 16
 # Each with a decoder of its own; of formats that Pillow writes.

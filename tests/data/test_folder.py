@@ -9,7 +9,7 @@ from PIL import Image
 
 from lrstudy.data import load
 from lrstudy.data.folder import list_folder
-from lrstudy.data.letterbox import FORMATS, UNSUPPORTED
+from lrstudy.data.image_preprocessing import FORMATS, UNSUPPORTED
 from lrstudy.errors import DataError
 
 

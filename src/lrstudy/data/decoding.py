@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lrstudy.data.crew import Died, work_off
+from lrstudy.data.crash_safe_pool import Died, imap_unordered
 from lrstudy.data.pixels import channel_sums
 
 # Images a process is given at once: enough that handing them over costs little beside decoding them; but of few
@@ -22,7 +22,7 @@ from lrstudy.data.pixels import channel_sums
 CHUNK = 64
 TURNS = 4
 # No image takes so long that is not made to: a photograph of 100 megapixels takes a few seconds.
-SECONDS_AN_IMAGE = 30.0
+SECONDS_PER_IMAGE = 30.0
 CHANNELS = 3
 
 Chunk = list[tuple[int, str]]
@@ -43,7 +43,7 @@ class Decoded:
 
 
 @dataclass(frozen=True)
-class Job:
+class DecodeJob:
     """What to decode, and where its pixels go: row after row, uint8 `(side, side, 3)`, into the file `target`."""
 
     folder: str
@@ -52,7 +52,7 @@ class Job:
     fit: str
 
 
-def decode_all(job: Job, paths: Sequence[str], cores: int, done: Callable[[int], None]) -> Iterator[Decoded]:
+def decode_all(job: DecodeJob, paths: Sequence[str], cores: int, done: Callable[[int], None]) -> Iterator[Decoded]:
     """Decodes the files `paths` of the job's folder, and yields each image's fate, in no order.
 
     An image that crashes its decoder or takes too long costs the process that decodes it, not the others: the images
@@ -69,7 +69,7 @@ def decode_all(job: Job, paths: Sequence[str], cores: int, done: Callable[[int],
     numbered = list(enumerate(paths))
     size = min(CHUNK, ceil(len(paths) / (cores * TURNS)))
     chunks = deque(numbered[start : start + size] for start in range(0, len(numbered), size))
-    for chunk, fates in work_off(chunks, partial(_decode_chunk, job, SECONDS_AN_IMAGE), cores):
+    for chunk, fates in imap_unordered(chunks, partial(_decode_chunk, job, SECONDS_PER_IMAGE), cores):
         if isinstance(fates, Died) and len(chunk) > 1:
             chunks.extendleft([one] for one in chunk)
             continue
@@ -78,12 +78,12 @@ def decode_all(job: Job, paths: Sequence[str], cores: int, done: Callable[[int],
 
 
 def _killer(row: int, _: str, death: Died) -> Decoded:
-    slow = f"it takes more than {SECONDS_AN_IMAGE:.0f} s to decode"
+    slow = f"it takes more than {SECONDS_PER_IMAGE:.0f} s to decode"
     reason = slow if death.signal == signal.SIGALRM else "its decoder crashes, or runs out of memory"
     return Decoded(row, None, False, reason, passing=True)
 
 
-def _decode_chunk(job: Job, seconds: float, chunk: Chunk) -> list[Decoded]:
+def _decode_chunk(job: DecodeJob, seconds: float, chunk: Chunk) -> list[Decoded]:
     target = os.open(job.target, os.O_WRONLY)
     try:
         return [_decode_in_time(job, seconds, target, row, path) for row, path in chunk]
@@ -91,7 +91,7 @@ def _decode_chunk(job: Job, seconds: float, chunk: Chunk) -> list[Decoded]:
         os.close(target)
 
 
-def _decode_in_time(job: Job, seconds: float, target: int, row: int, path: str) -> Decoded:
+def _decode_in_time(job: DecodeJob, seconds: float, target: int, row: int, path: str) -> Decoded:
     """Ends this process when time is up: nothing less stops a decoder that is written in C."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
@@ -100,8 +100,8 @@ def _decode_in_time(job: Job, seconds: float, target: int, row: int, path: str) 
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _decode(job: Job, target: int, row: int, path: str) -> Decoded:
-    from lrstudy.data.letterbox import BrokenImageError, read_square
+def _decode(job: DecodeJob, target: int, row: int, path: str) -> Decoded:
+    from lrstudy.data.image_preprocessing import BrokenImageError, read_square
 
     try:
         image = read_square(str(Path(job.folder, path)), job.side, job.fit)

@@ -168,7 +168,7 @@ def _image_extensions() -> set[str]:
     """The endings, such as `.png`, of files that should be images."""
     from PIL import Image
 
-    from lrstudy.data.letterbox import FORMATS, UNSUPPORTED
+    from lrstudy.data.image_preprocessing import FORMATS, UNSUPPORTED
 
     return {ending for ending, kind in Image.registered_extensions().items() if kind in FORMATS} | UNSUPPORTED
 

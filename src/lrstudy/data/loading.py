@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lrstudy import places
+from lrstudy import cache_paths
 from lrstudy.data import cache
 from lrstudy.data.folder import Listing, list_folder
 from lrstudy.data.pixels import channel_sums, mean_and_std
@@ -38,7 +38,7 @@ def load(
     Raises:
         DataError: the images are missing, broken, or too few.
     """
-    root = places.cache()
+    root = cache_paths.cache()
     if data in SOURCES:
         arrays = SOURCES[data].read(data_root or root)
         pixels = _scale_arrays(arrays, root / "images", image_size, fit)
@@ -88,20 +88,20 @@ def _scale_arrays(arrays: Arrays, root: Path, image_size: int, fit: str) -> cach
     content = cache.array_digest(arrays.images)
     if image_size in (0, arrays.images.shape[1]):
         return cache.Scaled(arrays.images, channel_sums(arrays.images), {}, content)
-    from lrstudy.data.building import build_from_arrays
-    from lrstudy.data.letterbox import LETTERBOX_VERSION
+    from lrstudy.data.cache_builders import build_from_arrays
+    from lrstudy.data.image_preprocessing import PREPROCESSING_VERSION
 
-    what, state = cache.key([content, image_size, fit]), cache.key([LETTERBOX_VERSION])
+    what, state = cache.key([content, image_size, fit]), cache.key([PREPROCESSING_VERSION])
     return cache.scaled(root, what, state, lambda path: build_from_arrays(arrays.images, path, image_size, fit))
 
 
 def _scale_folder(listing: Listing, root: Path, side: int, fit: str) -> cache.Scaled:
     """The images of a folder, decoded and scaled now or, if no file has changed since, before."""
-    from lrstudy.data.building import build_from_files
-    from lrstudy.data.letterbox import LETTERBOX_VERSION
+    from lrstudy.data.cache_builders import build_from_files
+    from lrstudy.data.image_preprocessing import PREPROCESSING_VERSION
 
     files = (value for file in listing.files for value in (file.path, file.size, file.modified_ns, file.changed_ns))
-    what, state = cache.key([listing.folder.resolve(), side, fit]), cache.key([LETTERBOX_VERSION, *files])
+    what, state = cache.key([listing.folder.resolve(), side, fit]), cache.key([PREPROCESSING_VERSION, *files])
     return cache.scaled(root, what, state, lambda path: build_from_files(listing, path, side, fit))
 
 

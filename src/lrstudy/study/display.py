@@ -11,26 +11,25 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from lrstudy.formatting import format_setting, pluralize
 from lrstudy.progress import in_words
-from lrstudy.settings import typed
-from lrstudy.study.done import Done, best_of
-from lrstudy.study.trials import Proposer
-from lrstudy.training.description import Description, Survey
+from lrstudy.study.trial_result import TrialResult, best_of
+from lrstudy.study.trial_runner import Proposer
 from lrstudy.training.epoch import Epoch
-from lrstudy.words import counted
+from lrstudy.training.specification import PreflightResult, TrialSpecification
 
 
-def estimate(survey: Survey, trainings: int, epochs: int, at_a_time: int) -> str:
+def estimate(survey: PreflightResult, trainings: int, epochs: int, at_a_time: int) -> str:
     """What is about to be trained on what, and about how long it will take."""
-    data = survey.facts.data
+    data = survey.context.data
     parts = " + ".join(str(number) for number in data.parts.values())
     seconds = trainings * epochs * survey.epoch_seconds / min(at_a_time, trainings)
-    left_out = f"; {counted(len(data.bad_images), 'broken image')} left out" if data.bad_images else ""
+    left_out = f"; {pluralize(len(data.bad_images), 'broken image')} left out" if data.bad_images else ""
     return (
         f"data: {data.name}, {parts} images (training + validation + test) of {data.image[0]}×{data.image[1]} pixels"
         f"{left_out}\n"
-        f"study: {counted(trainings, 'training')} of {counted(epochs, 'epoch')} on {survey.facts.device}, "
-        f"{at_a_time} at a time, {counted(survey.facts.threads, 'thread')} each: about {_time(seconds)}, "
+        f"study: {pluralize(trainings, 'training')} of {pluralize(epochs, 'epoch')} on {survey.context.device}, "
+        f"{at_a_time} at a time, {pluralize(survey.context.threads, 'thread')} each: about {_time(seconds)}, "
         "less what is on the server already"
     )
 
@@ -38,13 +37,13 @@ def estimate(survey: Survey, trainings: int, epochs: int, at_a_time: int) -> str
 class StudyDisplay:
     """A live table in a terminal; elsewhere a line for each trial that ends."""
 
-    def __init__(self, proposer: Proposer, epochs: int, survey: Survey, at_a_time: int) -> None:
+    def __init__(self, proposer: Proposer, epochs: int, survey: PreflightResult, at_a_time: int) -> None:
         self._proposer = proposer
         self._epochs = epochs
         self._trial_seconds = epochs * survey.epoch_seconds / at_a_time
-        self._done: list[Done] = []
-        self._best: Done | None = None
-        self._running: dict[int, tuple[Description, Epoch | None]] = {}
+        self._done: list[TrialResult] = []
+        self._best: TrialResult | None = None
+        self._running: dict[int, tuple[TrialSpecification, Epoch | None]] = {}
         self._started = time.monotonic()
         console = Console(stderr=True)
         self._live = Live(console=console, transient=True, get_renderable=self._render, refresh_per_second=4)
@@ -57,16 +56,16 @@ class StudyDisplay:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def started(self, number: int, description: Description) -> None:
+    def started(self, number: int, specification: TrialSpecification) -> None:
         """A trial has begun."""
-        self._running[number] = description, None
+        self._running[number] = specification, None
 
     def epoch(self, number: int, epoch: Epoch) -> None:
         """A trial has got so far."""
-        description, _ = self._running[number]
-        self._running[number] = description, epoch
+        specification, _ = self._running[number]
+        self._running[number] = specification, epoch
 
-    def done(self, done: Done) -> None:
+    def done(self, done: TrialResult) -> None:
         """A trial has ended, or had before."""
         self._done.append(done)
         self._best = best_of([done, *([self._best] if self._best else [])])
@@ -93,35 +92,35 @@ class StudyDisplay:
         return each * (self._proposer.planned - len(self._done) - under_way)
 
 
-def table(done: Sequence[Done]) -> Table:
+def table(done: Sequence[TrialResult]) -> Table:
     """A row for each trial with what tells it from the others, the best one marked.
 
     An optimizer's trials stand together, from the highest learning rate to the lowest.
     """
     best = best_of(done)
-    settings = [one.description.settings for one in done]
+    settings = [one.specification.settings for one in done]
     optimizers = list(dict.fromkeys(one.optimizer for one in settings))
     varied = [name for name in ("hidden", "seed") if len({getattr(one, name) for one in settings}) > 1]
     shown = Table("optimizer", "lr", *varied, "val loss", "val accuracy", "verdict", "", box=None, pad_edge=False)
     for one in sorted(done, key=lambda one: _place(one, optimizers)):
         marks = ["best"] * (one is best) + ["reused"] * one.reused
-        names = [typed(getattr(one.description.settings, name)) for name in ("optimizer", "lr", *varied)]
+        names = [format_setting(getattr(one.specification.settings, name)) for name in ("optimizer", "lr", *varied)]
         scores = (f"{one.val_loss:.4f}", f"{one.val_accuracy:.1%}") if one.verdict else ("", "")
         shown.add_row(*names, *scores, one.verdict or Text(f"failed: {one.reason}"), ", ".join(marks))
     return shown
 
 
-def _place(done: Done, optimizers: list[str]) -> tuple[object, ...]:
-    settings = done.description.settings
+def _place(done: TrialResult, optimizers: list[str]) -> tuple[object, ...]:
+    settings = done.specification.settings
     return optimizers.index(settings.optimizer), -settings.lr, settings.hidden, settings.seed
 
 
-def _line(done: Done) -> str:
+def _line(done: TrialResult) -> str:
     if not done.verdict:
-        return f"{done.description.name} failed: {done.reason}"
+        return f"{done.specification.name} failed: {done.reason}"
     reused = " (reused)" if done.reused else ""
     return (
-        f"{done.description.name}  val loss {done.val_loss:.4f}  accuracy {done.val_accuracy:.1%}  "
+        f"{done.specification.name}  val loss {done.val_loss:.4f}  accuracy {done.val_accuracy:.1%}  "
         f"{done.verdict}{reused}"
     )
 

@@ -13,16 +13,17 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import GridSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from lrstudy.settings import LARGEST, SMALLEST, TrainSettings, typed
-from lrstudy.study.done import Done
+from lrstudy.formatting import format_setting
+from lrstudy.settings import GridSettings, TrainSettings
+from lrstudy.settings.fields import MAX_FLOAT, MIN_FLOAT
 from lrstudy.study.optuna_study import ProposedTrial, StudyFile
-from lrstudy.study_settings import GridSettings
+from lrstudy.study.trial_result import TrialResult
 from lrstudy.training.epoch import Epoch
 
 # An extension goes on by half a decade, …
 STEP = math.sqrt(10)
 # … and at most so many times beyond either end: three decades.
-MOST_STEPS = 6
+MAX_STEPS = 6
 # A learning rate as a person writes it: 0.316, not 0.31622776601683794.
 DIGITS = 3
 
@@ -39,7 +40,7 @@ class Grid:
         self._waiting = deque(settings.cells())
         self._asked = self._ask_all(settings.cells())
         self._proposed = 0
-        self._done: dict[int, Done] = {}
+        self._done: dict[int, TrialResult] = {}
 
     @property
     def planned(self) -> int:
@@ -61,10 +62,10 @@ class Grid:
         """A grid's trials are all trained to their end."""
         return False
 
-    def tell(self, done: Done) -> None:
+    def tell(self, done: TrialResult) -> None:
         """Takes how a trial ended."""
         self._done[done.number] = done
-        self._asked[done.description.settings].tell(done)
+        self._asked[done.specification.settings].tell(done)
         if self._settings.extend and len(self._done) == self._proposed and not self._waiting:
             self._waiting.extend(self._beyond())
 
@@ -76,9 +77,11 @@ class Grid:
             best = min(lrs, key=lrs.__getitem__)
             if len(lrs) > 1 and min(lrs) < best < max(lrs):
                 continue
-            shape = f" with hidden={typed(hidden)}" if len(self._settings.hidden) > 1 else ""
+            shape = f" with hidden={format_setting(hidden)}" if len(self._settings.hidden) > 1 else ""
             advice = "even beyond it" if self._settings.extend else "extend=true goes on beyond it"
-            sentences.append(f"{optimizer}{shape}: the best learning rate, {typed(best)}, is at an end; {advice}.")
+            sentences.append(
+                f"{optimizer}{shape}: the best learning rate, {format_setting(best)}, is at an end; {advice}."
+            )
         return sentences
 
     def _ask_all(self, cells: list[TrainSettings]) -> dict[TrainSettings, ProposedTrial]:
@@ -92,7 +95,7 @@ class Grid:
         """The mean objective over the seeds, by learning rate, ascending; infinite where a training has failed."""
         found: dict[float, list[float]] = {}
         for done in self._done.values():
-            cell = done.description.settings
+            cell = done.specification.settings
             if (cell.optimizer, cell.hidden) == (optimizer, hidden):
                 found.setdefault(cell.lr, []).append(done.objective)
         return {lr: mean(found[lr]) for lr in sorted(found)}
@@ -113,14 +116,14 @@ def _further(axis: Sequence[float], tried: Sequence[float], best: float) -> list
     """The learning rates that bracket `best`, the best of those `tried`, where it is the lowest or the highest."""
     found = []
     for end, side in ((min, -1), (max, 1)):
-        steps = [_beyond_end(end(axis), side * step) for step in range(MOST_STEPS + 1)]
+        steps = [_beyond_end(end(axis), side * step) for step in range(MAX_STEPS + 1)]
         if best == end(tried) and (further := [lr for lr in steps if _is_rate(lr) and side * lr > side * best]):
             found.append(further[0])
     return found
 
 
 def _is_rate(lr: float) -> bool:
-    return SMALLEST <= lr <= LARGEST
+    return MIN_FLOAT <= lr <= MAX_FLOAT
 
 
 def _beyond_end(end: float, step: int) -> float:
@@ -129,7 +132,7 @@ def _beyond_end(end: float, step: int) -> float:
 
 def _parameters(cell: TrainSettings) -> dict[str, str | float | int]:
     """What tells a grid's trials apart, as Optuna names it."""
-    return {"optimizer": cell.optimizer, "lr": cell.lr, "hidden": typed(cell.hidden), "seed": cell.seed}
+    return {"optimizer": cell.optimizer, "lr": cell.lr, "hidden": format_setting(cell.hidden), "seed": cell.seed}
 
 
 def _axes(settings: GridSettings) -> dict[str, list[str | float | int]]:
@@ -140,7 +143,7 @@ def _axes(settings: GridSettings) -> dict[str, list[str | float | int]]:
 def _distributions(settings: GridSettings) -> dict[str, BaseDistribution]:
     """Of the same parameters; the learning rate's reaches as far as an extension may."""
     axes = _axes(settings)
-    steps = MOST_STEPS * settings.extend
+    steps = MAX_STEPS * settings.extend
     low, high = _beyond_end(min(settings.lrs), -steps), _beyond_end(max(settings.lrs), steps)
     return {
         "optimizer": CategoricalDistribution(axes["optimizer"]),

@@ -21,7 +21,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from lrstudy.errors import SettingsError
-from lrstudy.study.done import Done
+from lrstudy.study.trial_result import TrialResult
 
 IDENTITY = "lrstudy.identity"
 ARTIFACT = "optuna_study.log"
@@ -118,7 +118,7 @@ class ProposedTrial:
             self.trial.report(val_loss, epoch)
             self.reported = epoch
 
-    def tell(self, done: Done) -> None:
+    def tell(self, done: TrialResult) -> None:
         """Tells Optuna how the trial ended."""
         for epoch, val_loss in done.curve:
             self.report(epoch, val_loss)

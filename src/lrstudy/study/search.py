@@ -15,14 +15,13 @@ from optuna.distributions import FloatDistribution
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
-from lrstudy.settings import TrainSettings
-from lrstudy.study.done import Done
+from lrstudy.settings import SearchSettings, TrainSettings
 from lrstudy.study.optuna_study import ProposedTrial, StudyFile
-from lrstudy.study_settings import SearchSettings
+from lrstudy.study.trial_result import TrialResult
 from lrstudy.training.epoch import Epoch
 
 # Up to three workers, with a trial that waits for the next free one, change nothing in what is proposed.
-LEAST_WINDOW = 4
+MIN_WINDOW = 4
 # As many digits of a learning rate as are typed again without a slip.
 DIGITS = 6
 
@@ -47,7 +46,7 @@ def window(at_a_time: int) -> int:
 
     One more than run side by side: it waits for the next free worker.
     """
-    return max(LEAST_WINDOW, at_a_time + 1)
+    return max(MIN_WINDOW, at_a_time + 1)
 
 
 class Search:
@@ -64,7 +63,7 @@ class Search:
         ]
         self.prunes = settings.pruner != "none"
         self._proposed: list[ProposedTrial] = []
-        self._ended: dict[int, Done] = {}
+        self._ended: dict[int, TrialResult] = {}
         self._told = 0
 
     @property
@@ -92,7 +91,7 @@ class Search:
         proposed.report(epoch.epoch, epoch.val_loss)
         return proposed.trial.should_prune()
 
-    def tell(self, done: Done) -> None:
+    def tell(self, done: TrialResult) -> None:
         """Takes how a trial ended."""
         self._ended[done.number] = done
 

@@ -9,17 +9,31 @@ from dataclasses import dataclass, replace
 
 from mlflow.entities import Run
 
-from lrstudy.settings import typed
-from lrstudy.study.done import PRUNED
-from lrstudy.study_settings import StudySettings
+from lrstudy.formatting import format_setting
+from lrstudy.server_names import (
+    BEST_EPOCH,
+    BEST_VAL_ACCURACY,
+    BEST_VAL_LOSS,
+    DATA_DIGEST,
+    DESCRIPTION,
+    HARDWARE,
+    KEY,
+    KIND,
+    OWNER,
+    PARENT,
+    PRUNED_KEY,
+    SEARCH,
+    STUDY,
+    VERDICT,
+)
+from lrstudy.settings import StudySettings
+from lrstudy.study.trial_result import PRUNED
 from lrstudy.tracking import owner
 from lrstudy.tracking.calls import LOCAL, CreateRun, DeleteTag, LinkCheckpoint, SetStatus, local_name
 from lrstudy.tracking.claims import (
     ENDED_EARLY,
-    OWNER,
-    PARENT,
-    Found,
-    There,
+    CandidateRun,
+    RunState,
     claims,
     look_again,
     look_at,
@@ -30,12 +44,11 @@ from lrstudy.tracking.claims import (
 from lrstudy.tracking.owner import Owner
 from lrstudy.tracking.server import shortened
 from lrstudy.tracking.tracked_run import SECONDS_FOR_A_SERVER, TrackedRun, started_run
-from lrstudy.tracking.training_run import VERDICT, log_final, log_result
+from lrstudy.tracking.training_run import log_final, log_result
 from lrstudy.training import provenance
-from lrstudy.training.description import DATA_DIGEST, DESCRIPTION, HARDWARE, KEY, KIND, PRUNED_KEY, Description, Facts
-from lrstudy.training.result import Outcome
+from lrstudy.training.result import WorkerResult
+from lrstudy.training.specification import StudyContext, TrialSpecification
 
-SEARCH = "lrstudy.search"
 # Of the runs on the same data so many, the latest, are known while the server is away; of those that are left fewer,
 # since each takes a question of its own.
 KNOWN, KNOWN_LEFT = 1000, 50
@@ -56,11 +69,13 @@ class StudyRun:
     superseded: frozenset[str]
     tags: Mapping[str, str]
     known: Sequence[Run]
-    left: Mapping[str, There]
+    left: Mapping[str, RunState]
 
 
 @contextmanager
-def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, identity: str) -> Iterator[StudyRun]:
+def open_study(
+    kind: str, name: str, settings: StudySettings, context: StudyContext, identity: str
+) -> Iterator[StudyRun]:
     """A study's run, with its settings as parameters; it ends as the `with` block ends.
 
     Raises:
@@ -68,60 +83,62 @@ def open_study(kind: str, name: str, settings: StudySettings, facts: Facts, iden
     """
     tags = {
         KIND: kind,
-        DATA_DIGEST: facts.data.digest,
-        "lrstudy.study": identity,
-        HARDWARE: facts.hardware,
+        DATA_DIGEST: context.data.digest,
+        STUDY: identity,
+        HARDWARE: context.hardware,
     }
     with started_run(name, tags) as run:
-        yield run.outbox.ask(lambda: _opened(run, settings, facts, identity), SECONDS_FOR_A_SERVER)
+        yield run.outbox.ask(lambda: _opened(run, settings, context, identity), SECONDS_FOR_A_SERVER)
 
 
-def _opened(run: TrackedRun, settings: StudySettings, facts: Facts, identity: str) -> StudyRun:
+def _opened(run: TrackedRun, settings: StudySettings, context: StudyContext, identity: str) -> StudyRun:
     opened = run.client.get_run(run.run_id)
     experiment = opened.info.experiment_id
     with claims():
-        mark_abandoned(run.client, experiment, facts.data.digest)
-    superseded = _without_end(run, experiment, facts)
-    query, latest_first = f"tags.`{DATA_DIGEST}` = '{facts.data.digest}'", ["attributes.start_time DESC"]
+        mark_abandoned(run.client, experiment, context.data.digest)
+    superseded = _without_end(run, experiment, context)
+    query, latest_first = f"tags.`{DATA_DIGEST}` = '{context.data.digest}'", ["attributes.start_time DESC"]
     found = look_again(
         run.client, run.client.search_runs([experiment], query, max_results=KNOWN, order_by=latest_first)
     )
     known = [one.run for one in found]
     left = [one.run for one in found if one.is_left and KEY in one.run.data.tags][:KNOWN_LEFT]
     there = {one.info.run_id: what_is_left(run.client, one) for one in left}
-    run.describe({key: typed(value) for key, value in settings if key not in opened.data.params}, {})
+    run.describe({key: format_setting(value) for key, value in settings if key not in opened.data.params}, {})
     tags = {**provenance.source(), PARENT: run.run_id}
     return StudyRun(run, experiment, identity, superseded, tags, known[::-1], there)
 
 
-def claim(study: StudyRun, description: Description, *, prunes: bool, beside_others: bool) -> Run | TrackedRun | None:
+def claim(
+    study: StudyRun, specification: TrialSpecification, *, prunes: bool, beside_others: bool
+) -> Run | TrackedRun | None:
     """The finished run of a training; or one that is now ours to write to; None where another process is at it.
 
     Args:
         study: that the training is a trial of.
-        description: of the training.
+        specification: of the training.
         prunes: whether one that the same study stopped early will do.
         beside_others: to open a run beside one of a process of which nothing is known, since it is on another machine.
     """
-    wanted = {KEY: description.key}, *([{PRUNED_KEY: description.key, SEARCH: study.identity}] if prunes else [])
+    wanted = {KEY: specification.key}, *([{PRUNED_KEY: specification.key, SEARCH: study.identity}] if prunes else [])
 
     def by_the_server() -> Run | TrackedRun | None:
         with claims():
             found = [one for tags in wanted for one in _runs(study, tags)]
-            return _claimed(study, description, found, lambda run: what_is_left(study.run.client, run), beside_others)
+            return _claimed(study, specification, found, lambda run: what_is_left(study.run.client, run), beside_others)
 
     def by_what_was_there() -> Run | TrackedRun | None:
         found = look_at(run for tags in wanted for run in study.known if tags.items() <= run.data.tags.items())
-        return _claimed(study, description, found, lambda run: study.left.get(run.info.run_id), beside_others)
+        return _claimed(study, specification, found, lambda run: study.left.get(run.info.run_id), beside_others)
 
     return study.run.outbox.ask_or(by_the_server, by_what_was_there)
 
 
 def _claimed(
     study: StudyRun,
-    description: Description,
-    found: Sequence[Found],
-    has: Callable[[Run], There | None],
+    specification: TrialSpecification,
+    found: Sequence[CandidateRun],
+    has: Callable[[Run], RunState | None],
     beside_others: bool,
 ) -> Run | TrackedRun | None:
     """See `claim`; `found` are the training's runs, and `has` gives what one that is left has, if that is known."""
@@ -132,23 +149,23 @@ def _claimed(
     if Owner.LIVES in others or (others and not beside_others):
         return None
     for one in reversed(found):
-        if one.is_left and may_go_on(one.run, description) and (there := has(one.run)):
-            return _taken_over(study, description, one.run, there)
-    return _new(study, description)
+        if one.is_left and may_go_on(one.run, specification) and (there := has(one.run)):
+            return _taken_over(study, specification, one.run, there)
+    return _new(study, specification)
 
 
-def _taken_over(study: StudyRun, description: Description, left: Run, there: There) -> TrackedRun:
+def _taken_over(study: StudyRun, specification: TrialSpecification, left: Run, there: RunState) -> TrackedRun:
     run = replace(study.run, run_id=left.info.run_id, there=there)
-    run.describe({}, {**description.tags, PARENT: study.run.run_id, OWNER: owner.this_process()})
+    run.describe({}, {**specification.tags, PARENT: study.run.run_id, OWNER: owner.this_process()})
     for tag in {PRUNED_KEY, SEARCH} & set(left.data.tags):  # of a search that was killed as it pruned
         run.outbox.put(DeleteTag(run.run_id, tag))
     run.outbox.wait_for(run.outbox.put(SetStatus(run.run_id, "RUNNING", None)))
     return run
 
 
-def _new(study: StudyRun, description: Description) -> TrackedRun:
-    tags = {**study.tags, **description.tags, OWNER: owner.this_process()}
-    call = CreateRun(local_name(), study.experiment_id, description.name, tags, time.time_ns() // 1_000_000)
+def _new(study: StudyRun, specification: TrialSpecification) -> TrackedRun:
+    tags = {**study.tags, **specification.tags, OWNER: owner.this_process()}
+    call = CreateRun(local_name(), study.experiment_id, specification.name, tags, time.time_ns() // 1_000_000)
     run_id = study.run.outbox.create(call)
     if run_id == call.run:  # the server is away: the training begins, and gets its run later
         study.run.outbox.put(LinkCheckpoint(run_id, run_id.removeprefix(LOCAL)))
@@ -164,26 +181,26 @@ def take_in(study: StudyRun, finished: Run) -> None:
         run.describe({}, {f"lrstudy.used_by.{study.run.run_id}": "true"})
 
 
-def log_outcome(child: TrackedRun, description: Description, outcome: Outcome) -> None:
+def log_outcome(child: TrackedRun, specification: TrialSpecification, outcome: WorkerResult) -> None:
     """Logs the end of a trial that came to a result."""
     assert outcome.result is not None  # noqa: S101 - for the type
-    log_result(child, outcome.result, outcome.files, description.facts.data.bad_images)
+    log_result(child, outcome.result, outcome.files, specification.context.data.bad_images)
     child.end("FINISHED")
 
 
-def log_pruned(study: StudyRun, child: TrackedRun, description: Description, outcome: Outcome) -> None:
+def log_pruned(study: StudyRun, child: TrackedRun, specification: TrialSpecification, outcome: WorkerResult) -> None:
     """Logs the end of a trial that was stopped: it is no training to be reused, but by the same search."""
     best = outcome.best
     last = outcome.history[-1].epoch
     tags = {
         VERDICT: PRUNED,
-        PRUNED_KEY: description.key,
+        PRUNED_KEY: specification.key,
         SEARCH: study.identity,
         DESCRIPTION: f"**{PRUNED}** after epoch {last}: other trials had a lower validation loss by then.",
     }
     child.describe({}, tags)
     child.log_files(outcome.files)
-    metrics = {"best/val_loss": best.val_loss, "best/val_accuracy": best.val_accuracy, "best/epoch": best.epoch}
+    metrics = {BEST_VAL_LOSS: best.val_loss, BEST_VAL_ACCURACY: best.val_accuracy, BEST_EPOCH: best.epoch}
     log_final(child, metrics)
     child.outbox.put(DeleteTag(child.run_id, KEY))
     child.end("FINISHED")
@@ -195,22 +212,24 @@ def log_crash(child: TrackedRun, reason: str) -> None:
     child.end("FAILED")
 
 
-def log_best(study: StudyRun, description: Description, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+def log_best(
+    study: StudyRun, specification: TrialSpecification, metrics: Mapping[str, float], tags: Mapping[str, str]
+) -> None:
     """Logs to the study's run what it came to: the best training's settings, `metrics` and `tags`."""
-    settings = {name: getattr(description.settings, name) for name in ("optimizer", "lr", "hidden", "seed")}
+    settings = {name: getattr(specification.settings, name) for name in ("optimizer", "lr", "hidden", "seed")}
     study.run.log_metrics(metrics, 0)
-    study.run.describe({f"best.{name}": typed(value) for name, value in settings.items()}, tags)
+    study.run.describe({f"best.{name}": format_setting(value) for name, value in settings.items()}, tags)
 
 
-def _runs(study: StudyRun, tags: Mapping[str, str]) -> list[Found]:
+def _runs(study: StudyRun, tags: Mapping[str, str]) -> list[CandidateRun]:
     """The experiment's runs with these tags, by the time they began."""
     query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
     found = study.run.client.search_runs([study.experiment_id], query, order_by=["attributes.start_time ASC"])
     return look_again(study.run.client, found)
 
 
-def _without_end(run: TrackedRun, experiment_id: str, facts: Facts) -> frozenset[str]:
+def _without_end(run: TrackedRun, experiment_id: str, context: StudyContext) -> frozenset[str]:
     """The studies on the same data that came to no end."""
-    query = f"tags.`{KIND}` != 'train' and tags.`{DATA_DIGEST}` = '{facts.data.digest}'"
+    query = f"tags.`{KIND}` != 'train' and tags.`{DATA_DIGEST}` = '{context.data.digest}'"
     found = run.client.search_runs([experiment_id], f"attributes.status != 'FINISHED' and {query}")
     return frozenset(one.info.run_id for one in found if one.info.status in ENDED_EARLY)

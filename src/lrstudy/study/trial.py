@@ -7,27 +7,27 @@ from functools import cache
 from lrstudy.data import ImageData, printable
 from lrstudy.errors import DataError
 from lrstudy.settings import TrainSettings
-from lrstudy.study.job import Job
-from lrstudy.study.mailbox import Sender
-from lrstudy.training import artifacts, checkpoint, experiment, runtime
-from lrstudy.training.experiment import Experiment
+from lrstudy.study.progress_channel import ProgressSender
+from lrstudy.study.trial_job import TrialJob
+from lrstudy.training import artifacts, checkpoint, runtime, setup
 from lrstudy.training.plan import Plan, load_data
-from lrstudy.training.result import Outcome, cut_off
-from lrstudy.training.watch import Progress, follow, sum_up
+from lrstudy.training.progress import Progress, finalize, track_best
+from lrstudy.training.result import WorkerResult, cut_off
+from lrstudy.training.setup import TrainingSetup
 
 
-def run_trial(job: Job) -> Outcome:
+def run_trial(job: TrialJob) -> WorkerResult:
     """Trains what `job` describes, from where an earlier try left it; ends early where word is left to stop.
 
     Raises:
         DataError: the images are not those that the study began with.
     """
     plan = as_begun(job.settings, job.key)
-    training, progress = checkpoint.resume(experiment.build(plan), job.run_id)
+    training, progress = checkpoint.resume(setup.build(plan), job.run_id)
     if (stopped := _train(job, training, progress)) is not None:
         return cut_off(progress.history, stopped)
-    result = sum_up(training, progress)
-    return Outcome(result.history, result, artifacts.tables(training, result))
+    result = finalize(training, progress)
+    return WorkerResult(result.history, result, artifacts.tables(training, result))
 
 
 def as_begun(settings: TrainSettings, key: str) -> Plan:
@@ -37,7 +37,7 @@ def as_begun(settings: TrainSettings, key: str) -> Plan:
         DataError: the images are not those that the study began with.
     """
     plan = planned(settings)
-    if plan.description.key != key:
+    if plan.specification.key != key:
         raise DataError(
             f"data={printable(settings.data)}: the images have changed since the study began; start it again."
         )
@@ -51,12 +51,12 @@ def planned(settings: TrainSettings) -> Plan:
     return Plan(settings, data, runtime.prepare(settings.device, settings.threads, settings.model))
 
 
-def _train(job: Job, training: Experiment, progress: Progress) -> int | None:
+def _train(job: TrialJob, training: TrainingSetup, progress: Progress) -> int | None:
     """Trains to the end, and gives None; or to where word is left to stop, and gives the last epoch that counts."""
-    sender = Sender(job.mailbox, job.number)
+    sender = ProgressSender(job.mailbox, job.number)
     for epoch in progress.history:
         sender.send(epoch)
-    epochs = follow(training, progress, training.epochs(len(progress.history) - 1))
+    epochs = track_best(training, progress, training.epochs(len(progress.history) - 1))
     for epoch in checkpoint.kept(training, job.run_id, progress, epochs):
         sender.send(epoch)
         if (last := sender.last_epoch()) is not None and epoch.epoch >= last:

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 LOCAL = "lrstudy-unsent-"
 # https://mlflow.org/docs/latest/api_reference/rest-api.html#log-batch
-MOST_ITEMS_A_CALL, MOST_NAMES_A_CALL = 1000, 100
+MAX_ITEMS_PER_CALL, MAX_NAMES_PER_CALL = 1000, 100
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class CreateRun:
 
 
 @dataclass(frozen=True)
-class DiscardTwins:
+class DeleteDuplicateRuns:
     """Deletes what other runs the making of `run` has left: the answer to a try can be lost, or come too late.
 
     They began in the same millisecond and have the same first tags, which name the process.
@@ -65,7 +65,7 @@ class Log:
         points = [*self.points, *later.points]
         changes = any(params[name] != value for name, value in later.params.items())
         most = max(len(params), len(tags)), len(params) + len(tags) + len(points)
-        if changes or most[0] > MOST_NAMES_A_CALL or most[1] > MOST_ITEMS_A_CALL:
+        if changes or most[0] > MAX_NAMES_PER_CALL or most[1] > MAX_ITEMS_PER_CALL:
             return None
         return Log(self.run, params, tags, points)
 
@@ -148,7 +148,7 @@ class RemoveCheckpoint:
 
 Call = (
     CreateRun
-    | DiscardTwins
+    | DeleteDuplicateRuns
     | Log
     | DeleteTag
     | LogInputs
@@ -214,4 +214,4 @@ def next_of(calls: Iterable[Call]) -> tuple[list[Call], int]:
 
 def _some(calls: Iterable[Call]) -> Iterable[Call]:
     """As many as may wait for an answer at once."""
-    return (call for call, _ in zip(calls, range(MOST_ITEMS_A_CALL), strict=False))
+    return (call for call, _ in zip(calls, range(MAX_ITEMS_PER_CALL), strict=False))

@@ -9,21 +9,20 @@ from dataclasses import dataclass, field, replace
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from lrstudy.server_names import DATA_DIGEST, HARDWARE, OWNER, VERSIONS
 from lrstudy.tracking import epoch_times, owner
 from lrstudy.tracking.owner import Owner
-from lrstudy.tracking.sending import send_to
 from lrstudy.tracking.server import address
-from lrstudy.tracking.turns import turn
-from lrstudy.training.description import DATA_DIGEST, HARDWARE, VERSIONS, Description
+from lrstudy.tracking.server_lock import server_lock
+from lrstudy.tracking.sync import send_to
+from lrstudy.training.specification import TrialSpecification
 
-OWNER = "lrstudy.process"
-PARENT = "mlflow.parentRunId"
 LAST_CURVE = "val_loss"
 ENDED_EARLY = ("KILLED", "FAILED")
 
 
 @dataclass(frozen=True)
-class There:
+class RunState:
     """What the server has of a run already; `last_epoch` is -1 where it has none.
 
     `left` is whether an earlier start of the same training opened it and came to no end. `times` are in ms, of epochs
@@ -37,7 +36,7 @@ class There:
     times: Mapping[int, int] = field(default_factory=dict)
 
 
-NOTHING = There()
+NOTHING = RunState()
 
 
 @contextmanager
@@ -49,13 +48,13 @@ def claims() -> Iterator[None]:
     Raises:
         TrackingError: that could not be sent.
     """
-    with turn("claims", address()):
+    with server_lock("claims", address()):
         send_to(address())
         yield
 
 
 @dataclass(frozen=True)
-class Found:
+class CandidateRun:
     """A run that was found, and what is known of the process that it belongs to."""
 
     run: Run
@@ -72,12 +71,12 @@ class Found:
         return self.run.info.status in ENDED_EARLY or self.is_abandoned
 
 
-def look_at(runs: Iterable[Run]) -> list[Found]:
+def look_at(runs: Iterable[Run]) -> list[CandidateRun]:
     """The runs, and whether their processes live."""
-    return [Found(run, owner.find(run.data.tags.get(OWNER))) for run in runs]
+    return [CandidateRun(run, owner.find(run.data.tags.get(OWNER))) for run in runs]
 
 
-def look_again(client: MlflowClient, runs: Iterable[Run]) -> list[Found]:
+def look_again(client: MlflowClient, runs: Iterable[Run]) -> list[CandidateRun]:
     """The runs that a search has found, and whether their processes live.
 
     A run whose process is gone is read again: the process may have ended it since the search.
@@ -85,16 +84,16 @@ def look_again(client: MlflowClient, runs: Iterable[Run]) -> list[Found]:
     return [replace(one, run=client.get_run(one.run.info.run_id)) if one.is_abandoned else one for one in look_at(runs)]
 
 
-def may_go_on(run: Run, description: Description) -> bool:
+def may_go_on(run: Run, specification: TrialSpecification) -> bool:
     """Whether a training in a run that is left would have gone on to the same bits here: elsewhere they may differ."""
-    ours = description.tags
+    ours = specification.tags
     return all(run.data.tags.get(name) == ours[name] for name in (VERSIONS, HARDWARE))
 
 
-def what_is_left(client: MlflowClient, run: Run) -> There:
+def what_is_left(client: MlflowClient, run: Run) -> RunState:
     """What the server has of a run that is left."""
     last_epoch = max((epoch for epoch, _ in curve(client, run.info.run_id)), default=-1)
-    return There(True, last_epoch, frozenset(run.data.params), run.data.metrics, epoch_times.read(run.info.run_id))
+    return RunState(True, last_epoch, frozenset(run.data.params), run.data.metrics, epoch_times.read(run.info.run_id))
 
 
 def curve(client: MlflowClient, run_id: str) -> list[tuple[int, float]]:

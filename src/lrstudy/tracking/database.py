@@ -22,9 +22,9 @@ from mlflow.store.db.db_types import DATABASE_ENGINES
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from lrstudy import places
+from lrstudy import cache_paths
 from lrstudy.errors import TrackingError
-from lrstudy.tracking.delivery import public, why
+from lrstudy.tracking.delivery import failure_reason, redact_credentials
 
 SECONDS_LOCKED = 60.0
 # What a database that cannot be made, opened or written raises.
@@ -52,7 +52,7 @@ def prepared(uri: str) -> Iterator[None]:
                 database.execute("begin immediate")
             yield
     except (*UNUSABLE, Timeout) as error:
-        raise TrackingError(f"the tracking database {path} cannot be used: {why(error)}.") from error
+        raise TrackingError(f"the tracking database {path} cannot be used: {failure_reason(error)}.") from error
 
 
 def _open(uri: str) -> None:
@@ -62,7 +62,9 @@ def _open(uri: str) -> None:
             pass
         engine.dispose()
     except (SQLAlchemyError, ImportError) as error:  # which is for want of the package for its kind
-        raise TrackingError(f"the tracking database {public(uri)} cannot be used: {why(error)}.") from error
+        raise TrackingError(
+            f"the tracking database {redact_credentials(uri)} cannot be used: {failure_reason(error)}."
+        ) from error
 
 
 def _make(path: Path) -> None:
@@ -77,7 +79,7 @@ def _make(path: Path) -> None:
 
 def _empty() -> Path:
     """A database without an experiment, of this version of MLflow: kept, since making it takes a second or more."""
-    kept = places.cache() / "tracking" / f"empty-{mlflow.__version__}.db"
+    kept = cache_paths.cache() / "tracking" / f"empty-{mlflow.__version__}.db"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         unfinished = kept.with_suffix(f".{os.getpid()}")

@@ -27,15 +27,16 @@ from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from sqlalchemy.exc import OperationalError
 
-from lrstudy import places
-from lrstudy.errors import NotSentError, TrackingError
+from lrstudy import cache_paths
+from lrstudy.errors import NotSyncedError, TrackingError
+from lrstudy.server_names import DATA_CONTEXT
 from lrstudy.tracking.calls import (
     LOCAL,
     Call,
     CreateModel,
     CreateRun,
+    DeleteDuplicateRuns,
     DeleteTag,
-    DiscardTwins,
     EndModel,
     LinkCheckpoint,
     Log,
@@ -46,7 +47,7 @@ from lrstudy.tracking.calls import (
     SetStatus,
     renamed,
 )
-from lrstudy.tracking.turns import turn
+from lrstudy.tracking.server_lock import server_lock
 
 # The server's codes for what may be otherwise the next time. MLflow's client gives the first for lost connections.
 PASSING = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "IO_ERROR"}
@@ -63,7 +64,7 @@ _REASONS = {
 }
 
 # Of a call; one that was not answered in time, such as of a large file, is given more the next time.
-TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS = 10, 320
+TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS = 10, 320
 TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 QUIET = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
@@ -104,7 +105,7 @@ def deliver(
             call = renamed(call, names)
             made |= (_made_before(call, client) if again else None) or _make(call, client)
         except Exception as error:
-            if unanswered(error):
+            if is_transient(error):
                 raise
             if isinstance(call, Log) and call.points and not call.is_of_points:  # one of the two may be right
                 apart = Log(call.run, points=call.points), Log(call.run, call.params, call.tags)
@@ -114,7 +115,7 @@ def deliver(
     return made
 
 
-def unanswered(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether a call failed since the server, its database or its disk cannot be used now, and not for what it said."""
     response = getattr(error, "response", None)
     if response is not None:  # of an artifact that was refused
@@ -126,18 +127,18 @@ def unanswered(error: Exception) -> bool:
     return isinstance(error, OSError | OperationalError | TrackingError)
 
 
-def why(error: BaseException) -> str:
+def failure_reason(error: BaseException) -> str:
     """In a few words, why the server cannot be used."""
-    if isinstance(error, TrackingError | NotSentError) and error.__cause__:  # a sentence that says so
-        return why(error.__cause__)
+    if isinstance(error, TrackingError | NotSyncedError) and error.__cause__:  # a sentence that says so
+        return failure_reason(error.__cause__)
     text = str(error).strip() or type(error).__name__
     for pattern, words in _REASONS.items():
         if found := re.search(pattern, text):
             return words.format(*found.groups())
-    return public(text.splitlines()[0])
+    return redact_credentials(text.splitlines()[0])
 
 
-def public(text: str) -> str:
+def redact_credentials(text: str) -> str:
     """`text` without the names and passwords of users that stand in addresses."""
     return re.sub(r"(?<=://)[^/@\s]*@", "", text)
 
@@ -167,7 +168,7 @@ def _(call: CreateRun, client: MlflowClient) -> Names | None:
     return next(({call.run: run_id} for run_id in _made_by(call, client)), None)
 
 
-def _made_by(call: CreateRun | DiscardTwins, client: MlflowClient) -> Iterator[str]:
+def _made_by(call: CreateRun | DeleteDuplicateRuns, client: MlflowClient) -> Iterator[str]:
     """The runs that the tries to make one have made: its tags name the process."""
     for run in client.search_runs([call.experiment], f"attributes.start_time = {call.start}"):
         if call.tags.items() <= run.data.tags.items():
@@ -186,7 +187,7 @@ def _(call: CreateRun, client: MlflowClient) -> Names:
 
 
 @_make.register
-def _(call: DiscardTwins, client: MlflowClient) -> Names:
+def _(call: DeleteDuplicateRuns, client: MlflowClient) -> Names:
     for run_id in _made_by(call, client):
         if run_id != call.run:
             client.set_terminated(run_id, "KILLED")
@@ -235,13 +236,10 @@ def _(call: DeleteTag, client: MlflowClient) -> Names:
 
 @_make.register
 def _(call: LogInputs, client: MlflowClient) -> Names:
-    inputs = [
-        DatasetInput(Dataset(**dataset), [InputTag("mlflow.data.context", context)])
-        for dataset, context in call.datasets
-    ]
+    inputs = [DatasetInput(Dataset(**dataset), [InputTag(DATA_CONTEXT, context)]) for dataset, context in call.datasets]
     # For this call MLflow's server takes two connections to its database, one after the other. Fifteen calls at once
     # have all that it allows, and wait for the second until it gives up.
-    with turn("inputs", client.tracking_uri):
+    with server_lock("inputs", client.tracking_uri):
         client.log_inputs(call.run, inputs)
     return {}
 
@@ -279,11 +277,11 @@ def _(call: EndModel, client: MlflowClient) -> Names:
 
 @_make.register
 def _(call: LinkCheckpoint, _: MlflowClient) -> Names:
-    places.link_checkpoint(f"{LOCAL}{call.unsent}", call.run)
+    cache_paths.link_checkpoint(f"{LOCAL}{call.unsent}", call.run)
     return {}
 
 
 @_make.register
 def _(call: RemoveCheckpoint, _: MlflowClient) -> Names:
-    places.remove_checkpoint(call.run)
+    cache_paths.remove_checkpoint(call.run)
     return {}

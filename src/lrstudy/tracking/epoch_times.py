@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from lrstudy import places
+from lrstudy import cache_paths
 
 
 def now() -> int:
@@ -19,7 +19,7 @@ def now() -> int:
 
 def note(run_id: str, epoch: int) -> int:
     """Writes down, as far as it can be written, that an epoch is logged now; gives the time."""
-    time_now, path = now(), places.times(run_id)
+    time_now, path = now(), cache_paths.times(run_id)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="ascii") as file:
@@ -30,7 +30,7 @@ def note(run_id: str, epoch: int) -> int:
 def read(run_id: str) -> dict[int, int]:
     """The times by epoch, as far as any were written down whole."""
     try:
-        *lines, _ = places.times(run_id).read_text(encoding="ascii").split("\n")
+        *lines, _ = cache_paths.times(run_id).read_text(encoding="ascii").split("\n")
         pairs = [line.split() for line in lines]
         return {int(epoch): int(when) for epoch, when in reversed(pairs)}  # the first of an epoch counts
     except (OSError, ValueError):

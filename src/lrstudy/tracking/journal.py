@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from lrstudy import places
+from lrstudy import cache_paths
 from lrstudy.tracking import owner
 from lrstudy.tracking.calls import Call, LogFiles, LogModel, read, written
 
@@ -151,7 +151,7 @@ class Journal:
 
 def folder_of_all() -> Path:
     """The folder of all journals."""
-    return places.cache() / "outbox"
+    return cache_paths.cache() / "outbox"
 
 
 def left() -> list[Path]:
@@ -179,7 +179,7 @@ def content(folder: Path) -> Content:
 
 def send_command() -> str:
     """What to type, here, to have all of them sent."""
-    script = os.path.relpath(Path(__file__).parents[2] / "send.py")
+    script = os.path.relpath(Path(__file__).parents[2] / "sync.py")
     python = shutil.which("python")
     this = python and Path(python).resolve() == Path(sys.executable).resolve()
     return shlex.join(["python" if this else sys.executable, script])

@@ -21,17 +21,17 @@ from typing import TypeVar
 
 from mlflow import MlflowClient
 
-from lrstudy.tracking.calls import Call, CreateModel, CreateRun, DiscardTwins, Log, LogFiles, LogModel, next_of
+from lrstudy.tracking.calls import Call, CreateModel, CreateRun, DeleteDuplicateRuns, Log, LogFiles, LogModel, next_of
 from lrstudy.tracking.delivery import (
-    LONGEST_TIMEOUT_SECONDS,
+    MAX_TIMEOUT_SECONDS,
     TIMEOUT,
     TIMEOUT_SECONDS,
     deliver,
     done_with,
+    failure_reason,
+    is_transient,
     make_calls_once,
-    public,
-    unanswered,
-    why,
+    redact_credentials,
 )
 from lrstudy.tracking.journal import Journal, folder_of_all, send_command
 
@@ -42,10 +42,10 @@ SECONDS_BETWEEN_CALLS = 1.0
 # A call that fails at once is made a second time before the server counts as gone: a lost connection is no more.
 SECONDS_TO_FAIL_AT_ONCE = 1.0
 # So many calls are a few seconds behind.
-MOST_WAITING = 500
+MAX_WAITING = 500
 # A question that gets no answer from a server that answers others is given up.
-MOST_TRIES = 10
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 5.0
+MAX_TRIES = 10
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.25, 5.0
 
 
 class Outbox:
@@ -164,7 +164,7 @@ class Outbox:
     def catch_up(self) -> None:
         """Waits until not too many calls wait, or the server is away: what says so much is to be no faster than it."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._waiting) <= MOST_WAITING or self.away)
+            self._changed.wait_for(lambda: len(self._waiting) <= MAX_WAITING or self.away)
 
     def ask(self, question: Callable[[], Answer], seconds: float) -> Answer:
         """What the server answers to a question, which is asked again when the server is back.
@@ -179,11 +179,11 @@ class Outbox:
             try:
                 return question()
             except Exception as error:
-                if not unanswered(error):
+                if not is_transient(error):
                     raise
                 if tries > 1 or time.monotonic() - began > SECONDS_TO_FAIL_AT_ONCE:
                     self._has_gone(error)
-                    if tries == MOST_TRIES or not self._wait(seconds, lambda: self._away is None):
+                    if tries == MAX_TRIES or not self._wait(seconds, lambda: self._away is None):
                         raise
 
     def ask_or(self, question: Callable[[], Answer], otherwise: Callable[[], Answer]) -> Answer:
@@ -196,7 +196,7 @@ class Outbox:
             try:
                 return self.ask(question, 0)
             except Exception as error:
-                if not unanswered(error):
+                if not is_transient(error):
                     raise
         return otherwise()
 
@@ -214,7 +214,7 @@ class Outbox:
     def close(self, seconds: float) -> str | None:
         """Ends the sending; where the server has not answered for so many seconds, gives what is to be said of that."""
         for call in self._doubtful:
-            self.put(DiscardTwins(call.run, call.experiment, call.tags, call.start), whatever_failed=True)
+            self.put(DeleteDuplicateRuns(call.run, call.experiment, call.tags, call.start), whatever_failed=True)
         made_all = self._wait(seconds, lambda: not self._waiting)
         with self._changed:
             self._closed = True
@@ -262,7 +262,7 @@ class Outbox:
         """What to make next, and how many calls that is, when it is time; None at the end."""
         with self._changed:
             if failures > 1:
-                longest = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 2), LONGEST_PAUSE_SECONDS)
+                longest = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 2), MAX_PAUSE_SECONDS)
                 # Of unequal lengths: many machines that overtax a server would else come back to it all at once.
                 self._changed.wait_for(lambda: self._closed, random.uniform(longest / 2, longest))  # noqa: S311
             while not self._closed:
@@ -298,9 +298,9 @@ class Outbox:
                 return
             self._silent_since = self._silent_since or time.monotonic()
             if not self.away:
-                self._away = why(error)
+                self._away = failure_reason(error)
                 _say(
-                    f"the tracking server {public(self._server)} cannot be used now ({self._away}): the training goes "
+                    f"the tracking server {redact_credentials(self._server)} cannot be used now ({self._away}): the training goes "
                     f"on; what it has to say waits in {folder_of_all()}"
                 )
             self._keep()
@@ -312,7 +312,7 @@ class Outbox:
         if self._journal:
             self._journal.remove()
         self._journal = self._away = self._not_kept = None
-        _say(f"the tracking server {public(self._server)} can be used again, and has been told all")
+        _say(f"the tracking server {redact_credentials(self._server)} can be used again, and has been told all")
 
     def _keep(self) -> None:
         """Writes down what waits, as far as it is not."""
@@ -324,15 +324,15 @@ class Outbox:
             self._not_kept = None
         except OSError as error:
             if not self._not_kept:
-                _say(f"nothing can be written in {folder_of_all()} ({why(error)}): it waits in memory")
-            self._not_kept = why(error)
+                _say(f"nothing can be written in {folder_of_all()} ({failure_reason(error)}): it waits in memory")
+            self._not_kept = failure_reason(error)
 
     def _not_sent(self) -> str:
         lacks = len(self._waiting) - self._kept
         lost = f"; {lacks} of its {len(self._waiting)} messages are lost, since they cannot be written" if lacks else ""
         reason = f" ({self._not_kept})" if lacks else ""
         return (
-            f"the tracking server {public(self._server)} cannot be used ({self._away}): what was logged last waits in "
+            f"the tracking server {redact_credentials(self._server)} cannot be used ({self._away}): what was logged last waits in "
             f"{folder_of_all()}{lost}{reason}; when the server is back, `{send_command()}` sends it."
         )
 
@@ -341,7 +341,7 @@ def _give_more_time(calls: Sequence[Call], took: float) -> None:
     """Lets the next try at large files wait longer for an answer; all else is answered soon, or not at all."""
     timeout = int(os.environ[TIMEOUT])
     if took >= timeout and any(isinstance(call, LogFiles | LogModel) for call in calls):
-        os.environ[TIMEOUT] = str(min(2 * timeout, LONGEST_TIMEOUT_SECONDS))
+        os.environ[TIMEOUT] = str(min(2 * timeout, MAX_TIMEOUT_SECONDS))
 
 
 def _say(sentence: str) -> None:

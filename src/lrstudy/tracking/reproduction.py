@@ -10,29 +10,31 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from lrstudy.settings import typed
-from lrstudy.tracking.recorded import Record
-from lrstudy.tracking.stored import is_stored
-from lrstudy.training import provenance
-from lrstudy.training.description import (
+from lrstudy.formatting import format_setting
+from lrstudy.server_names import (
+    COMMIT,
+    CURVES,
     DATA_DIGEST,
     DEVICE,
     HARDWARE,
     KEY,
     PRUNED_KEY,
     THREADS,
+    TIME,
     UNCOMMITTED,
     VERSIONS,
-    Description,
 )
-from lrstudy.training.epoch import CURVES, Epoch
+from lrstudy.tracking.recorded_training import Record
+from lrstudy.tracking.stored_values import is_stored
+from lrstudy.training import provenance
+from lrstudy.training.epoch import Epoch
+from lrstudy.training.specification import TrialSpecification
 
-COMMIT = "mlflow.source.git.commit"
 SAME, DIFFERENT = "the same bits", "different"
 NOT_COMPARED, NOT_REACHED = "not compared", "not compared, since they cannot be reached"
 
 
-def beginning(record: Record, ours: Description) -> Iterator[str]:
+def beginning(record: Record, ours: TrialSpecification) -> Iterator[str]:
     """Lines on what a training's numbers depend on beside its settings: each as recorded, or what is different here."""
     there, here = record.tags, ours.tags
     yield f"run {record.run_id}: {record.name}, {ours.title}"
@@ -41,7 +43,7 @@ def beginning(record: Record, ours: Description) -> Iterator[str]:
     yield f"  versions: {_versions(there.get(VERSIONS, ''), here[VERSIONS])}"
     yield f"  code: {_code(there, here)}"
     if record.assumed:
-        assumed = ", ".join(f"{name} {typed(getattr(record.settings, name))}" for name in record.assumed)
+        assumed = ", ".join(f"{name} {format_setting(getattr(record.settings, name))}" for name in record.assumed)
         yield f"  settings that were not recorded: {assumed}, as is the default"
     if not record.whole:
         yield f"  it was cut off after {len(record.epochs) - 1} of {ours.settings.epochs} epochs: these are compared"
@@ -96,7 +98,7 @@ class Comparison:
     def compare_scores(self, ours: Mapping[str, float], there: Mapping[str, float]) -> None:
         """Compares what a training comes to at its end, but for the times that it took."""
         for name, here in ours.items():
-            if not name.startswith("time/") and not is_stored(here, there.get(name)):
+            if not name.startswith(TIME) and not is_stored(here, there.get(name)):
                 self.scores.append(f"{name} was {there.get(name)!r} and is {here!r}")
 
     def __str__(self) -> str:

@@ -15,13 +15,20 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from lrstudy.errors import TrackingError
+from lrstudy.server_names import DESCRIPTION
 from lrstudy.tracking.database import prepared
-from lrstudy.tracking.delivery import RETRIES, TIMEOUT, TIMEOUT_SECONDS, public, unanswered, why
-from lrstudy.training.description import DESCRIPTION
+from lrstudy.tracking.delivery import (
+    RETRIES,
+    TIMEOUT,
+    TIMEOUT_SECONDS,
+    failure_reason,
+    is_transient,
+    redact_credentials,
+)
 
 # Retries of a call while nothing has begun. By MLflow's default a dead server is noticed after four minutes.
 FEW = "3"
-LONGEST_TAG = 5000
+MAX_TAG = 5000
 
 
 def connect() -> None:
@@ -69,7 +76,7 @@ def mark_failed(run_id: str, sentence: str) -> None:
 
 def shortened(text: str) -> str:
     """`text` as long as MLflow takes a tag."""
-    return text if len(text) <= LONGEST_TAG else f"{text[: LONGEST_TAG - 1]}…"
+    return text if len(text) <= MAX_TAG else f"{text[: MAX_TAG - 1]}…"
 
 
 @contextmanager
@@ -78,7 +85,9 @@ def tracking_errors() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        reason = why(error) if unanswered(error) else public(str(error).strip().splitlines()[0])
+        reason = (
+            failure_reason(error) if is_transient(error) else redact_credentials(str(error).strip().splitlines()[0])
+        )
         raise TrackingError(
-            f"the tracking server {public(mlflow.get_tracking_uri())} cannot be used: {reason}"
+            f"the tracking server {redact_credentials(mlflow.get_tracking_uri())} cannot be used: {reason}"
         ) from error

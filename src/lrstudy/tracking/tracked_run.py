@@ -15,15 +15,15 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from lrstudy.errors import LearningRateStudyError, NotSentError, TrackingError
+from lrstudy.errors import LearningRateStudyError, NotSyncedError, TrackingError
+from lrstudy.server_names import CURVES, DESCRIPTION, OWNER
 from lrstudy.tracking import epoch_times, owner
-from lrstudy.tracking.calls import DiscardTwins, Log, LogFiles, RemoveCheckpoint, SetStatus
-from lrstudy.tracking.claims import NOTHING, OWNER, There
-from lrstudy.tracking.delivery import QUIET, why
+from lrstudy.tracking.calls import DeleteDuplicateRuns, Log, LogFiles, RemoveCheckpoint, SetStatus
+from lrstudy.tracking.claims import NOTHING, RunState
+from lrstudy.tracking.delivery import QUIET, failure_reason
 from lrstudy.tracking.outbox import Outbox
 from lrstudy.tracking.server import address, connect, shortened, tracking_errors
-from lrstudy.training.description import DESCRIPTION
-from lrstudy.training.epoch import CURVES, Epoch
+from lrstudy.training.epoch import Epoch
 
 # How long the end of a training waits for a server that does not answer.
 SECONDS_FOR_A_SERVER = 10.0
@@ -39,7 +39,7 @@ class TrackedRun:
     client: MlflowClient
     run_id: str
     outbox: Outbox
-    there: There = NOTHING
+    there: RunState = NOTHING
 
     def log_epochs(self, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
         """Passes `epochs` on, and logs those that the server lacks."""
@@ -79,7 +79,9 @@ class TrackedRun:
                 file.write_bytes(content)
         except OSError as error:
             where = tempfile.gettempdir()
-            raise TrackingError(f"artifacts cannot be written in {where} on their way: {why(error)}.") from error
+            raise TrackingError(
+                f"artifacts cannot be written in {where} on their way: {failure_reason(error)}."
+            ) from error
         self.outbox.put(LogFiles(self.run_id, str(folder)))
 
     def end(self, status: str, *, whatever_failed: bool = False) -> None:
@@ -95,7 +97,7 @@ def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
 
     Raises:
         TrackingError: the server cannot be reached, or refuses what is written.
-        NotSentError: all went well, but the server is away at the end.
+        NotSyncedError: all went well, but the server is away at the end.
     """
     connect()
     with tracking_errors():
@@ -105,12 +107,12 @@ def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
 
 
 @contextmanager
-def written_to(run: Run, there: There) -> Iterator[TrackedRun]:
+def written_to(run: Run, there: RunState) -> Iterator[TrackedRun]:
     """A run that has been started; it ends as the `with` block ends.
 
     Raises:
         TrackingError: the server refuses what is written.
-        NotSentError: all went well, but the server is away at the end.
+        NotSyncedError: all went well, but the server is away at the end.
     """
     client = MlflowClient(address())
     tracked = TrackedRun(client, run.info.run_id, Outbox(client, address()), there)
@@ -131,7 +133,7 @@ def written_to(run: Run, there: There) -> Iterator[TrackedRun]:
     finally:
         tracked.end(status, whatever_failed=True)
         info, tags = run.info, {OWNER: owner.this_process()}
-        twins = DiscardTwins(info.run_id, info.experiment_id, tags, info.start_time)
+        twins = DeleteDuplicateRuns(info.run_id, info.experiment_id, tags, info.start_time)
         tracked.outbox.put(twins, whatever_failed=True)
         unsent = tracked.outbox.close(patience)
         # MLflow ends it, too, in its own books, and says where it is to be seen.
@@ -141,7 +143,7 @@ def written_to(run: Run, there: There) -> Iterator[TrackedRun]:
         if unsent and status != "FINISHED":
             print(unsent, file=sys.stderr)
     if unsent:
-        raise NotSentError(unsent)
+        raise NotSyncedError(unsent)
 
 
 def start(name: str, tags: Mapping[str, str]) -> mlflow.ActiveRun:

@@ -20,17 +20,16 @@ from mlflow.entities import Run, RunTag
 from mlflow.types import Schema, TensorSpec
 
 from lrstudy.data.records import BadImage
-from lrstudy.tracking import earlier_start
+from lrstudy.server_names import DESCRIPTION, KIND, LOGGED_ARTIFACTS, REPRODUCE, REPRODUCES, REPRODUCTION, TIME, VERDICT
+from lrstudy.tracking import previous_attempts
 from lrstudy.tracking.calls import LogInputs
-from lrstudy.tracking.claims import NOTHING, There, claims, mark_abandoned, what_is_left
+from lrstudy.tracking.claims import NOTHING, RunState, claims, mark_abandoned, what_is_left
 from lrstudy.tracking.server import connect, shortened, tracking_errors
-from lrstudy.tracking.stored import is_stored
+from lrstudy.tracking.stored_values import is_stored
 from lrstudy.tracking.tracked_run import TrackedRun, start, written_to
-from lrstudy.training.description import DESCRIPTION, KIND, DataFacts, Description
 from lrstudy.training.result import Result
+from lrstudy.training.specification import DataSummary, TrialSpecification
 
-VERDICT = "lrstudy.verdict"
-REPRODUCTION = "reproduce"
 BAD_IMAGES = "bad_images.json"
 
 
@@ -46,12 +45,12 @@ def sign_opened_run() -> None:
         connect()
         client = MlflowClient()
         with tracking_errors():
-            if opened := earlier_start.opened_run(client):
-                earlier_start.sign(client, opened)
+            if opened := previous_attempts.opened_run(client):
+                previous_attempts.sign(client, opened)
 
 
 @contextmanager
-def open_run(description: Description) -> Iterator[TrackedRun]:
+def open_run(specification: TrialSpecification) -> Iterator[TrackedRun]:
     """A training's run, with all that is known before it begins; it ends as the `with` block ends.
 
     It is that of an earlier start which came to no end, if there is one; or the one that `mlflow run` opened for this
@@ -59,35 +58,35 @@ def open_run(description: Description) -> Iterator[TrackedRun]:
 
     Raises:
         TrackingError: the server cannot be reached, or refuses what is written.
-        NotSentError: all went well, but the server is away at the end.
+        NotSyncedError: all went well, but the server is away at the end.
     """
     connect()
     client = MlflowClient()
     with tracking_errors(), claims():
-        run, there = _begin(client, description)
+        run, there = _begin(client, specification)
     with written_to(run, there) as tracked:
-        log_beginning(tracked, description)
+        log_beginning(tracked, specification)
         yield tracked
 
 
-def _begin(client: MlflowClient, description: Description) -> tuple[Run, There]:
+def _begin(client: MlflowClient, specification: TrialSpecification) -> tuple[Run, RunState]:
     """Starts the run of a training, and gives it with what it has; tidies up after earlier starts."""
-    opened = earlier_start.opened_run(client)
-    left = earlier_start.find(client, description, opened)
+    opened = previous_attempts.opened_run(client)
+    left = previous_attempts.find(client, specification, opened)
     there = what_is_left(client, left) if left else NOTHING
-    name, tags = description.name, description.tags
+    name, tags = specification.name, specification.tags
     if opened:
         there = replace(there, params=frozenset(opened.data.params))
-        earlier_start.discard_unused(client, description.settings, opened)
+        previous_attempts.discard_unused(client, specification.settings, opened)
         if left and left.info.run_id != opened.info.run_id:
             there = replace(there, metrics={})
-            tags |= earlier_start.take_over(client, left, opened)
+            tags |= previous_attempts.take_over(client, left, opened)
             name = left.info.run_name or name
     elif left:
         os.environ["MLFLOW_RUN_ID"] = left.info.run_id  # where MLflow itself goes on
     run = start(name, tags)
-    earlier_start.discard_continued(client, run.info.run_id)
-    mark_abandoned(client, run.info.experiment_id, description.facts.data.digest)
+    previous_attempts.discard_continued(client, run.info.run_id)
+    mark_abandoned(client, run.info.experiment_id, specification.context.data.digest)
     return run, there
 
 
@@ -113,7 +112,7 @@ def log_result(
         # As MLflow's `log_table` has it, which would add to a table that is there, and fail at half of one.
         table = {"columns": ["path", "reason"], "data": [[bad.path, bad.reason] for bad in bad_images]}
         files = {**files, BAD_IMAGES: json.dumps(table).encode()}
-        tags["mlflow.loggedArtifacts"] = json.dumps([{"path": BAD_IMAGES, "type": "table"}])
+        tags[LOGGED_ARTIFACTS] = json.dumps([{"path": BAD_IMAGES, "type": "table"}])
     run.describe({}, tags)
     run.log_files(files)
 
@@ -124,7 +123,7 @@ def log_final(run: TrackedRun, metrics: Mapping[str, float]) -> None:
     # At step 0: MLflow's UI then draws them as bars, and not as curves of a single point.
     lacking = {name: value for name, value in metrics.items() if not is_stored(value, there.get(name))}
     # A training that was done twice has taken two times, of which the first is kept.
-    times = {name for name in lacking if name.startswith("time/") and name in there}
+    times = {name for name in lacking if name.startswith(TIME) and name in there}
     run.log_metrics({name: value for name, value in lacking.items() if name not in times}, 0)
 
 
@@ -136,9 +135,9 @@ def log_reproduction(of: str, name: str, outcome: str | None = None) -> None:
     """
     if not (run_id := os.environ.get("MLFLOW_RUN_ID")):
         return
-    tags = {KIND: REPRODUCTION, "lrstudy.reproduces": of}
+    tags = {KIND: REPRODUCE, REPRODUCES: of}
     if outcome is not None:
-        tags |= {"lrstudy.reproduction": outcome.partition(":")[0].split()[0], DESCRIPTION: shortened(outcome)}
+        tags |= {REPRODUCTION: outcome.partition(":")[0].split()[0], DESCRIPTION: shortened(outcome)}
     with tracking_errors():
         client = MlflowClient()
         client.update_run(run_id, name=f"reproduce {name}")
@@ -154,14 +153,14 @@ def describe(result: Result) -> str:
     )
 
 
-def log_beginning(run: TrackedRun, description: Description) -> None:
+def log_beginning(run: TrackedRun, specification: TrialSpecification) -> None:
     """Logs the parameters of a training, but those that are there, and its data."""
-    data = description.facts.data
+    data = specification.context.data
     run.outbox.put(LogInputs(run.run_id, [(_dataset(data, part), part) for part in data.parts]))
-    run.describe({name: value for name, value in description.params.items() if name not in run.there.params}, {})
+    run.describe({name: value for name, value in specification.params.items() if name not in run.there.params}, {})
 
 
-def _dataset(data: DataFacts, part: str) -> dict[str, str]:
+def _dataset(data: DataSummary, part: str) -> dict[str, str]:
     digest = hashlib.sha256(f"{data.digest} {part}".encode()).hexdigest()[:32]
     schema = Schema([TensorSpec(np.dtype(np.uint8), (data.parts[part], *data.image))])
     described = _Dataset(CodeDatasetSource({"source": data.source}), f"{data.name} {part}", digest, schema)

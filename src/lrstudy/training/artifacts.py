@@ -1,4 +1,4 @@
-"""The files that a training leaves: its history, scikit-learn's report, facts, and the best weights."""
+"""The files that a training leaves: its history, scikit-learn's report, context, and the best weights."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import torch
 from sklearn.metrics import classification_report, confusion_matrix
 
 from lrstudy.training import history, provenance
-from lrstudy.training.experiment import Experiment
 from lrstudy.training.loop import predict
 from lrstudy.training.result import CONFUSION, HISTORY, WEIGHTS, Result
+from lrstudy.training.setup import TrainingSetup
 
 
-def tables(experiment: Experiment, result: Result) -> dict[str, bytes]:
-    """The files of a training that has ended, by their paths: history, scores, facts, and the best epoch's weights."""
+def tables(experiment: TrainingSetup, result: Result) -> dict[str, bytes]:
+    """The files of a training that has ended, by their paths: history, scores, context, and the best epoch's weights."""
     data = experiment.plan.data
     classes = data.classes
     true, predicted = data.labels[data.validation], predict(experiment.network, experiment.validation)
@@ -51,7 +51,7 @@ def _json(value: object) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _data_facts(experiment: Experiment) -> dict[str, object]:
+def _data_facts(experiment: TrainingSetup) -> dict[str, object]:
     data = experiment.plan.data
     return {
         "name": data.name,
@@ -66,7 +66,7 @@ def _data_facts(experiment: Experiment) -> dict[str, object]:
     }
 
 
-def _environment(experiment: Experiment) -> dict[str, object]:
+def _environment(experiment: TrainingSetup) -> dict[str, object]:
     return {
         "versions": provenance.versions(),
         "hardware": provenance.hardware(experiment.plan.runtime),

@@ -18,26 +18,26 @@ from pathlib import Path
 
 import torch
 
-from lrstudy import places
-from lrstudy.training import experiment, provenance
+from lrstudy import cache_paths
+from lrstudy.training import provenance, setup
 from lrstudy.training.epoch import Epoch
-from lrstudy.training.experiment import Experiment
-from lrstudy.training.watch import Progress, begin
+from lrstudy.training.progress import Progress, begin
+from lrstudy.training.setup import TrainingSetup
 
 # Writing takes at most this share of a training's time…
-LARGEST_SHARE = 0.01
+MAX_SHARE = 0.01
 # … and a training shorter than this needs no checkpoint.
 SECONDS_BETWEEN = 2.0
 # How fast a checkpoint is written, at least: what a disk of a cloud's takes.
-BYTES_A_SECOND = 100e6
+BYTES_PER_SECOND = 100e6
 
 
-def resume(training: Experiment, run_id: str) -> tuple[Experiment, Progress]:
+def resume(training: TrainingSetup, run_id: str) -> tuple[TrainingSetup, Progress]:
     """`training` where the checkpoint of its run left it; without one of use, at its beginning.
 
     A checkpoint of other versions of the libraries is not used, since its bits may differ; a damaged one is told of.
     """
-    path = places.checkpoint(run_id)
+    path = cache_paths.checkpoint(run_id)
     try:
         return training, _restore(training, path.read_bytes()) or begin(training)
     except FileNotFoundError:
@@ -45,11 +45,11 @@ def resume(training: Experiment, run_id: str) -> tuple[Experiment, Progress]:
     except Exception as error:  # a damaged file fails in many ways, some of which leave the weights half changed
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         print(f"the checkpoint {path} is damaged ({reason}): starting over", file=sys.stderr, flush=True)
-        rebuilt = experiment.build(training.plan)
+        rebuilt = setup.build(training.plan)
         return rebuilt, begin(rebuilt)
 
 
-def kept(training: Experiment, run_id: str, progress: Progress, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
+def kept(training: TrainingSetup, run_id: str, progress: Progress, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
     """Passes `epochs` on, and every few seconds writes what `progress` has of them.
 
     Where that fails, the training goes on without a checkpoint, and says so.
@@ -60,9 +60,9 @@ def kept(training: Experiment, run_id: str, progress: Progress, epochs: Iterable
         passed = started - last
         if passed > SECONDS_BETWEEN and not epoch.diverged:  # from which no step leads on
             seconds = seconds or _expected_seconds(training)
-            if passed > seconds / LARGEST_SHARE:
+            if passed > seconds / MAX_SHARE:
                 try:
-                    _write(training, places.checkpoint(run_id), progress)
+                    _write(training, cache_paths.checkpoint(run_id), progress)
                     last = time.monotonic()
                     seconds = last - started
                 except (OSError, RuntimeError) as error:
@@ -71,15 +71,15 @@ def kept(training: Experiment, run_id: str, progress: Progress, epochs: Iterable
         yield epoch
 
 
-def _expected_seconds(training: Experiment) -> float:
+def _expected_seconds(training: TrainingSetup) -> float:
     """What writing will take, before it has been done once."""
     slots = [value for state in training.optimizer.state.values() for value in state.values()]
     weights = list(training.network.state_dict().values())
     tensors = [value for value in [*weights, *weights, *slots] if isinstance(value, torch.Tensor)]
-    return sum(tensor.nbytes for tensor in tensors) / BYTES_A_SECOND
+    return sum(tensor.nbytes for tensor in tensors) / BYTES_PER_SECOND
 
 
-def _write(training: Experiment, path: Path, progress: Progress) -> None:
+def _write(training: TrainingSetup, path: Path, progress: Progress) -> None:
     content = io.BytesIO()
     torch.save(
         {
@@ -88,7 +88,7 @@ def _write(training: Experiment, path: Path, progress: Progress) -> None:
             "best_weights": progress.best_weights,
             "best": progress.best.epoch if progress.best else 0,
             "history": [astuple(epoch) for epoch in progress.history],
-            "key": training.plan.description.key,
+            "key": training.plan.specification.key,
             "versions": provenance.versions(),
         },
         content,
@@ -107,12 +107,12 @@ def _write(training: Experiment, path: Path, progress: Progress) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _restore(training: Experiment, content: bytes) -> Progress | None:
+def _restore(training: TrainingSetup, content: bytes) -> Progress | None:
     digest, saved_bytes = content[:32], content[32:]
     if hashlib.sha256(saved_bytes).digest() != digest:
         raise ValueError("its content has changed")
     saved = torch.load(io.BytesIO(saved_bytes), map_location=training.plan.runtime.device, weights_only=True)
-    if saved["key"] != training.plan.description.key:
+    if saved["key"] != training.plan.specification.key:
         raise ValueError("it is of another training")
     if saved["versions"] != provenance.versions():
         return None

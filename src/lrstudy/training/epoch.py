@@ -3,9 +3,6 @@
 import math
 from dataclasses import dataclass
 
-# The names of the numbers that are compared and logged, which are also those on the server.
-CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-
 
 @dataclass(frozen=True)
 class Epoch:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lrstudy.errors import SettingsError
-from lrstudy.training.batches import Part
+from lrstudy.networks import normalises_batches
+from lrstudy.training.data_splits import DataSplit
 from lrstudy.training.epoch import Epoch
-from lrstudy.training.models import normalises_batches
 
 # Images in one forward pass of an evaluation, whose numbers so do not depend on the setting batch_size.
 EVALUATION_BATCH = 256
@@ -22,8 +22,8 @@ EVALUATION_BATCH = 256
 def fit(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
-    train: Part,
-    validation: Part,
+    train: DataSplit,
+    validation: DataSplit,
     *,
     epochs: int,
     batch_size: int,
@@ -55,7 +55,7 @@ def fit(
             return
 
 
-def evaluate(network: nn.Module, part: Part) -> tuple[float, float]:
+def evaluate(network: nn.Module, part: DataSplit) -> tuple[float, float]:
     """The mean loss and the accuracy of `network` on `part`."""
     sums = _Sums()
     network.eval()
@@ -67,7 +67,7 @@ def evaluate(network: nn.Module, part: Part) -> tuple[float, float]:
     return sums.means()
 
 
-def predict(network: nn.Module, part: Part) -> np.ndarray:
+def predict(network: nn.Module, part: DataSplit) -> np.ndarray:
     """The class that `network` gives each image of `part`: int64 `(n,)`."""
     network.eval()
     with torch.inference_mode():
@@ -91,7 +91,7 @@ def batch_sizes(images: int, batch_size: int, *, whole: bool) -> list[int]:
     return [*sizes[:-2], sizes[-2] + 1]
 
 
-def _untrained(network: nn.Module, train: Part, validation: Part) -> Epoch:
+def _untrained(network: nn.Module, train: DataSplit, validation: DataSplit) -> Epoch:
     started = time.perf_counter()
     train_loss, train_accuracy = evaluate(network, train)
     trained = time.perf_counter()
@@ -101,7 +101,7 @@ def _untrained(network: nn.Module, train: Part, validation: Part) -> Epoch:
 
 
 def _train(
-    network: nn.Module, optimizer: torch.optim.Optimizer, part: Part, batches: tuple[Tensor, ...]
+    network: nn.Module, optimizer: torch.optim.Optimizer, part: DataSplit, batches: tuple[Tensor, ...]
 ) -> tuple[float, float]:
     """One pass over `batches` of rows of `part`; the mean loss and the accuracy on the way."""
     sums = _Sums()

@@ -15,11 +15,11 @@ from lrstudy import data
 from lrstudy.data import ImageData
 from lrstudy.data.splitting import PARTS
 from lrstudy.errors import DataError
+from lrstudy.optimizers import build_optimizer
 from lrstudy.settings import TrainSettings
 from lrstudy.training import provenance
-from lrstudy.training.description import DataFacts, Description, Facts
-from lrstudy.training.optimizers import build_optimizer
 from lrstudy.training.runtime import Runtime
+from lrstudy.training.specification import DataSummary, StudyContext, TrialSpecification
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ class Plan:
         return self.optimizer([torch.nn.Parameter(torch.zeros(1))]).defaults
 
     @property
-    def description(self) -> Description:
+    def specification(self) -> TrialSpecification:
         """The training in plain values."""
-        return Description(self.settings, self.facts, self.hyperparameters)
+        return TrialSpecification(self.settings, self.context, self.hyperparameters)
 
     @property
-    def facts(self) -> Facts:
+    def context(self) -> StudyContext:
         """What is known of the data and the machine, in plain values."""
         images = self.data
-        facts = DataFacts(
+        summary = DataSummary(
             images.name,
             images.source,
             images.digest,
@@ -53,7 +53,7 @@ class Plan:
             self.chance_loss,
             images.bad_images,
         )
-        return Facts(facts, str(self.runtime.device), self.runtime.threads, provenance.hardware(self.runtime))
+        return StudyContext(summary, str(self.runtime.device), self.runtime.threads, provenance.hardware(self.runtime))
 
     @property
     def chance_loss(self) -> float:

@@ -5,6 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lrstudy.server_names import (
+    BEST_EPOCH,
+    BEST_VAL_ACCURACY,
+    BEST_VAL_LOSS,
+    FINAL_TRAIN_LOSS,
+    FINAL_VAL_ACCURACY,
+    FINAL_VAL_LOSS,
+    TEST_ACCURACY,
+    TEST_LOSS,
+    TRAIN_SECONDS,
+)
 from lrstudy.training import history as table
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.verdict import Verdict
@@ -30,20 +41,20 @@ class Result:
         """What is logged once, at the end, by its names on the server."""
         last = self.history[-1]
         return {
-            "best/val_loss": self.best.val_loss,
-            "best/val_accuracy": self.best.val_accuracy,
-            "best/epoch": self.best.epoch,
-            "final/train_loss": last.train_loss,
-            "final/val_loss": last.val_loss,
-            "final/val_accuracy": last.val_accuracy,
-            "test/loss": self.test_loss,
-            "test/accuracy": self.test_accuracy,
-            "time/train_seconds": sum(epoch.train_seconds for epoch in self.history[1:]),
+            BEST_VAL_LOSS: self.best.val_loss,
+            BEST_VAL_ACCURACY: self.best.val_accuracy,
+            BEST_EPOCH: self.best.epoch,
+            FINAL_TRAIN_LOSS: last.train_loss,
+            FINAL_VAL_LOSS: last.val_loss,
+            FINAL_VAL_ACCURACY: last.val_accuracy,
+            TEST_LOSS: self.test_loss,
+            TEST_ACCURACY: self.test_accuracy,
+            TRAIN_SECONDS: sum(epoch.train_seconds for epoch in self.history[1:]),
         }
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WorkerResult:
     """What a worker brings back: the epochs, the result and its files by their paths; a pruned trial has no result."""
 
     history: tuple[Epoch, ...]
@@ -56,7 +67,7 @@ class Outcome:
         return self.result.best if self.result else min(self.history, key=lambda epoch: epoch.score)
 
 
-def cut_off(epochs: Sequence[Epoch], last: int) -> Outcome:
+def cut_off(epochs: Sequence[Epoch], last: int) -> WorkerResult:
     """What a trial comes to that is pruned after the epoch `last`."""
     history = tuple(epochs[: last + 1])
-    return Outcome(history, files={HISTORY: table.write(history)})
+    return WorkerResult(history, files={HISTORY: table.write(history)})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lrstudy.errors import SettingsError
-from lrstudy.training.models import OWN_MODELS
+from lrstudy.networks import OWN_MODELS
 
 if TYPE_CHECKING:
     import torch

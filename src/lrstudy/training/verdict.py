@@ -32,7 +32,7 @@ JUMP = 0.05
 THROWN = 2.0
 # Descents that end well jump a few times while the rate is large for the slope; those that are unstable go on.
 JUMPS_SHARE = 0.1
-JUMPS_FEWEST = 2
+MIN_JUMPS = 2
 # The curve's last part, over which it is asked whether it still falls.
 TAIL = 0.25
 # A descent is steady if at least this share of its epochs went down.
@@ -137,7 +137,7 @@ def _unstable(curve: Curve) -> str | None:
     rises = [after - before for before, after in pairwise(curve.train)]
     late = rises[len(rises) // 2 :]
     jumps = [rise for rise in late if rise > JUMP * curve.chance_loss]
-    if len(jumps) < max(JUMPS_FEWEST, JUMPS_SHARE * len(late)):
+    if len(jumps) < max(MIN_JUMPS, JUMPS_SHARE * len(late)):
         return None
     return f"the training loss jumped up in {len(jumps)} of the last {len(late)} epochs, by up to {max(jumps):.3g}"
 

@@ -1,0 +1,107 @@
+"""`summary.json`: the report for programs. `SUMMARY.md` describes it, field by field."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from lrstudy.report.answer import test_accuracy
+from lrstudy.report.warnings import ReportWarning
+from lrstudy.report.cells import Cell
+from lrstudy.report.group_report import GroupReport, Report
+from lrstudy.report.comparison import Comparison
+from lrstudy.report.tables import scores
+
+SCHEMA = 1
+
+
+def summary(report: Report) -> dict[str, Any]:
+    """The report in plain values: what is not known, or infinite, is null."""
+    found = report.found
+    groups = [_group(group_report) for group_report in report.group_reports]
+    content = {
+        "schema": SCHEMA,
+        "server": found.server,
+        "experiment": found.experiment,
+        "study": found.study.run_id if found.study else None,
+        "queries": list(found.queries),
+        "runs": {"trainings": len(found.trainings), "by_status": dict(report.statuses), "foreign": found.foreign},
+        "recommendation": groups[0]["recommendation"] if groups else None,
+        "groups": groups,
+        "cells": [row for group_report in report.group_reports for row in _rows(group_report, group_report.cells)],
+        "optimizers": [row for group_report in report.group_reports for row in _rows(group_report, group_report.optimizers)],
+        "warnings": [
+            *(_warning(one, None) for one in report.warnings),
+            *(_warning(one, group_report.number) for group_report in report.group_reports for one in group_report.warnings),
+        ],
+        "left_out": list(report.left_out),
+    }
+    plain: dict[str, Any] = _plain(content)
+    return plain
+
+
+def _group(group_report: GroupReport) -> dict[str, Any]:
+    comparison = group_report.comparison
+    return {
+        "group": group_report.number,
+        "settings": dict(group_report.group.settings),
+        "runs": [one.run.run_id for cell in group_report.group.cells for one in cell.trainings],
+        "unranked": {reason: [run.run_id for run in some] for reason, some in group_report.group.unranked.items()},
+        "target_accuracy": comparison.target,
+        "recommendation": _recommendation(group_report) if comparison.best else None,
+    }
+
+
+def _recommendation(group_report: GroupReport) -> dict[str, Any]:
+    comparison, best = group_report.comparison, group_report.comparison.ranking[0]
+    band, test = comparison.of(best.optimizer).band, test_accuracy(best)
+    return {
+        **_cell(best),
+        "bracketed": comparison.of(best.optimizer).bracketed,
+        "runner_up": _against_best(comparison, comparison.runner_up) if comparison.runner_up else None,
+        "tied": [_cell(cell) for cell in comparison.ranking if comparison.tied(cell)],
+        "usable_band": {"low": band.low, "high": band.high, "decades": band.decades, "points": band.points}
+        if band
+        else None,
+        "test_accuracy": test.mean,
+        "test_accuracy_sd": test.deviation,
+        "runs": [one.run.run_id for one in best.trainings],
+        "command": group_report.answer.command,
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {"optimizer": cell.optimizer, "lr": cell.lr, **scores(cell)}
+
+
+def _against_best(comparison: Comparison, cell: Cell) -> dict[str, Any]:
+    difference = comparison.difference(cell)
+    known = difference.n > 1
+    return {
+        **_cell(cell),
+        "difference": difference.mean,
+        "margin": difference.margin,
+        "pairs": difference.n if difference.paired else 0,
+        "within_seed_noise": difference.is_noise if known else None,
+    }
+
+
+def _rows(group_report: GroupReport, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{"group": group_report.number, **row} for row in frame.to_dict("records")]
+
+
+def _warning(warning: ReportWarning, group: int | None) -> dict[str, Any]:
+    return {"code": warning.code, "group": group, "text": warning.text, "command": warning.command}
+
+
+def _plain(value: Any) -> Any:
+    """`value` as strict JSON has it."""
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

@@ -1,0 +1,34 @@
+"""Names of tags, metrics and artifacts on the tracking server: written by `tracking`, read by `tracking` and `report`."""
+
+# Tags. `KIND` tells trainings from studies; `KEY` is a training's identity, `PRUNED_KEY` that of a pruned one.
+KIND, KEY, PRUNED_KEY = "lrstudy.kind", "lrstudy.key", "lrstudy.pruned_key"
+DATA_DIGEST, DEVICE, THREADS = "lrstudy.data_digest", "lrstudy.device", "lrstudy.threads"
+VERSIONS, HARDWARE, UNCOMMITTED = "lrstudy.versions", "lrstudy.hardware", "lrstudy.git_uncommitted_changes"
+VERDICT = "lrstudy.verdict"
+# The process that writes to a run, and the run that this one continues.
+OWNER, CONTINUES = "lrstudy.process", "lrstudy.continues"
+# Of a study: its identity, its best run, and the prefix of the tag on runs that it reuses.
+STUDY, BEST_RUN, USED_BY = "lrstudy.study", "lrstudy.best_run", "lrstudy.used_by"
+# Of a pruned trial: the search that pruned it.
+SEARCH = "lrstudy.search"
+# Of a reproduction: the run that it repeats, and its outcome.
+REPRODUCES, REPRODUCTION = "lrstudy.reproduces", "lrstudy.reproduction"
+
+# MLflow's own tags; the first is the run's description in its UI.
+DESCRIPTION, PARENT, COMMIT = "mlflow.note.content", "mlflow.parentRunId", "mlflow.source.git.commit"
+ENTRY_POINT, LOGGED_ARTIFACTS = "mlflow.project.entryPoint", "mlflow.loggedArtifacts"
+# MLflow's tag of a data set that a run used as its input: the name of the split.
+DATA_CONTEXT = "mlflow.data.context"
+
+# Values of the tag `KIND`.
+TRAINING, GRID, SEARCH_STUDY, REPRODUCE = "train", "grid", "search", "reproduce"
+STUDY_KINDS = (GRID, SEARCH_STUDY)
+
+# Metrics, per epoch.
+CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+# Metrics, once per run.
+BEST_VAL_LOSS, BEST_VAL_ACCURACY, BEST_EPOCH = "best/val_loss", "best/val_accuracy", "best/epoch"
+FINAL_TRAIN_LOSS, FINAL_VAL_LOSS, FINAL_VAL_ACCURACY = "final/train_loss", "final/val_loss", "final/val_accuracy"
+TEST_LOSS, TEST_ACCURACY = "test/loss", "test/accuracy"
+TRAIN_SECONDS = "time/train_seconds"
+FINAL, TIME = "final/", "time/"  # prefixes

@@ -1,0 +1,89 @@
+"""A training put together, about to begin: the network, the optimizer and the parts of the data, on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lrstudy.networks import Shape, build_model, convolves, normalises_batches
+from lrstudy.training.data_splits import DataSplit, Normalise, load_split
+from lrstudy.training.epoch import Epoch
+from lrstudy.training.loop import batch_sizes, fit
+from lrstudy.training.plan import Plan
+
+
+class Classifier(nn.Module):
+    """A network with its normalisation: stored images, uint8 `(N, side, side, channels)`, to `(N, classes)`.
+
+    What comes out are probabilities. Training and evaluation use `network` alone, on normalised images, for its logits.
+    """
+
+    def __init__(self, normalise: Normalise, network: nn.Module) -> None:
+        super().__init__()
+        self.normalise = normalise
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(self.normalise(images)).softmax(1)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """All that a training is made of."""
+
+    plan: Plan
+    classifier: Classifier
+    optimizer: torch.optim.Optimizer
+    train: DataSplit
+    validation: DataSplit
+
+    def load_test(self) -> DataSplit:
+        """The held-out test part, which is to be looked at once, after the training's end."""
+        return _part(self.plan, self.classifier, self.plan.data.test)
+
+    @property
+    def network(self) -> nn.Module:
+        """Normalised images, float32 `(N, channels, side, side)`, to logits `(N, classes)`."""
+        return self.classifier.network
+
+    def epochs(self, last_done: int = -1) -> Iterator[Epoch]:
+        """Trains, and yields epoch 0 and each epoch as it ends, after `last_done` if there is progress already."""
+        settings = self.plan.settings
+        return fit(
+            self.network,
+            self.optimizer,
+            self.train,
+            self.validation,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            last_done=last_done,
+        )
+
+
+def build(plan: Plan) -> TrainingSetup:
+    """The training that `plan` describes: the same seed gives the same initial weights.
+
+    Raises:
+        SettingsError: the network cannot take these images, or learn from batches of one.
+    """
+    settings, data = plan.settings, plan.data
+    shape = Shape(channels=data.images.shape[3], side=data.images.shape[1], classes=len(data.classes))
+    torch.manual_seed(settings.seed)
+    network = build_model(settings.model, shape, settings.hidden)
+    # Refused here, before a run is opened, and not at the first step.
+    batch_sizes(len(data.train), settings.batch_size, whole=normalises_batches(network))
+    classifier = Classifier(Normalise(data.mean, data.std), network).to(plan.runtime.device)
+    if convolves(network):
+        network.to(memory_format=torch.channels_last)
+    train, validation = (_part(plan, classifier, rows) for rows in (data.train, data.validation))
+    return TrainingSetup(plan, classifier, plan.optimizer(list(network.parameters())), train, validation)
+
+
+def _part(plan: Plan, classifier: Classifier, rows: np.ndarray) -> DataSplit:
+    channels_last = convolves(classifier.network)
+    return load_split(plan.data.images, plan.data.labels, rows, classifier.normalise, channels_last=channels_last)

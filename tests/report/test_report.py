@@ -1,0 +1,475 @@
+"""`python analysis/report.py`, the command that a user types, on databases with known content."""
+
+import csv
+import importlib
+import json
+import math
+import os
+import random
+import re
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from lrstudy.report.command_line import build_report
+from conftest import ROOT
+from lrstudy.errors import ReportError
+from known_runs import falling, log_study, log_training
+from lrstudy.command_line import parse
+from lrstudy.settings import TrainSettings
+from lrstudy.settings import GridSettings
+from studies import run_script
+
+REPORT = ROOT / "analysis" / "report.py"
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(REPORT), *arguments], capture_output=True, text=True)
+
+
+def summary(*arguments: str) -> dict[str, Any]:
+    """The summary of a report that is made in this process, which saves its start; strict JSON."""
+    build_report(None, list(arguments))
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    content: dict[str, Any] = json.loads(Path("report/summary.json").read_text(), parse_constant=refuse)
+    return content
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with Path("report/tables", name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def codes(content: dict[str, Any]) -> list[str]:
+    return [one["code"] for one in content["warnings"]]
+
+
+@pytest.fixture
+def experiment(tracking_uri: str) -> str:
+    return os.environ["MLFLOW_EXPERIMENT_ID"]
+
+
+def log_random_grid(experiment: str) -> str:
+    """Three optimizers × four learning rates × three seeds with jagged curves; gives the study."""
+    draw = random.Random(1)
+    study = log_study(experiment, seeds="3", hidden="8")
+    for optimizer in ("sgd", "adam", "adagrad"):
+        for lr in ("1e-3", ".01", "0.1", "1"):
+            for seed in range(3):
+                floor = draw.uniform(0.1, 1.5)
+                curves = falling(floor, 10)
+                jagged = {name: [value * draw.uniform(0.9, 1.1) for value in some] for name, some in curves.items()}
+                run = log_training(experiment, jagged, parent=study, optimizer=optimizer, lr=lr, seed=seed)
+                mlflow.MlflowClient().log_metric(run, "test/accuracy", draw.random())
+    return study
+
+
+def test_every_number_is_that_which_the_database_gives(experiment: str, tmp_path: Path) -> None:
+    log_random_grid(experiment)
+    content = summary()
+    cells = _cells_from_sql(tmp_path / "mlflow.db")
+    assert len(content["cells"]) == len(rows("cells.csv")) == 12
+    for row in (*content["cells"], *rows("cells.csv")):
+        own = cells[row["optimizer"], float(row["lr"])]
+        for name, expected in own.items():
+            assert float(row[name]) == pytest.approx(expected, rel=1e-9), (row["optimizer"], row["lr"], name)
+    ranked = sorted(cells, key=lambda place: cells[place]["best_val_loss"])
+    assert [(row["optimizer"], row["lr"]) for row in content["cells"]] == ranked
+    assert [row["rank"] for row in content["cells"]] == list(range(1, 13))
+    chosen = content["recommendation"]
+    assert (chosen["optimizer"], chosen["lr"], chosen["n"]) == (*ranked[0], 3)
+    tests = _final("test/accuracy", tmp_path / "mlflow.db", *ranked[0])
+    assert chosen["test_accuracy"] == pytest.approx(statistics.fmean(tests))
+    assert chosen["test_accuracy_sd"] == pytest.approx(statistics.stdev(tests))
+    assert (chosen["runner_up"]["optimizer"], chosen["runner_up"]["lr"]) == ranked[1]
+
+
+def _cells_from_sql(path: Path) -> dict[tuple[str, float], dict[str, float]]:
+    """Each cell's means, from the metrics table itself."""
+    by_seed: dict[tuple[str, float], list[dict[str, list[float]]]] = defaultdict(list)
+    with closing(sqlite3.connect(path)) as database:
+        params: dict[str, dict[str, str]] = defaultdict(dict)
+        for run, key, value in database.execute("select run_uuid, key, value from params"):
+            params[run][key] = value
+        for run, settings in params.items():
+            if "optimizer" not in settings:
+                continue
+            query = "select key, value from metrics where run_uuid = ? order by step"
+            curves: dict[str, list[float]] = defaultdict(list)
+            for key, value in database.execute(query, (run,)):
+                curves[key].append(value)
+            by_seed[settings["optimizer"], float(settings["lr"])].append(curves)
+    return {place: _means(seeds) for place, seeds in by_seed.items()}
+
+
+def _means(seeds: list[dict[str, list[float]]]) -> dict[str, float]:
+    best = [min(range(11), key=one["val_loss"].__getitem__) for one in seeds]
+    lowest = [min(one["val_loss"]) for one in seeds]
+    falls = [
+        [after < before for before, after in zip(one["train_loss"], one["train_loss"][1:], strict=False)]
+        for one in seeds
+    ]
+    return {
+        "n": 3,
+        "best_val_loss": sum(lowest) / 3,
+        "best_val_loss_sd": statistics.stdev(lowest),
+        "best_val_accuracy": sum(one["val_accuracy"][at] for one, at in zip(seeds, best, strict=True)) / 3,
+        "best_epoch": sum(best) / 3,
+        "final_train_loss": sum(one["train_loss"][-1] for one in seeds) / 3,
+        "final_val_loss": sum(one["val_loss"][-1] for one in seeds) / 3,
+        "generalisation_gap": sum(one["val_loss"][-1] - one["train_loss"][-1] for one in seeds) / 3,
+        "steadiness": sum(sum(some) / 10 for some in falls) / 3,
+    }
+
+
+def _final(metric: str, path: Path, optimizer: str, lr: float) -> list[float]:
+    query = (
+        "select m.value from latest_metrics m join params o on o.run_uuid = m.run_uuid and o.key = 'optimizer' "
+        "join params l on l.run_uuid = m.run_uuid and l.key = 'lr' "
+        "where m.key = ? and o.value = ? and cast(l.value as real) = ?"
+    )
+    with closing(sqlite3.connect(path)) as database:
+        return [value for (value,) in database.execute(query, (metric, optimizer, lr))]
+
+
+def test_every_field_of_the_summary_is_described(experiment: str) -> None:
+    log_random_grid(experiment)
+    described = set(re.findall(r"`([\w.]+)`", (ROOT / "analysis" / "SUMMARY.md").read_text()))
+    described |= {part for name in described for part in name.split(".")}
+    assert sorted(_fields(summary()) - described) == []
+
+
+def _fields(value: object) -> set[str]:
+    """The names of all fields, but for those that are names of settings and of statuses."""
+    if isinstance(value, dict):
+        within = (_fields(one) for name, one in value.items() if name not in ("settings", "by_status", "unranked"))
+        return {name for name in value if not name.endswith("_sd")}.union(*within)
+    return set().union(*map(_fields, value)) if isinstance(value, list) else set()
+
+
+def test_the_curves_table_has_the_spread_over_the_seeds(experiment: str) -> None:
+    log_training(experiment, {"val_loss": [2.0, 1.0, 0.5], "train_loss": [2.0, 1.0, 0.25]}, seed=0)
+    log_training(experiment, {"val_loss": [4.0, 2.0, math.nan], "train_loss": [2.0, 3.0, math.inf]}, seed=1)
+    summary()
+    found = [
+        (row["epoch"], row["n"], row["val_loss"], row["val_loss_low"], row["val_loss_high"])
+        for row in rows("curves.csv")
+    ]
+    assert found == [("0", "2", "3.0", "2.0", "4.0"), ("1", "2", "1.5", "1.0", "2.0"), ("2", "1", "0.5", "0.5", "0.5")]
+    assert [row["train_loss"] for row in rows("curves.csv")] == ["2.0", "2.0", "0.25"]
+
+
+def test_an_infinite_loss_does_not_count_among_the_seeds_that_got_so_far(experiment: str) -> None:
+    log_training(experiment, {"val_loss": [2.0, math.inf]}, seed=0)
+    log_training(experiment, {"val_loss": [4.0, 1.0]}, seed=1)
+    summary()
+    assert [(row["n"], row["val_loss"]) for row in rows("curves.csv")] == [("2", "3.0"), ("1", "1.0")]
+
+
+def test_it_needs_neither_torch_nor_the_trainings_code(experiment: str) -> None:
+    log_training(experiment, falling(0.1))
+    program = (
+        "import runpy, sys, atexit\n"
+        f"sys.argv = ['report.py']; sys.path.insert(0, {str(REPORT.parent)!r})\n"
+        "atexit.register(lambda: print(sorted({'torch', 'lrstudy', 'torchvision', 'optuna'} & set(sys.modules))))\n"
+        f"runpy.run_path({str(REPORT)!r}, run_name='__main__')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_study_is_reported_with_its_warnings_and_attached_to_its_run(experiment: str) -> None:
+    study = log_study(experiment, hidden="8", lrs="0.1,0.01")
+    for lr, floor in (("0.1", 0.5), ("0.01", 0.1)):
+        log_training(experiment, falling(floor), parent=study, lr=lr)
+    log_training(experiment, falling(0.001), parent=study, lr="0.2", status="KILLED")
+    content = summary("--log")
+    assert content["study"] == study
+    assert content["runs"] == {"trainings": 3, "by_status": {"finished": 2, "killed": 1}, "foreign": 0}
+    assert content["recommendation"]["lr"] == 0.01
+    assert codes(content) == ["not_bracketed", "one_seed", "still_improving", "unfinished"]
+    client = mlflow.MlflowClient()
+    assert {file.path for file in client.list_artifacts(study, "report")} >= {
+        "report/index.html",
+        "report/summary.json",
+    }
+    downloaded = Path(client.download_artifacts(study, "report/summary.json"))
+    assert json.loads(downloaded.read_text()) == content
+
+
+def test_its_commands_are_ones_that_the_entry_points_take(experiment: str) -> None:
+    settings: dict[str, Any] = {
+        "epochs": "4",
+        "hidden": "8",
+        "batch_size": "64",
+        "model": "mlp",
+        "data": "a folder/of $photos",
+    }
+    study = log_study(experiment, lrs="0.1,0.01", seeds="1", **settings)
+    for lr in ("0.1", "0.01"):
+        log_training(experiment, falling(float(lr)), parent=study, lr=lr, **settings)
+    content = summary()
+    again = _arguments(content["recommendation"]["command"])
+    trained = parse(TrainSettings, again)
+    assert (trained.optimizer, trained.lr, trained.epochs, trained.hidden) == ("adam", 0.01, 4, (8,))
+    assert (trained.batch_size, trained.data) == (64, "a folder/of $photos")
+    commands = {one["code"]: one["command"] for one in content["warnings"]}
+    wider = parse(GridSettings, _arguments(commands["not_bracketed"]))
+    assert (wider.extend, wider.lrs, wider.epochs, wider.data) == (True, (0.1, 0.01), 4, "a folder/of $photos")
+    assert parse(GridSettings, _arguments(commands["one_seed"])).seeds == 3
+    assert parse(GridSettings, _arguments(commands["still_improving"])).epochs == 8
+
+
+def _arguments(command: str) -> list[str]:
+    """The options that the shell and `mlflow run` make of a command."""
+    words = subprocess.run(
+        ["sh", "-c", f"printf '%s\\n' {command}"], capture_output=True, text=True
+    ).stdout.splitlines()
+    assert words[:5] == ["mlflow", "run", ".", "--env-manager", "uv"]
+    given = [word for before, word in pairwise(words) if before == "-P"]
+    return [option for word in given for option in (f"--{word.partition('=')[0]}", word.partition("=")[2])]
+
+
+def test_commands_for_an_experiment_have_its_seeds(experiment: str) -> None:
+    for seed in (4, 5, 6):
+        log_training(experiment, falling(0.1), seed=seed)
+    (one,) = [one for one in summary()["warnings"] if one["code"] == "not_bracketed"]
+    wider = parse(GridSettings, _arguments(one["command"]))
+    assert (wider.extend, wider.seed, wider.seeds) == (True, 4, 3)
+
+
+def test_commands_for_trainings_whose_seeds_were_not_logged_begin_at_0(experiment: str) -> None:
+    run = log_training(experiment, falling(0.1))
+    with closing(sqlite3.connect("mlflow.db")) as database:
+        database.execute("delete from params where run_uuid = ? and key = 'seed'", (run,))
+        database.commit()
+    (one,) = [one for one in summary()["warnings"] if one["code"] == "not_bracketed"]
+    assert parse(GridSettings, _arguments(one["command"])).seed == 0
+
+
+class TestAStudyThatCameToNoEnd:
+    @pytest.mark.parametrize(("status", "state"), [("RUNNING", "goes on or was killed"), ("KILLED", "came to no end")])
+    def test_says_what_is_missing_and_how_to_go_on(self, experiment: str, status: str, state: str) -> None:
+        settings = {"optimizers": "sgd,adam", "lrs": "0.1,.01", "hidden": "8", "seeds": "2", "epochs": "4"}
+        study = log_study(experiment, **settings)
+        mlflow.MlflowClient().update_run(study, status)
+        for seed in (0, 1):
+            log_training(experiment, falling(0.2), parent=study, optimizer="sgd", lr="1e-1", seed=seed)
+        log_training(experiment, falling(0.2), parent=study, optimizer="sgd", lr="0.01", status="RUNNING")
+        content = summary()
+        (one,) = [one for one in content["warnings"] if one["code"] == "incomplete"]
+        assert state in one["text"]
+        assert "6 of its 8 trainings have not finished. Nothing is known of adam." in one["text"]
+        went_on = parse(GridSettings, _arguments(one["command"]))
+        assert (went_on.optimizers, went_on.lrs, went_on.seeds) == (("sgd", "adam"), (0.1, 0.01), 2)
+
+    def test_as_a_search_counts_its_trials(self, experiment: str) -> None:
+        study = log_study(experiment, "search", optimizer="all", trials="2", hidden="8")
+        mlflow.MlflowClient().update_run(study, "KILLED")
+        for lr in ("0.1", "0.017"):
+            log_training(experiment, falling(0.2), parent=study, optimizer="sgd", lr=lr)
+        log_training(experiment, falling(0.2), parent=study, optimizer="adam", lr="0.2")
+        (text,) = [one["text"] for one in summary()["warnings"] if one["code"] == "incomplete"]
+        assert "5 of its 8 trainings have not finished. Nothing is known of rmsprop and adagrad." in text
+
+    def test_but_has_all_its_trainings_misses_none(self, experiment: str) -> None:
+        study = log_study(experiment, optimizers="adam", lrs="0.1", hidden="8", seeds="1")
+        mlflow.MlflowClient().update_run(study, "FAILED")
+        log_training(experiment, falling(0.2), parent=study, lr="0.1")
+        assert "incomplete" not in codes(summary())
+
+
+class TestWhereThingsAreMissing:
+    def test_a_single_cell_is_the_answer_that_nothing_was_compared_with(self, experiment: str) -> None:
+        log_training(experiment, falling(0.1), seed=0)
+        content = summary()
+        assert content["recommendation"]["lr"] == 0.001
+        assert content["recommendation"]["runner_up"] is None
+        assert "how wide its usable band is, is not known" in Path("report/index.html").read_text()
+        assert "not_bracketed" in codes(content)
+
+    def test_where_all_diverged_nothing_is_recommended(self, experiment: str) -> None:
+        for lr in ("1", "10"):
+            log_training(experiment, {"val_loss": [2.3, math.nan], "train_loss": [2.3, math.inf]}, lr=lr)
+        content = summary()
+        assert content["recommendation"] is None
+        assert codes(content) == ["all_diverged"]
+        assert "No learning rate tried can be recommended" in Path("report/index.html").read_text()
+        assert [row["verdict"] for row in content["cells"]] == ["diverged", "diverged"]
+
+    def test_where_nothing_has_finished_it_says_so(self, experiment: str) -> None:
+        log_training(experiment, falling(0.1), status="RUNNING")
+        content = summary()
+        assert codes(content) == ["nothing_finished", "unfinished"]
+        assert content["cells"] == []
+
+    def test_without_accuracies_or_training_losses_the_rest_is_there(self, experiment: str) -> None:
+        for lr in ("0.1", "0.01"):
+            log_training(experiment, {"val_loss": [2.3, float(lr)]}, lr=lr)
+        content = summary()
+        assert content["recommendation"]["best_val_loss"] == 0.01
+        assert content["recommendation"]["best_val_accuracy"] is None
+        assert [sentence for sentence in content["left_out"] if "val_accuracy" in sentence]
+
+    def test_with_final_metrics_alone_they_count(self, experiment: str) -> None:
+        for lr in ("0.1", "0.01"):
+            run = log_training(experiment, {}, lr=lr)
+            mlflow.MlflowClient().log_metric(run, "best/val_loss", float(lr))
+            mlflow.MlflowClient().log_metric(run, "best/val_accuracy", 1 - float(lr))
+        content = summary()
+        assert (content["recommendation"]["lr"], content["recommendation"]["best_val_accuracy"]) == (0.01, 0.99)
+
+    def test_away_from_the_project_there_are_no_commands(self, experiment: str, tmp_path: Path) -> None:
+        log_training(experiment, falling(0.1))
+        shutil.copytree(ROOT / "analysis", tmp_path / "elsewhere" / "analysis")
+        elsewhere = [sys.executable, str(tmp_path / "elsewhere" / "analysis" / "report.py")]
+        made = subprocess.run(elsewhere, capture_output=True, text=True)
+        assert (made.returncode, made.stderr) == (0, "")
+        assert json.loads(Path("report/summary.json").read_text())["recommendation"]["command"] is None
+
+    def test_a_metric_that_some_runs_lack_is_told_of(self, experiment: str) -> None:
+        log_training(experiment, falling(0.1))
+        log_training(experiment, {"val_loss": falling(0.2)["val_loss"]}, lr="0.1")
+        left_out = summary()["left_out"]
+        assert "1 of 2 finished runs lack the metric val_accuracy." in left_out
+
+    def test_an_artifact_store_that_cannot_be_reached_leaves_out_what_it_has(self, experiment: str) -> None:
+        log_training(experiment, falling(0.1), tags={"lrstudy.verdict": "good"})
+        content = summary()  # no artifact was ever logged
+        (sentence,) = content["left_out"]
+        assert sentence.startswith("How many validation images each class has is not known: the artifact")
+
+    def test_runs_of_other_programs_and_unreadable_ones_are_left_out_and_said_so(self, experiment: str) -> None:
+        log_training(experiment, falling(0.1))
+        log_training(experiment, falling(0.01), lr="fast")
+        log_training(experiment, falling(0.01), lr="-1")
+        log_training(experiment, falling(0.01), lr="inf")
+        mlflow.MlflowClient().create_run(experiment)
+        content = summary()
+        assert content["runs"]["foreign"] == 1
+        assert content["runs"]["by_status"] == {"finished": 1, "without a learning rate": 3}
+        assert any("3 runs have no learning rate above 0" in sentence for sentence in content["left_out"])
+
+    def test_trainings_of_other_programs_without_a_verdict_are_told_of(self, experiment: str) -> None:
+        log_training(experiment, falling(0.1))
+        log_training(experiment, falling(0.2), lr="0.1", tags={"lrstudy.verdict": "good"})
+        assert any(one.startswith("1 training came without a verdict") for one in summary()["left_out"])
+
+    def test_small_classes_are_warned_of(self, experiment: str) -> None:
+        run = log_training(experiment, falling(0.1), tags={"lrstudy.verdict": "good"})
+        table = "true class / predicted class,cat,dog\ncat,9,0\ndog,1,20\n"
+        mlflow.MlflowClient().log_text(run, table, "confusion_matrix.csv")
+        content = summary()
+        (text,) = [one["text"] for one in content["warnings"] if one["code"] == "small_classes"]
+        assert text == "1 class of 2 have fewer than 10 validation images: cat (9)."
+        assert content["left_out"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--study", "nope"], "--study nope: there is no such run"),
+        (["--log"], "there is no study's run to attach the report to"),
+        (["--out", "a file"], "--out a file: it cannot be written to: it is no folder"),
+    ],
+)
+def test_a_mistake_is_one_sentence(experiment: str, arguments: list[str], sentence: str) -> None:
+    log_training(experiment, falling(0.1))
+    Path("a file").write_text("")
+    with pytest.raises(ReportError, match=sentence) as error:
+        build_report(None, arguments)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_the_command_prints_the_answer_and_says_a_mistake_in_one_sentence(experiment: str) -> None:
+    log_training(experiment, falling(0.1))
+    made = command()
+    assert (made.returncode, made.stderr) == (0, "")
+    assert made.stdout.startswith("Use adam with a learning rate of 0.001. Its best")
+    assert made.stdout.endswith("report: report/index.html\n")
+    refused = command("--study", "nope")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: --study nope")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_report_leaves_nothing_of_the_one_before(experiment: str) -> None:
+    for optimizer in ("adam", "sgd"):
+        log_training(experiment, falling(0.1), optimizer=optimizer)
+    summary()
+    assert Path("report/figures/curves_sgd.svg").exists()
+    Path("report/figures/mine.txt").write_text("a user's")
+    study = log_study(experiment)
+    log_training(experiment, falling(0.1), parent=study)
+    summary()
+    assert {path.name for path in Path("report/figures").iterdir()} == {
+        *(
+            f"{name}.{kind}"
+            for name in ("curves_adam", "grid", "loss_against_learning_rate")
+            for kind in ("svg", "png")
+        ),
+        "mine.txt",
+    }
+
+
+def test_shapes_of_network_stand_beside_each_other(experiment: str) -> None:
+    for hidden, floor in (("8,4", 0.1), ("8,8", 0.2), ("4,8", 0.3)):
+        for lr in ("0.1", "0.01"):
+            log_training(experiment, falling(floor), lr=lr, hidden=hidden)
+    content = summary()
+    assert [one["settings"]["hidden"] for one in content["groups"]] == ["8,4", "8,8", "4,8"]
+    shapes = rows("shapes.csv")
+    assert [(row["lr"], row["hidden"]) for row in shapes[:3]] == [("0.01", "8,4"), ("0.01", "8,8"), ("0.01", "4,8")]
+    # The training loss is nine tenths of the validation loss, which ends at floor + (2.3 - floor) / 16.
+    assert float(shapes[0]["generalisation_gap"]) == pytest.approx(0.1 * (0.1 + 2.2 / 16))
+    assert Path("report/figures/shapes.svg").exists()
+
+
+def test_names_with_signs_of_formulas_are_drawn_as_they_are(experiment: str) -> None:
+    for optimizer in (r"a$\foo{$b", "$x$", "_adam"):
+        for hidden in ("8", "$8_$"):
+            log_training(experiment, falling(0.1), optimizer=optimizer, hidden=hidden)
+    assert len(summary()["groups"]) == 2
+    svg = Path("report/figures/loss_against_learning_rate.svg").read_text()
+    assert all(name in svg for name in (r"a$\foo{$b", "$x$", "_adam"))  # in the comments beside the letters' paths
+
+
+@pytest.mark.parametrize("script", ["draw_basin.py", "draw_curves.py", "draw_grid.py"])
+def test_a_figure_can_be_had_alone(experiment: str, script: str) -> None:
+    log_training(experiment, falling(0.1))
+    importlib.import_module(script.removesuffix(".py")).main(["--out", "figure.png"])
+    assert Path("figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_a_real_grid_is_reported_as_it_was_trained(tracking_uri: str) -> None:
+    trained = run_script("grid.py", "--optimizers", "sgd,adam", "--lrs", "0.1,0.01", "--epochs", "3", "--hidden", "16")
+    assert trained.returncode == 0, trained.stderr
+    content = summary()
+    printed = [line.split() for line in trained.stdout.splitlines() if line.startswith(("sgd ", "adam "))]
+    told = {(row["optimizer"], row["lr"]): row for row in content["cells"]}
+    assert len(told) == len(printed) == 4
+    for optimizer, lr, val_loss, accuracy, *verdict in printed:
+        row = told[optimizer, float(lr)]
+        assert f"{row['best_val_loss']:.4f}" == val_loss
+        assert f"{row['best_val_accuracy']:.1%}" == accuracy
+        assert row["verdict"] == " ".join(verdict).removesuffix("best").strip() or row["verdict"] == "too slow"
+        assert row["reason"]
+    (best,) = [words for words in printed if words[-1] == "best"]
+    assert (content["recommendation"]["optimizer"], content["recommendation"]["lr"]) == (best[0], float(best[1]))
+    assert content["left_out"] == []
+    assert _arguments(content["recommendation"]["command"])[-2:] == ["--lr", best[1]]

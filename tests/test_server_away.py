@@ -1,0 +1,236 @@
+"""A study and a training whose tracking server goes away after their start, through their entry points."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+from mlflow.entities import Run, ViewType
+
+import train
+from conftest import ROOT
+from lrstudy import cache_paths
+from lrstudy.errors import NotSyncedError
+from lrstudy.tracking import journal, tracked_run
+from servers import Front
+from studies import children, curves, finals, run_script, running, runs, studies, trainings
+
+GRID = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "100", "--hidden", "32")
+
+
+def wait_for_a_curve(process: subprocess.Popen[str]) -> None:
+    client, experiment = mlflow.MlflowClient(), os.environ["MLFLOW_EXPERIMENT_ID"]
+    while not any("val_loss" in run.data.metrics for run in client.search_runs([experiment])):
+        assert process.poll() is None
+        time.sleep(0.05)
+
+
+def told() -> dict[str, object]:
+    """All that the server knows of the study, but for ids and times, by the names of the runs."""
+    (study,) = studies()
+    trials = children(study)
+    models = mlflow.search_logged_models([study.info.experiment_id], output_format="list")
+    names = {run.info.run_id: run.info.run_name for run in [study, *trials]}
+    return {
+        "models": [(names[model.source_run_id or ""], str(model.status), model.params) for model in models],
+        "best": names[study.data.tags["lrstudy.best_run"]],
+        **{str(run.info.run_name): told_of(run) for run in [study, *trials]},
+    }
+
+
+def told_of(run: Run) -> list[object]:
+    ids = ("lrstudy.process", "lrstudy.best_run", "mlflow.parentRunId")
+    tags = {name: value for name, value in run.data.tags.items() if name not in ids}
+    client, run_id = mlflow.MlflowClient(), run.info.run_id
+    files = {file.path for folder in ("", "figures") for file in client.list_artifacts(run_id, folder)}
+    assert run.inputs is not None
+    inputs = sorted(one.dataset.digest for one in run.inputs.dataset_inputs)
+    return [run.info.status, curves(run), finals(run), set(run.data.metrics), run.data.params, tags, files, inputs]
+
+
+@pytest.mark.slow
+def test_a_study_of_an_unsteady_server_trains_on_and_what_was_said_is_there_later_as_if_nothing_had_been(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = run_script("grid.py", *GRID)
+    assert ended.returncode == 0, ended.stderr
+    undisturbed = told()
+
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", mlflow.create_experiment(f"disturbed by {front.url}"))
+    with running("grid.py", *GRID) as process:
+        wait_for_a_curve(process)
+        front.how = "close"
+        assert process.stdout is not None
+        assert process.stderr is not None
+        # All trials end, and those begin that had not, and the best has its pictures made.
+        said = [process.stderr.readline() for _ in range(5)]
+        assert next(line for line in process.stdout if line.startswith("sgd        0.01"))
+        front.how = "pass on"
+        rest = process.communicate()
+    assert process.returncode == 0, rest
+    assert any("cannot be used now (it closes connections): the training goes on" in line for line in said)
+    assert "can be used again, and has been told all" in rest[1]
+    assert told() == undisturbed
+    assert journal.left() == []
+
+
+@pytest.mark.slow
+def test_a_study_that_is_killed_while_its_server_is_away_is_not_trained_again(front: Front) -> None:
+    with running("grid.py", *GRID, "--optimizers", "adam") as process:
+        wait_for_a_curve(process)
+        front.how = "answer 500"
+        assert process.stdout is not None
+        assert next(line for line in process.stdout if line.startswith("adam       0.01"))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    front.how = "pass on"
+    assert len(journal.left()) == 1
+    again = run_script("grid.py", *GRID, "--optimizers", "adam")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("reused") == 2
+    assert "messages sent to the tracking server" in again.stderr
+    for run in children(studies()[-1]):
+        assert [step for step, _ in curves(run)["val_loss"]] == list(range(101))
+        assert all(len(values) == 1 for values in finals(run).values())
+
+
+@pytest.mark.slow
+def test_a_study_whose_server_goes_as_it_has_begun_knows_what_was_there(front: Front) -> None:
+    settings = (*GRID, "--optimizers", "adam", "--epochs", "400")
+    ended = run_script("grid.py", *settings, "--lrs", "0.1")
+    assert ended.returncode == 0, ended.stderr
+    with running("grid.py", *settings) as process:
+        while not any(run.data.metrics.get("val_loss") for run in trainings() if run.info.status == "RUNNING"):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    there = [run.info.run_id for run in trainings()]
+    assert len(there) == 2
+
+    front.how, front.until = "close", b"lrstudy.key"  # what is asked of the first trial
+    with running("grid.py", *settings, "--lrs", "0.1,0.01,0.001") as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("adam       0.001"):
+                break
+        front.how = "pass on"
+        rest = process.communicate()
+    assert process.returncode == 0, rest
+    assert "cannot be used now (it closes connections)" in rest[1]
+    assert sum("reused" in line for line in said) == 1
+    assert [run.info.run_id for run in trainings()][:2] == there
+    assert len(trainings()) == 3
+    for run in trainings():
+        assert run.info.status == "FINISHED"
+        assert all([step for step, _ in some] == list(range(401)) for some in curves(run).values())
+        assert all(len(values) == 1 for values in finals(run).values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("until", [b"artifacts?path=", b"artifacts/weights.pt", b"artifacts/history.csv"])
+def test_a_study_waits_for_the_server_that_alone_has_the_weights_of_its_best_training(
+    front: Front, until: bytes
+) -> None:
+    settings = (*GRID, "--optimizers", "adam", "--epochs", "5")
+    assert run_script("grid.py", *settings).returncode == 0
+    front.how, front.until = "close", until
+    with running("grid.py", *settings, "--lrs", "0.1") as process:
+        assert process.stderr is not None
+        assert any("cannot be used now" in line for line in process.stderr)
+        front.how = "pass on"
+        rest = process.communicate()
+    assert process.returncode == 0, rest
+    assert "could be made" not in rest[1]
+    (run,) = [run for run in trainings() if run.data.params["lr"] == "0.1"]
+    client = mlflow.MlflowClient()
+    assert len(client.list_artifacts(run.info.run_id, "figures")) > 1
+    (model,) = mlflow.search_logged_models(
+        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'", output_format="list"
+    )
+    assert str(model.status) == "READY"
+
+
+@pytest.mark.slow
+def test_a_run_whose_making_was_not_answered_has_no_twin(front: Front) -> None:
+    front.how, front.until = "lose the answer", b"runs/create"
+    front.meanwhile = lambda: setattr(front, "how", "pass on")  # after it was carried out
+    train.main(["--epochs", "2", "--hidden", "8"])
+    assert front.meanwhile is None
+    (run,) = runs()
+    assert run.info.status == "FINISHED"
+    deleted = mlflow.MlflowClient().search_runs([run.info.experiment_id], run_view_type=ViewType.DELETED_ONLY)
+    assert len(deleted) == 1
+
+
+@pytest.mark.slow
+def test_a_training_that_is_killed_while_its_server_is_away_goes_on_in_its_run_after_what_waits(front: Front) -> None:
+    settings = ("--epochs", "1500", "--hidden", "16")
+    with running("train.py", *settings) as process:
+        wait_for_a_curve(process)
+        front.how = "close"
+        assert process.stderr is not None
+        next(line for line in process.stderr if "cannot be used now" in line)
+        time.sleep(1)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    front.how = "pass on"
+    (left,) = runs()
+    assert len(journal.left()) == 1
+    ended = run_script("train.py", *settings)
+    assert ended.returncode == 0, ended.stderr
+    assert "messages sent to the tracking server" in ended.stderr
+    assert f"in run {left.info.run_id}" in ended.stdout
+    (run,) = runs()
+    assert run.info.status == "FINISHED"
+    assert all([step for step, _ in some] == list(range(1501)) for some in curves(run).values())
+    assert all(len(values) == 1 for values in finals(run).values())
+    assert journal.left() == []
+    assert not list(cache_paths.checkpoint("").parent.glob("*"))
+
+
+def test_a_training_whose_server_never_returns_names_the_command_that_sends_it_later(
+    front: Front, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(tracked_run, "SECONDS_FOR_A_SERVER", 0.5)
+    front.how, front.passing = "close", 8
+    with pytest.raises(NotSyncedError) as raised:
+        train.main(["--epochs", "20"])
+    assert "held-out test: accuracy" in capsys.readouterr().out
+    said = re.fullmatch(
+        r"the tracking server .* cannot be used .*; when the server is back, `(.*)` sends it\.", str(raised.value)
+    )
+    assert said is not None
+    assert said[1] == "python src/sync.py"
+    front.how = "pass on"
+    sent = subprocess.run(shlex.split(said[1]), capture_output=True, text=True)
+    assert (sent.returncode, sent.stderr) == (0, "")
+    assert re.fullmatch(r"\d+ messages sent to the tracking server .*\n", sent.stdout)
+    (run,) = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
+    assert run.info.status == "FINISHED"
+    assert all([step for step, _ in points] == list(range(21)) for points in curves(run).values())
+    (model,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
+    saved = yaml.safe_load(mlflow.artifacts.load_text(f"{model.artifact_location}/MLmodel"))
+    assert (saved["model_id"], saved["run_id"]) == (model.model_id, run.info.run_id)
+    assert saved["artifact_path"] == model.artifact_location
+
+
+def test_what_could_not_be_sent_is_exit_code_3_and_a_setting_of_the_command_that_sends_is_2() -> None:
+    program = "from lrstudy.entry_point import run_main; from lrstudy.errors import NotSyncedError\n"
+    program += "def main(_):\n    raise NotSyncedError('it waits.')\nend_well(main)"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "src", capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (3, "error: it waits.\n")
+    refused = run_script("sync.py", "--now")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert refused.stderr.startswith("error: --now: ")
