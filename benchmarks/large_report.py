@@ -92,9 +92,10 @@ def _answers(address: str) -> bool:
 
 def measure(folder: Path) -> None:
     """Builds the report of the server that the environment names, and prints what it took."""
+    from lrstudy.report.write import write_report
+
     from lrstudy.report.group_report import report
     from lrstudy.report.runs import read
-    from lrstudy.report.write import write_report
 
     began = time.perf_counter()
     found = read()

@@ -36,7 +36,7 @@ from lrstudy.tracking.calls import (
     local_name,
 )
 from lrstudy.tracking.claims import claims
-from lrstudy.tracking.delivery import failure_reason
+from lrstudy.tracking.failures import failure_reason
 from lrstudy.tracking.outbox import Outbox
 from lrstudy.tracking.server_lock import server_lock
 from servers import Front, How

@@ -1,4 +1,4 @@
-"""Names of tags, metrics and artifacts on the tracking server: written by `tracking`, read by `tracking` and `report`."""
+"""Names of tags and metrics on the tracking server: `tracking` writes them, `tracking` and `report` read them."""
 
 # Tags. `KIND` tells trainings from studies; `KEY` is a training's identity, `PRUNED_KEY` that of a pruned one.
 KIND, KEY, PRUNED_KEY = "lrstudy.kind", "lrstudy.key", "lrstudy.pruned_key"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mlflow
 
 from lrstudy.formatting import pluralize
-from lrstudy.tracking.delivery import redact_credentials
+from lrstudy.redaction import redact_credentials
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.progress import Progress
 from lrstudy.training.result import Result

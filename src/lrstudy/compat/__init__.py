@@ -1,0 +1,1 @@
+"""All code that reaches into private parts of libraries, or changes a process's global state."""

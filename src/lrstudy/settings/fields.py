@@ -27,6 +27,7 @@ def known_optimizer(name: str, known: tuple[str, ...] = tuple(OPTIMIZERS)) -> st
 
 
 def known_model(name: str) -> str:
+    """Return `name`, or raise ValueError if it is not a known network."""
     # Importing torchvision takes seconds: not for the project's own networks.
     if name not in OWN_MODELS and name not in (known := [*OWN_MODELS, *torchvision_classifiers()]):
         raise ValueError(f"no network has this name; {did_you_mean(name, known)}")
@@ -34,18 +35,21 @@ def known_model(name: str) -> str:
 
 
 def known_device(name: str) -> str:
+    """Return `name`, or raise ValueError if it is not the name of a device."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
         raise ValueError("it must be auto, cpu, cuda, cuda:N or mps.")
     return name
 
 
 def not_blank(text: str) -> str:
+    """Return `text`, or raise ValueError if it is blank."""
     if not text.strip():
         raise ValueError("it must not be empty.")
     return text
 
 
 def known_home(path: str) -> str:
+    """Return `path`, or raise ValueError if it names an unknown user's home folder."""
     try:
         Path(path).expanduser()
     except RuntimeError:
@@ -54,6 +58,7 @@ def known_home(path: str) -> str:
 
 
 def flush_denormal(value: object) -> object:
+    """Return `value`, or 0 in place of a denormal number."""
     # What trains takes numbers in the denormal range for 0 (`runtime.prepare`), and must not be told of another.
     try:
         return 0.0 if abs(float(str(value))) < MIN_FLOAT else value
@@ -62,10 +67,12 @@ def flush_denormal(value: object) -> object:
 
 
 def split_semicolons(value: object) -> object:
+    """Return the parts of a text between semicolons; any other value as it is."""
     return value.split(";") if isinstance(value, str) else value
 
 
 def known_optimizer_or_all(name: str) -> str:
+    """Return `name`, or raise ValueError if it is neither `all` nor a known optimizer."""
     return known_optimizer(name, ("all", *OPTIMIZERS))
 
 

@@ -70,7 +70,8 @@ class GridSettings(StudySettings):
                 )
         if self.momentum and not any(OPTIMIZERS[name].momentum for name in self.optimizers):
             raise ValueError(
-                f"momentum={format_setting(self.momentum)}: none of {format_setting(self.optimizers)} has one to set; make it 0."
+                f"momentum={format_setting(self.momentum)}: none of {format_setting(self.optimizers)} has one to set; "
+                "make it 0."
             )
         if len(self.hidden) > 1 and self.model not in OWN_MODELS:
             raise ValueError(

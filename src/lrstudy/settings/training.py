@@ -77,7 +77,8 @@ class TrainSettings(CommonSettings):
         if self.momentum and not OPTIMIZERS[self.optimizer].momentum:
             takers = join_or([name for name, spec in OPTIMIZERS.items() if spec.momentum])
             raise ValueError(
-                f"momentum={format_setting(self.momentum)}: {self.optimizer} has none to set; make it 0, or optimizer={takers}."
+                f"momentum={format_setting(self.momentum)}: {self.optimizer} has none to set; make it 0, or "
+                f"optimizer={takers}."
             )
         return self
 

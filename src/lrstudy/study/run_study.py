@@ -16,6 +16,7 @@ import psutil
 from rich.console import Console
 
 from lrstudy.compat.interpreter import gc_paused
+from lrstudy.compat.mlflow_internals import source_tags
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.formatting import pluralize
 from lrstudy.server_names import BEST_RUN, BEST_VAL_ACCURACY, BEST_VAL_LOSS, DESCRIPTION, TIME, VERDICT
@@ -31,10 +32,10 @@ from lrstudy.study.study_run import StudyRun, log_best, open_study
 from lrstudy.study.trial_result import TrialResult, best_of
 from lrstudy.study.trial_runner import Proposer, TrialRunner
 from lrstudy.study.workers import Workers
-from lrstudy.tracking.delivery import failure_reason, is_transient
+from lrstudy.tracking.failures import failure_reason, is_transient
 from lrstudy.tracking.server import shortened
 from lrstudy.training import runtime
-from lrstudy.training.provenance import source, uncommitted_changes
+from lrstudy.training.provenance import uncommitted_changes
 from lrstudy.training.specification import StudyContext
 
 # Of trials that are shorter, one more than run side by side is given to the workers, so that none waits for the next.
@@ -73,7 +74,7 @@ def run_study(
     with gc_paused():  # what takes a moment, while the worker surveys: version control, and matplotlib
         from lrstudy.plots import png  # noqa: F401 - for the end
 
-        source()
+        source_tags()
         uncommitted_changes()
     survey = office.survey()
     start_seconds = _age()
@@ -115,7 +116,10 @@ def _what_may_fail() -> Iterator[None]:
         yield
     except Exception as error:
         if is_transient(error):
-            reason = f"the tracking server cannot be used ({failure_reason(error)}); when it is back, the same command makes them"
+            reason = (
+                f"the tracking server cannot be used ({failure_reason(error)}); when it is back, the same command "
+                "makes them"
+            )
         else:
             reason = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
         print(f"not all pictures and models could be made: {reason}", file=sys.stderr)
@@ -176,8 +180,8 @@ def _in_words(done: Sequence[TrialResult], best: TrialResult, sentences: Sequenc
     verdicts = Counter(one.verdict or "failed" for one in done)
     counts = ", ".join(f"{count} {word}" for word, count in verdicts.most_common())
     return (
-        f"Best of {pluralize(len(done), 'training')} ({counts}): **{best.specification.name}**, with a validation loss of "
-        f"{best.val_loss:.4g} and an accuracy of {best.val_accuracy:.1%}.\n"
+        f"Best of {pluralize(len(done), 'training')} ({counts}): **{best.specification.name}**, with a validation loss "
+        f"of {best.val_loss:.4g} and an accuracy of {best.val_accuracy:.1%}.\n"
         + "".join(f"\n- {one}" for one in sentences)
     )
 

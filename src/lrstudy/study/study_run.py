@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from mlflow.entities import Run
 
+from lrstudy.compat.mlflow_internals import source_tags
 from lrstudy.formatting import format_setting
 from lrstudy.server_names import (
     BEST_EPOCH,
@@ -45,7 +46,6 @@ from lrstudy.tracking.owner import Owner
 from lrstudy.tracking.server import shortened
 from lrstudy.tracking.tracked_run import SECONDS_FOR_A_SERVER, TrackedRun, started_run
 from lrstudy.tracking.training_run import log_final, log_result
-from lrstudy.training import provenance
 from lrstudy.training.result import WorkerResult
 from lrstudy.training.specification import StudyContext, TrialSpecification
 
@@ -105,7 +105,7 @@ def _opened(run: TrackedRun, settings: StudySettings, context: StudyContext, ide
     left = [one.run for one in found if one.is_left and KEY in one.run.data.tags][:KNOWN_LEFT]
     there = {one.info.run_id: what_is_left(run.client, one) for one in left}
     run.describe({key: format_setting(value) for key, value in settings if key not in opened.data.params}, {})
-    tags = {**provenance.source(), PARENT: run.run_id}
+    tags = {**source_tags(), PARENT: run.run_id}
     return StudyRun(run, experiment, identity, superseded, tags, known[::-1], there)
 
 

@@ -24,7 +24,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lrstudy import cache_paths
 from lrstudy.errors import TrackingError
-from lrstudy.tracking.delivery import failure_reason, redact_credentials
+from lrstudy.redaction import redact_credentials
+from lrstudy.tracking.failures import failure_reason
 
 SECONDS_LOCKED = 60.0
 # What a database that cannot be made, opened or written raises.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import singledispatch
@@ -23,12 +22,10 @@ from mlflow.entities import (
     Run,
     RunTag,
 )
-from mlflow.exceptions import MlflowException, RestException
+from mlflow.exceptions import MlflowException
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
-from sqlalchemy.exc import OperationalError
 
 from lrstudy import cache_paths
-from lrstudy.errors import NotSyncedError, TrackingError
 from lrstudy.server_names import DATA_CONTEXT
 from lrstudy.tracking.calls import (
     LOCAL,
@@ -47,22 +44,10 @@ from lrstudy.tracking.calls import (
     SetStatus,
     renamed,
 )
+from lrstudy.tracking.failures import is_transient
 from lrstudy.tracking.server_lock import server_lock
 
-# The server's codes for what may be otherwise the next time. MLflow's client gives the first for lost connections.
-PASSING = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "IO_ERROR"}
 _NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
-# What is to be read in the many words of MLflow's client.
-_REASONS = {
-    r"too many (\d+) error responses": "it answers {}",
-    r"failed with error code (\d+)": "it answers {}",
-    r"timed out": "it gives no answer in time",
-    r"closed connection": "it closes connections",
-    r"IncompleteRead|Connection broken|Connection aborted": "its answers break off",
-    r"\[Errno -?\d+\] ([\w -]+)": "{}",
-    r"sqlite3\.\w+\) ([\w ]+)": "{}",
-}
-
 # Of a call; one that was not answered in time, such as of a large file, is given more the next time.
 TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS = 10, 320
 TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
@@ -113,34 +98,6 @@ def deliver(
             else:
                 refused.append(error)
     return made
-
-
-def is_transient(error: Exception) -> bool:
-    """Whether a call failed since the server, its database or its disk cannot be used now, and not for what it said."""
-    response = getattr(error, "response", None)
-    if response is not None:  # of an artifact that was refused
-        return bool(response.status_code >= 500)
-    if isinstance(error, MlflowException):
-        # MLflow's own server refuses in JSON, which makes a RestException: other answers are of what stands before it.
-        before_it = not isinstance(error, RestException) and "failed with error code" in str(error)
-        return before_it or error.error_code in PASSING
-    return isinstance(error, OSError | OperationalError | TrackingError)
-
-
-def failure_reason(error: BaseException) -> str:
-    """In a few words, why the server cannot be used."""
-    if isinstance(error, TrackingError | NotSyncedError) and error.__cause__:  # a sentence that says so
-        return failure_reason(error.__cause__)
-    text = str(error).strip() or type(error).__name__
-    for pattern, words in _REASONS.items():
-        if found := re.search(pattern, text):
-            return words.format(*found.groups())
-    return redact_credentials(text.splitlines()[0])
-
-
-def redact_credentials(text: str) -> str:
-    """`text` without the names and passwords of users that stand in addresses."""
-    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
 
 
 def done_with(call: Call) -> None:

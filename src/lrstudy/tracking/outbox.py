@@ -21,18 +21,10 @@ from typing import TypeVar
 
 from mlflow import MlflowClient
 
+from lrstudy.redaction import redact_credentials
 from lrstudy.tracking.calls import Call, CreateModel, CreateRun, DeleteDuplicateRuns, Log, LogFiles, LogModel, next_of
-from lrstudy.tracking.delivery import (
-    MAX_TIMEOUT_SECONDS,
-    TIMEOUT,
-    TIMEOUT_SECONDS,
-    deliver,
-    done_with,
-    failure_reason,
-    is_transient,
-    make_calls_once,
-    redact_credentials,
-)
+from lrstudy.tracking.delivery import MAX_TIMEOUT_SECONDS, TIMEOUT, TIMEOUT_SECONDS, deliver, done_with, make_calls_once
+from lrstudy.tracking.failures import failure_reason, is_transient
 from lrstudy.tracking.journal import Journal, folder_of_all, send_command
 
 Answer = TypeVar("Answer")
@@ -300,8 +292,8 @@ class Outbox:
             if not self.away:
                 self._away = failure_reason(error)
                 _say(
-                    f"the tracking server {redact_credentials(self._server)} cannot be used now ({self._away}): the training goes "
-                    f"on; what it has to say waits in {folder_of_all()}"
+                    f"the tracking server {redact_credentials(self._server)} cannot be used now ({self._away}): "
+                    f"the training goes on; what it has to say waits in {folder_of_all()}"
                 )
             self._keep()
             if self._journal:
@@ -332,8 +324,8 @@ class Outbox:
         lost = f"; {lacks} of its {len(self._waiting)} messages are lost, since they cannot be written" if lacks else ""
         reason = f" ({self._not_kept})" if lacks else ""
         return (
-            f"the tracking server {redact_credentials(self._server)} cannot be used ({self._away}): what was logged last waits in "
-            f"{folder_of_all()}{lost}{reason}; when the server is back, `{send_command()}` sends it."
+            f"the tracking server {redact_credentials(self._server)} cannot be used ({self._away}): what was logged "
+            f"last waits in {folder_of_all()}{lost}{reason}; when the server is back, `{send_command()}` sends it."
         )
 
 

@@ -15,6 +15,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 
 from lrstudy.command_line import from_parameters
 from lrstudy.errors import SettingsError
+from lrstudy.redaction import redact_credentials
 from lrstudy.server_names import (
     BEST_RUN,
     CURVES,
@@ -29,7 +30,6 @@ from lrstudy.server_names import (
     VERSIONS,
 )
 from lrstudy.settings import TrainSettings
-from lrstudy.tracking.delivery import redact_credentials
 from lrstudy.tracking.stored_values import is_finite
 from lrstudy.training.result import WEIGHTS
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from lrstudy.compat.mlflow_internals import source_tags
 from lrstudy.formatting import format_setting
 from lrstudy.server_names import (
     COMMIT,
@@ -26,7 +27,6 @@ from lrstudy.server_names import (
 )
 from lrstudy.tracking.recorded_training import Record
 from lrstudy.tracking.stored_values import is_stored
-from lrstudy.training import provenance
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.specification import TrialSpecification
 
@@ -143,6 +143,6 @@ def _versions(there: str, here: str) -> str:
 
 
 def _code(there: Mapping[str, str], here: Mapping[str, str]) -> str:
-    commits = [(tags.get(COMMIT) or "no commit")[:12] for tags in (there, provenance.source())]
+    commits = [(tags.get(COMMIT) or "no commit")[:12] for tags in (there, source_tags())]
     changed = [where for where, tags in (("there", there), ("here", here)) if tags.get(UNCOMMITTED) == "true"]
     return _beside(*commits) + (f"; with uncommitted changes {' and '.join(changed)}" if changed else "")

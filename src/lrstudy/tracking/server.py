@@ -15,16 +15,11 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from lrstudy.errors import TrackingError
+from lrstudy.redaction import redact_credentials
 from lrstudy.server_names import DESCRIPTION
 from lrstudy.tracking.database import prepared
-from lrstudy.tracking.delivery import (
-    RETRIES,
-    TIMEOUT,
-    TIMEOUT_SECONDS,
-    failure_reason,
-    is_transient,
-    redact_credentials,
-)
+from lrstudy.tracking.delivery import RETRIES, TIMEOUT, TIMEOUT_SECONDS
+from lrstudy.tracking.failures import failure_reason, is_transient
 
 # Retries of a call while nothing has begun. By MLflow's default a dead server is noticed after four minutes.
 FEW = "3"

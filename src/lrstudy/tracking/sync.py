@@ -14,18 +14,11 @@ from mlflow import MlflowClient
 
 from lrstudy.errors import NotSyncedError, TrackingError
 from lrstudy.formatting import pluralize
+from lrstudy.redaction import redact_credentials
 from lrstudy.tracking import owner
 from lrstudy.tracking.calls import next_of
-from lrstudy.tracking.delivery import (
-    MAX_TIMEOUT_SECONDS,
-    TIMEOUT,
-    TIMEOUT_SECONDS,
-    deliver,
-    failure_reason,
-    is_transient,
-    make_calls_once,
-    redact_credentials,
-)
+from lrstudy.tracking.delivery import MAX_TIMEOUT_SECONDS, TIMEOUT, TIMEOUT_SECONDS, deliver, make_calls_once
+from lrstudy.tracking.failures import failure_reason, is_transient
 from lrstudy.tracking.journal import FILE, Content, Journal, content, left, send_command
 from lrstudy.tracking.owner import Owner
 
@@ -134,8 +127,8 @@ def _deliver(journal: Journal, kept: Content) -> list[Exception]:
             raise
         server, waiting = redact_credentials(kept.server), pluralize(len(calls), "message")
         raise NotSyncedError(
-            f"the tracking server {server} cannot be used ({failure_reason(error)}): {waiting} for it in {journal.folder} wait;"
-            f" when it is back, `{send_command()}` sends them."
+            f"the tracking server {server} cannot be used ({failure_reason(error)}): {waiting} for it "
+            f"in {journal.folder} wait; when it is back, `{send_command()}` sends them."
         ) from error
     return refused
 

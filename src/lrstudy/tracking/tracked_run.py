@@ -20,7 +20,8 @@ from lrstudy.server_names import CURVES, DESCRIPTION, OWNER
 from lrstudy.tracking import epoch_times, owner
 from lrstudy.tracking.calls import DeleteDuplicateRuns, Log, LogFiles, RemoveCheckpoint, SetStatus
 from lrstudy.tracking.claims import NOTHING, RunState
-from lrstudy.tracking.delivery import QUIET, failure_reason
+from lrstudy.tracking.delivery import QUIET
+from lrstudy.tracking.failures import failure_reason
 from lrstudy.tracking.outbox import Outbox
 from lrstudy.tracking.server import address, connect, shortened, tracking_errors
 from lrstudy.training.epoch import Epoch

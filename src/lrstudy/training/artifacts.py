@@ -17,7 +17,7 @@ from lrstudy.training.setup import TrainingSetup
 
 
 def tables(experiment: TrainingSetup, result: Result) -> dict[str, bytes]:
-    """The files of a training that has ended, by their paths: history, scores, context, and the best epoch's weights."""
+    """Return the files of a finished training by their paths: history, scores, context, best weights."""
     data = experiment.plan.data
     classes = data.classes
     true, predicted = data.labels[data.validation], predict(experiment.network, experiment.validation)

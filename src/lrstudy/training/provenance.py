@@ -33,15 +33,6 @@ def hardware(runtime: Runtime) -> str:
 
 
 @cache
-def source() -> dict[str, str]:
-    """MLflow's tags on the program that runs: its name, its commit, its user."""
-    from mlflow.tracking.context.registry import resolve_tags
-
-    tags: dict[str, str] = resolve_tags()
-    return tags
-
-
-@cache
 def uncommitted_changes() -> bool | None:
     """Whether the files under version control differ from their last commit; None where there is no git."""
     try:

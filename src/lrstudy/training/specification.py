@@ -89,7 +89,8 @@ class TrialSpecification:
     def title(self) -> str:
         """What a person reads above a picture: `digits: mlp, adam, learning rate 0.001`."""
         settings = self.settings
-        return f"{self.context.data.name}: {settings.model}, {settings.optimizer}, learning rate {format_setting(settings.lr)}"
+        lr = format_setting(settings.lr)
+        return f"{self.context.data.name}: {settings.model}, {settings.optimizer}, learning rate {lr}"
 
     @property
     def params(self) -> dict[str, str]:
