@@ -6,11 +6,11 @@ from itertools import islice
 import pytest
 import torch
 
-from lrstudy import cache_paths
+from lrstudy import cache_paths, provenance
 from lrstudy.optimizers import OPTIMIZERS
 from lrstudy.settings import TrainSettings
 from lrstudy.study.trial import planned
-from lrstudy.training import checkpoint, provenance, setup
+from lrstudy.training import checkpoint, setup
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.plan import Plan
 from lrstudy.training.progress import track_best

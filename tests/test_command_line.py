@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from conftest import ROOT, Command
 from lrstudy.command_line import parse
-from lrstudy.data import check_name, printable
+from lrstudy.data import check_name
 from lrstudy.errors import LearningRateStudyError, SettingsError
-from lrstudy.formatting import format_setting
+from lrstudy.formatting import format_setting, printable
 from lrstudy.settings import CommonSettings, GridSettings, SearchSettings, TrainSettings
 from lrstudy.study.trial import planned
 from lrstudy.training.setup import build

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from lrstudy.errors import SettingsError
-from lrstudy.formatting import did_you_mean, format_setting, join_or
+from lrstudy.formatting import did_you_mean, format_setting, join_or, printable
 
 Settings = TypeVar("Settings", bound=BaseModel)
 MAX_SHOWN = 200
@@ -98,8 +98,6 @@ def _sentence(settings: type[BaseModel], values: dict[str, str], problem: dict[s
 
 def _shown(text: str) -> str:
     """What was typed, on one line and not longer than can be taken in."""
-    from lrstudy.data.records import printable  # which imports more than a command line that is right needs
-
     return printable(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…")
 
 

@@ -85,3 +85,12 @@ def did_you_mean(value: str, known: list[str]) -> str:
 def join_or(words: list[str]) -> str:
     """`a, b or c`."""
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def printable(name: str) -> str:
+    """Return `name` as it can be printed, stored and sent: undecodable bytes as �, line breaks and the like escaped."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(
+        character if character.isprintable() or character in "\u200d\ufe0f" else repr(character)[1:-1]
+        for character in text
+    )

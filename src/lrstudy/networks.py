@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from lrstudy.errors import SettingsError
+from lrstudy.hardware import memory_bytes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -115,7 +114,7 @@ def _check_room(name: str, shape: Shape, hidden: tuple[int, ...]) -> None:
     with torch.device("meta"):  # where weights have a size and take no memory
         network = OWN_MODELS[name](shape, hidden)
     needed = MIN_COPIES * sum(weight.nbytes for weight in network.parameters())
-    if needed > (memory := psutil.virtual_memory().total):
+    if needed > (memory := memory_bytes()):
         raise SettingsError(
             f"hidden={','.join(map(str, hidden))}: to train so large a network on images of {shape.side}×{shape.side} "
             f"pixels takes {needed / 2**30:,.0f} GiB of memory or more; this machine has {memory / 2**30:,.0f} GiB."

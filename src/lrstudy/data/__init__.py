@@ -8,7 +8,7 @@ scikit-learn or Pillow.
 
 from lrstudy.data.loading import check_name, load
 from lrstudy.data.pixels import gather
-from lrstudy.data.records import BadImage, ImageData, printable
+from lrstudy.data.records import BadImage, ImageData
 from lrstudy.data.sources import SOURCES
 
-__all__ = ["SOURCES", "BadImage", "ImageData", "check_name", "gather", "load", "printable"]
+__all__ = ["SOURCES", "BadImage", "ImageData", "check_name", "gather", "load"]

@@ -12,8 +12,9 @@ from lrstudy.data.folder import Listing
 from lrstudy.data.image_preprocessing import square
 from lrstudy.data.pixels import channel_sums
 from lrstudy.data.progress import counting
-from lrstudy.data.records import BadImage, printable
-from lrstudy.training.runtime import usable_cores
+from lrstudy.data.records import BadImage
+from lrstudy.formatting import printable
+from lrstudy.hardware import usable_cores
 
 
 def build_from_files(listing: Listing, target: Path, side: int, fit: str) -> Built:

@@ -14,10 +14,11 @@ from lrstudy import cache_paths
 from lrstudy.data import cache
 from lrstudy.data.folder import Listing, list_folder
 from lrstudy.data.pixels import channel_sums, mean_and_std
-from lrstudy.data.records import BadImage, ImageData, printable
+from lrstudy.data.records import BadImage, ImageData
 from lrstudy.data.sources import SOURCES, Arrays
 from lrstudy.data.splitting import PARTS, Labelling, split
 from lrstudy.errors import DataError
+from lrstudy.formatting import printable
 
 FOLDER_SIDE = 64  # pixels; of a folder's images where no size is asked for
 

@@ -39,9 +39,3 @@ class ImageData:
     std: tuple[float, ...]
     bad_images: tuple[BadImage, ...] = ()
     passed_over: tuple[str, ...] = ()
-
-
-def printable(name: str) -> str:
-    """`name` as it can be printed, stored and sent: undecodable bytes as �, line breaks and the like escaped."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(one if one.isprintable() or one in "\u200d\ufe0f" else repr(one)[1:-1] for one in text)

@@ -19,6 +19,8 @@ from lrstudy.compat.interpreter import gc_paused
 from lrstudy.compat.mlflow_internals import source_tags
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.formatting import pluralize
+from lrstudy.hardware import usable_cores
+from lrstudy.provenance import uncommitted_changes
 from lrstudy.server_names import BEST_RUN, BEST_VAL_ACCURACY, BEST_VAL_LOSS, DESCRIPTION, TIME, VERDICT
 from lrstudy.settings import StudySettings, parameters
 from lrstudy.study import worker_tasks
@@ -34,8 +36,6 @@ from lrstudy.study.trial_runner import Proposer, TrialRunner
 from lrstudy.study.workers import Workers
 from lrstudy.tracking.failures import failure_reason, is_transient
 from lrstudy.tracking.server import shortened
-from lrstudy.training import runtime
-from lrstudy.training.provenance import uncommitted_changes
 from lrstudy.training.specification import StudyContext
 
 # Of trials that are shorter, one more than run side by side is given to the workers, so that none waits for the next.
@@ -151,7 +151,7 @@ def _workers(count: int) -> Iterator[Executor]:
 def _at_a_time(settings: StudySettings, context: StudyContext) -> int:
     if settings.workers != "auto":
         return settings.workers
-    return max(1, runtime.usable_cores() // context.threads) if context.device == "cpu" else 1
+    return max(1, usable_cores() // context.threads) if context.device == "cpu" else 1
 
 
 def _identity(kind: str, settings: StudySettings, context: StudyContext, search_window: int) -> str:

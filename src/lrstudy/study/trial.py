@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from lrstudy.data import ImageData, printable
+from lrstudy.data import ImageData
 from lrstudy.errors import DataError
+from lrstudy.formatting import printable
 from lrstudy.settings import TrainSettings
 from lrstudy.study.progress_channel import ProgressSender
 from lrstudy.study.trial_job import TrialJob

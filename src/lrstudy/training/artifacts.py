@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from sklearn.metrics import classification_report, confusion_matrix
 
-from lrstudy.training import history, provenance
+from lrstudy import hardware, provenance
+from lrstudy.training import history
 from lrstudy.training.loop import predict
 from lrstudy.training.result import CONFUSION, HISTORY, WEIGHTS, Result
 from lrstudy.training.setup import TrainingSetup
@@ -69,7 +70,7 @@ def _data_facts(experiment: TrainingSetup) -> dict[str, object]:
 def _environment(experiment: TrainingSetup) -> dict[str, object]:
     return {
         "versions": provenance.versions(),
-        "hardware": provenance.hardware(experiment.plan.runtime),
+        "hardware": hardware.describe(experiment.plan.runtime.device),
         "device": str(experiment.plan.runtime.device),
         "threads": experiment.plan.runtime.threads,
     }

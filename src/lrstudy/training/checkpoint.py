@@ -18,8 +18,8 @@ from pathlib import Path
 
 import torch
 
-from lrstudy import cache_paths
-from lrstudy.training import provenance, setup
+from lrstudy import cache_paths, provenance
+from lrstudy.training import setup
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.progress import Progress, begin
 from lrstudy.training.setup import TrainingSetup

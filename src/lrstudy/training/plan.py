@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from lrstudy import data
+from lrstudy import data, hardware
 from lrstudy.data import ImageData
 from lrstudy.data.splitting import PARTS
 from lrstudy.errors import DataError
+from lrstudy.formatting import printable
 from lrstudy.optimizers import build_optimizer
 from lrstudy.settings import TrainSettings
-from lrstudy.training import provenance
 from lrstudy.training.runtime import Runtime
 from lrstudy.training.specification import DataSummary, StudyContext, TrialSpecification
 
@@ -53,7 +53,9 @@ class Plan:
             self.chance_loss,
             images.bad_images,
         )
-        return StudyContext(summary, str(self.runtime.device), self.runtime.threads, provenance.hardware(self.runtime))
+        return StudyContext(
+            summary, str(self.runtime.device), self.runtime.threads, hardware.describe(self.runtime.device)
+        )
 
     @property
     def chance_loss(self) -> float:
@@ -85,7 +87,7 @@ def data_changes(settings: TrainSettings, digest: str) -> list[str]:
     with suppress(DataError):
         if load_data(settings).digest == digest:
             return []
-    name = data.printable(settings.data)
+    name = printable(settings.data)
     return [f"data={name}: the images have changed since they were read; all that was trained is of those before."]
 
 

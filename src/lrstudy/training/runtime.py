@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lrstudy.errors import SettingsError
+from lrstudy.hardware import usable_cores
 from lrstudy.networks import OWN_MODELS
 
 if TYPE_CHECKING:
@@ -71,11 +72,6 @@ def choose_threads(threads: int | Literal["auto"], model: str) -> int:
     if threads != "auto":
         return threads
     return 1 if model in OWN_MODELS else usable_cores()
-
-
-def usable_cores() -> int:
-    """The cores that this process may use, which in a container can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _keep_freed_memory() -> None:

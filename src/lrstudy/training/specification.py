@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lrstudy import provenance
 from lrstudy.data.records import BadImage
 from lrstudy.formatting import format_setting
 from lrstudy.networks import OWN_MODELS
 from lrstudy.server_names import DATA_DIGEST, DEVICE, HARDWARE, KEY, KIND, THREADS, UNCOMMITTED, VERSIONS
 from lrstudy.settings import TrainSettings, parameters
-from lrstudy.training import provenance
 
 # Part of a training's identity: to be raised whenever the numbers that a training gives change.
 TRAINING_VERSION = 1

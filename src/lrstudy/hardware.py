@@ -1,0 +1,43 @@
+"""The machine that this process runs on: cores, memory, processor, accelerator."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    import torch
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use; a container can have fewer than the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_bytes() -> int:
+    """Return the size of the machine's memory."""
+    total: int = psutil.virtual_memory().total
+    return total
+
+
+def describe(device: torch.device) -> str:
+    """Return one line: the accelerator if `device` is one, the processor, the cores, the memory."""
+    line = f"{_processor()}, {usable_cores()} cores, {memory_bytes() / 2**30:.0f} GiB"
+    if device.type == "cuda":
+        import torch
+
+        return f"{torch.cuda.get_device_name(device)}; {line}"
+    return line
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
