@@ -57,14 +57,14 @@ def measure(arguments: list[str]) -> None:
     with clock.step("imports: torch"):
         from lrstudy import cache_paths, progress
         from lrstudy.training import checkpoint, runtime, setup
-        from lrstudy.training.plan import Plan, load_data
+        from lrstudy.training.plan import TrainingPlan, load_data
         from lrstudy.training.progress import finalize, track_best
     with clock.step("imports: MLflow"):
         from lrstudy.tracking import training_run
     with clock.step("device and threads"):
         machine = runtime.prepare(settings.device, settings.threads, settings.model)
     with clock.step("data"):
-        plan = Plan(settings, load_data(settings), machine)
+        plan = TrainingPlan(settings, load_data(settings), machine)
     with clock.step("network and optimizer"):
         training = setup.build(plan)
     opened = training_run.open_run(plan.specification)
@@ -77,7 +77,7 @@ def measure(arguments: list[str]) -> None:
     clock.time_calls(checkpoint, "_write", "of which checkpoints")
     started = time.perf_counter()
     training, so_far = checkpoint.resume(training, run.run_id)
-    epochs = checkpoint.kept(training, run.run_id, so_far, track_best(training, so_far, training.epochs()))
+    epochs = checkpoint.save_checkpoints(training, run.run_id, so_far, track_best(training, so_far, training.epochs()))
     for _ in run.log_epochs(progress.shown(epochs, settings.epochs)):
         pass
     result = finalize(training, so_far)
@@ -90,14 +90,14 @@ def measure(arguments: list[str]) -> None:
     )
     with clock.step("artifacts: verdict, tables, pictures, model"):
         from lrstudy.plots import png
-        from lrstudy.plots.look import look
+        from lrstudy.plots.network_figures import network_figures
         from lrstudy.tracking.logged_model import logged_model
         from lrstudy.tracking.model_export import save_network
         from lrstudy.training import artifacts
 
-        files = artifacts.tables(training, result)
+        files = artifacts.artifact_files(training, result)
         title = f"{plan.specification.title}: {result.verdict.word}"
-        files |= png.of_tables(title, files, result.best.epoch) | look(training)
+        files |= png.training_figures(title, files, result.best.epoch) | network_figures(training)
         training_run.log_result(run, result, files, plan.data.bad_images)
         with logged_model(run) as (path, identity):
             save_network(training, path, identity)

@@ -21,8 +21,8 @@ def main(arguments: list[str]) -> None:
     from lrstudy.tracking.recorded_training import read, saved_weights
     from lrstudy.tracking.reproduction import Comparison, beginning, compare_weights
     from lrstudy.training import runtime, setup
-    from lrstudy.training.plan import Plan, load_data
-    from lrstudy.training.progress import begin, finalize, track_best
+    from lrstudy.training.plan import TrainingPlan, load_data
+    from lrstudy.training.progress import finalize, initial_progress, track_best
 
     with server.reader() as client:
         record = read(client, settings.run_id)
@@ -32,12 +32,12 @@ def main(arguments: list[str]) -> None:
         there = runtime.prepare(trained.device, int(trained.threads), trained.model)
     except SettingsError as error:
         raise SettingsError(f"run_id={record.run_id}: it was trained {record.where}, and here {error}") from None
-    plan = Plan(trained, load_data(trained), there)
+    plan = TrainingPlan(trained, load_data(trained), there)
     print(*beginning(record, plan.specification), sep="\n", flush=True)
     comparison = Comparison(data_differ=plan.data.digest != record.data_digest)
     if not comparison.data_differ:
         training = setup.build(plan)
-        so_far = begin(training)
+        so_far = initial_progress(training)
         epochs = islice(track_best(training, so_far, training.epochs()), len(record.epochs))
         for epoch in progress.shown(epochs, len(record.epochs) - 1):
             comparison.add(epoch, record.epochs[epoch.epoch])

@@ -18,15 +18,15 @@ def main(arguments: list[str]) -> None:
 
     from lrstudy import progress, summary
     from lrstudy.plots import png
-    from lrstudy.plots.look import look
+    from lrstudy.plots.network_figures import network_figures
     from lrstudy.tracking.logged_model import logged_model
     from lrstudy.tracking.model_export import save_network
     from lrstudy.training import artifacts, checkpoint, runtime, setup
-    from lrstudy.training.plan import Plan, data_changes, load_data
+    from lrstudy.training.plan import TrainingPlan, data_changes, load_data
     from lrstudy.training.progress import finalize, track_best
 
     machine = runtime.prepare(settings.device, settings.threads, settings.model)
-    plan = Plan(settings, load_data(settings), machine)
+    plan = TrainingPlan(settings, load_data(settings), machine)
     training = setup.build(plan)
     print(summary.beginning(training))
     with training_run.open_run(plan.specification) as run:
@@ -35,13 +35,13 @@ def main(arguments: list[str]) -> None:
             print(summary.going_on(run, so_far))
         done = list(so_far.history)
         epochs = track_best(training, so_far, training.epochs(len(done) - 1))
-        shown = progress.shown(checkpoint.kept(training, run.run_id, so_far, epochs), settings.epochs)
+        shown = progress.shown(checkpoint.save_checkpoints(training, run.run_id, so_far, epochs), settings.epochs)
         for _ in run.log_epochs(chain(done, shown)):
             pass
         result = finalize(training, so_far)
-        files = artifacts.tables(training, result)
+        files = artifacts.artifact_files(training, result)
         title = f"{plan.specification.title}: {result.verdict.word}"
-        files |= png.of_tables(title, files, result.best.epoch) | look(training)
+        files |= png.training_figures(title, files, result.best.epoch) | network_figures(training)
         changes = data_changes(settings, plan.data.digest)
         training_run.log_result(run, result, files, plan.data.bad_images, changes)
         with logged_model(run) as (path, identity):

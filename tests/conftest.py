@@ -52,12 +52,12 @@ def tracking_uri(empty_database: Path, tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
     """The cache, on a disk of 64 kB."""
-    cache_paths.cache().mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(cache_paths.cache())]
+    cache_paths.cache_folder().mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(cache_paths.cache_folder())]
     if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("here no disk can be mounted")
-    yield cache_paths.cache()
-    subprocess.run(["umount", "--lazy", str(cache_paths.cache())], check=True)
+    yield cache_paths.cache_folder()
+    subprocess.run(["umount", "--lazy", str(cache_paths.cache_folder())], check=True)
 
 
 def mlflow_run(entry_point: str, **parameters: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from lrstudy.settings import TrainSettings
 from lrstudy.study.trial import planned
 from lrstudy.training import checkpoint, setup
 from lrstudy.training.epoch import Epoch
-from lrstudy.training.plan import Plan
+from lrstudy.training.plan import TrainingPlan
 from lrstudy.training.progress import track_best
 
 EPOCHS = 6
@@ -25,19 +25,19 @@ def _at_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "MAX_SHARE", float("inf"))
 
 
-def plan(optimizer: str = "adam", model: str = "mlp", momentum: float = 0.0) -> Plan:
+def plan(optimizer: str = "adam", model: str = "mlp", momentum: float = 0.0) -> TrainingPlan:
     return planned(
         TrainSettings(optimizer=optimizer, model=model, hidden=(16,), epochs=EPOCHS, lr=0.01, momentum=momentum)
     )
 
 
 def trained(
-    what: Plan, epochs: int = EPOCHS + 1, run_id: str = RUN
+    what: TrainingPlan, epochs: int = EPOCHS + 1, run_id: str = RUN
 ) -> tuple[list[Epoch], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """The history, the last and the best weights after so many more epochs, or at the end."""
     training, progress = checkpoint.resume(setup.build(what), run_id)
     running: Iterator[Epoch] = track_best(training, progress, training.epochs(len(progress.history) - 1))
-    list(islice(checkpoint.kept(training, run_id, progress, running), epochs))
+    list(islice(checkpoint.save_checkpoints(training, run_id, progress, running), epochs))
     return progress.history, training.network.state_dict(), progress.best_weights
 
 
@@ -45,7 +45,7 @@ def losses(history: list[Epoch]) -> list[tuple[int, float, float]]:
     return [(epoch.epoch, epoch.train_loss, epoch.val_loss) for epoch in history]
 
 
-def check_the_same(what: Plan, cut_after: int) -> None:
+def check_the_same(what: TrainingPlan, cut_after: int) -> None:
     whole = trained(what)
     checkpoint_file = cache_paths.checkpoint(RUN)
     checkpoint_file.unlink()
@@ -120,8 +120,8 @@ def test_a_checkpoint_of_another_version_is_not_used(monkeypatch: pytest.MonkeyP
 
 
 def test_a_training_goes_on_where_no_checkpoint_can_be_written(capsys: pytest.CaptureFixture[str]) -> None:
-    cache_paths.cache().mkdir(parents=True)
-    (cache_paths.cache() / "checkpoints").write_text("a file where the folder should be")
+    cache_paths.cache_folder().mkdir(parents=True)
+    (cache_paths.cache_folder() / "checkpoints").write_text("a file where the folder should be")
     history, *_ = trained(plan())
     assert len(history) == EPOCHS + 1
     assert capsys.readouterr().err.count("no checkpoint can be written") == 1

@@ -89,7 +89,7 @@ def check_as_undisturbed(run: Run) -> None:
     )
     assert run.outputs is not None
     assert len(run.outputs.model_outputs) == 1
-    assert not list((cache_paths.cache() / "checkpoints").iterdir())
+    assert not list((cache_paths.cache_folder() / "checkpoints").iterdir())
 
 
 @pytest.mark.usefixtures("tracking_uri")

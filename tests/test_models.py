@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lrstudy.errors import SettingsError
-from lrstudy.networks import OWN_MODELS, Shape, build_model, normalises_batches, torchvision_classifiers
+from lrstudy.networks import BUILTIN_NETWORKS, Shape, build_model, has_batch_norm, torchvision_classifiers
 
 HIDDEN = (256, 128, 64)
 ONE_OF_EVERY_FAMILY = [
@@ -21,7 +21,7 @@ ONE_OF_EVERY_FAMILY = [
 FAMILIES = ["resnet18", "squeezenet1_1", "shufflenet_v2_x0_5", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf"]
 
 
-@pytest.mark.parametrize("name", OWN_MODELS)
+@pytest.mark.parametrize("name", BUILTIN_NETWORKS)
 @pytest.mark.parametrize("side", [1, 2, 3, 5, 8, 28, 33, 64])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_our_networks_take_images_of_any_side(name: str, side: int, channels: int) -> None:
@@ -29,7 +29,7 @@ def test_our_networks_take_images_of_any_side(name: str, side: int, channels: in
     assert network(torch.zeros(2, channels, side, side)).shape == (2, 7)
 
 
-@pytest.mark.parametrize("name", OWN_MODELS)
+@pytest.mark.parametrize("name", BUILTIN_NETWORKS)
 @pytest.mark.parametrize("shape", [Shape(1, 8, 10), Shape(3, 64, 10), Shape(3, 32, 100)])
 def test_the_loss_before_training_is_near_that_of_guessing(name: str, shape: Shape) -> None:
     torch.manual_seed(0)
@@ -39,7 +39,7 @@ def test_the_loss_before_training_is_near_that_of_guessing(name: str, shape: Sha
     assert loss.item() == pytest.approx(math.log(shape.classes), rel=0.02)
 
 
-@pytest.mark.parametrize("name", OWN_MODELS)
+@pytest.mark.parametrize("name", BUILTIN_NETWORKS)
 def test_hidden_sets_the_neurons_of_the_dense_layers(name: str) -> None:
     network = build_model(name, Shape(1, 8, 10), (32, 16, 24))
     dense = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
@@ -84,5 +84,5 @@ def test_a_network_that_images_are_too_small_for_says_which_sizes_would_do() -> 
 
 
 def test_networks_that_normalise_over_the_batch_are_known() -> None:
-    assert normalises_batches(build_model("resnet18", Shape(3, 64, 2), HIDDEN))
-    assert not normalises_batches(build_model("cnn", Shape(3, 64, 2), HIDDEN))
+    assert has_batch_norm(build_model("resnet18", Shape(3, 64, 2), HIDDEN))
+    assert not has_batch_norm(build_model("cnn", Shape(3, 64, 2), HIDDEN))

@@ -371,7 +371,7 @@ def test_turns_are_taken_where_locks_can_be_made_and_else_gone_without(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     with server_lock("claims", "a server"):
-        (lock,) = (cache_paths.cache() / "claims").iterdir()
+        (lock,) = (cache_paths.cache_folder() / "claims").iterdir()
     lock.unlink(missing_ok=True)
     lock.mkdir()  # no lock can be made there
     with server_lock("claims", "a server"):
@@ -416,8 +416,8 @@ def test_a_database_that_another_program_has_locked_is_told_later(
 def test_without_a_folder_for_journals_all_waits_in_memory(
     front: Front, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cache_paths.cache().parent.mkdir(parents=True)
-    cache_paths.cache().write_text("a file where the folder should be")
+    cache_paths.cache_folder().parent.mkdir(parents=True)
+    cache_paths.cache_folder().write_text("a file where the folder should be")
     with sending_to(front.url) as box:
         front.how = "answer 500"
         a_whole_life(box, tmp_path)

@@ -65,8 +65,8 @@ def test_killed_while_it_is_made_it_is_made_the_next_time(tmp_path: Path, second
 
 
 def test_without_a_cache_it_is_made_all_the_same(tmp_path: Path) -> None:
-    cache_paths.cache().parent.mkdir(parents=True)
-    cache_paths.cache().write_text("a file where the folder should be")
+    cache_paths.cache_folder().parent.mkdir(parents=True)
+    cache_paths.cache_folder().write_text("a file where the folder should be")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     with prepared(uri):
         assert len(experiments(uri)) == 1

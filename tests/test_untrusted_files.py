@@ -71,7 +71,7 @@ def test_the_cache_of_images_runs_nothing_and_is_built_again(attack: Attack, tmp
         ).digest
 
     before = digest()
-    (sums,) = cache_paths.cache().rglob("sums.npy")
+    (sums,) = cache_paths.cache_folder().rglob("sums.npy")
     np.save(sums, np.array([attack], dtype=object), allow_pickle=True)
     assert digest() == before
     assert not attack.trace.exists()

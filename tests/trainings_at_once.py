@@ -15,22 +15,22 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from lrstudy.settings import TrainSettings
 from lrstudy.tracking import training_run
 from lrstudy.training import artifacts, runtime, setup
-from lrstudy.training.plan import Plan, load_data
-from lrstudy.training.progress import begin, finalize, track_best
+from lrstudy.training.plan import TrainingPlan, load_data
+from lrstudy.training.progress import finalize, initial_progress, track_best
 
 
 def train(seed: int, epochs: int, together: Barrier) -> None:
     settings = TrainSettings(optimizer="sgd", lr=0.1, hidden=(8,), epochs=epochs, seed=seed)
     machine = runtime.prepare(settings.device, settings.threads, settings.model)
-    plan = Plan(settings, load_data(settings), machine)
+    plan = TrainingPlan(settings, load_data(settings), machine)
     training = setup.build(plan)
     together.wait(60)
     with training_run.open_run(plan.specification) as run:
-        so_far = begin(training)
+        so_far = initial_progress(training)
         for _ in run.log_epochs(track_best(training, so_far, training.epochs())):
             pass
         result = finalize(training, so_far)
-        training_run.log_result(run, result, artifacts.tables(training, result), plan.data.bad_images)
+        training_run.log_result(run, result, artifacts.artifact_files(training, result), plan.data.bad_images)
 
 
 def main() -> None:

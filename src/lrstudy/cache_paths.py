@@ -7,14 +7,14 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 
-def cache() -> Path:
+def cache_folder() -> Path:
     """The folder of all the rest; on Linux `~/.cache/lrstudy`, moved by `XDG_CACHE_HOME`."""
     return user_cache_path("lrstudy")
 
 
 def checkpoint(run_id: str) -> Path:
     """The file of a training's checkpoint, by its run."""
-    return cache() / "checkpoints" / f"{run_id}.pt"
+    return cache_folder() / "checkpoints" / f"{run_id}.pt"
 
 
 def times(run_id: str) -> Path:

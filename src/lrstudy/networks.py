@@ -34,16 +34,16 @@ def build_model(name: str, shape: Shape, hidden: tuple[int, ...]) -> nn.Module:
     """The network called `name`, its weights drawn from torch's global generator.
 
     Args:
-        name: one of `OWN_MODELS` or of `torchvision_classifiers()`.
+        name: one of `BUILTIN_NETWORKS` or of `torchvision_classifiers()`.
         shape: of its input and output.
         hidden: neurons of the dense layers of our own networks, input side first.
 
     Raises:
         SettingsError: the network cannot take images so small, or this machine's memory not so large a network.
     """
-    if name in OWN_MODELS:
+    if name in BUILTIN_NETWORKS:
         _check_room(name, shape, hidden)
-        return OWN_MODELS[name](shape, hidden)
+        return BUILTIN_NETWORKS[name](shape, hidden)
     network = _fitting_model(name, shape)
     if network is None:
         size = f"{shape.side}×{shape.side}"
@@ -59,7 +59,7 @@ def torchvision_classifiers() -> list[str]:
     return names
 
 
-def normalises_batches(network: nn.Module) -> bool:
+def has_batch_norm(network: nn.Module) -> bool:
     """Whether `network` normalises over the batch, and so cannot learn from a batch of one."""
     from torch import nn
 
@@ -67,7 +67,7 @@ def normalises_batches(network: nn.Module) -> bool:
     return any(isinstance(layer, kinds) for layer in network.modules())
 
 
-def convolves(network: nn.Module) -> bool:
+def has_convolutions(network: nn.Module) -> bool:
     """Whether `network` has convolutions, which are fastest on images that lie in memory with their channels last."""
     from torch import nn
 
@@ -104,7 +104,7 @@ def _cnn(shape: Shape, hidden: tuple[int, ...]) -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), *dense_layers(before * side**2, hidden, shape.classes))
 
 
-OWN_MODELS: dict[str, Callable[[Shape, tuple[int, ...]], nn.Module]] = {"mlp": _mlp, "cnn": _cnn}
+BUILTIN_NETWORKS: dict[str, Callable[[Shape, tuple[int, ...]], nn.Module]] = {"mlp": _mlp, "cnn": _cnn}
 
 
 def _check_room(name: str, shape: Shape, hidden: tuple[int, ...]) -> None:
@@ -112,7 +112,7 @@ def _check_room(name: str, shape: Shape, hidden: tuple[int, ...]) -> None:
     import torch
 
     with torch.device("meta"):  # where weights have a size and take no memory
-        network = OWN_MODELS[name](shape, hidden)
+        network = BUILTIN_NETWORKS[name](shape, hidden)
     needed = MIN_COPIES * sum(weight.nbytes for weight in network.parameters())
     if needed > (memory := memory_bytes()):
         raise SettingsError(

@@ -52,6 +52,6 @@ def _left_out(experiment: TrainingSetup) -> str:
     data = experiment.plan.data
     counts = {
         "broken images left out": len(data.bad_images),
-        "files passed over, no images or in no class": len(data.passed_over),
+        "files passed over, no images or in no class": len(data.skipped_files),
     }
     return "".join(f"; {count} {what}" for what, count in counts.items() if count)

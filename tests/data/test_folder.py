@@ -50,7 +50,7 @@ def test_a_text_is_passed_over(text: bytes, folder: Path) -> None:
     (folder / "a" / "notes").write_bytes(text)
     listing = list_folder(folder)
     assert len(listing.files) == 2
-    assert listing.passed_over == ("a/notes",)
+    assert listing.skipped_files == ("a/notes",)
 
 
 def test_a_folder_that_many_ways_lead_to_is_entered_once(folder: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_link_to_itself_is_no_folder_and_a_broken_image(folder: Path) -> None:
     for name in ("a", "b"):
         (folder / name / "circle").symlink_to("circle")
     (folder / "a" / "circle.png").symlink_to("circle.png")
-    assert list_folder(folder).passed_over == ("circle", "a/circle", "b/circle")
+    assert list_folder(folder).skipped_files == ("circle", "a/circle", "b/circle")
     with pytest.raises(DataError, match=r"a/circle\.png: it cannot be read: Too many levels of symbolic links"):
         load(str(folder), data_root=None, image_size=8, fit="pad", bad_images="error", split_seed=0)
 
@@ -88,7 +88,7 @@ def test_pipes_and_devices_are_not_read(folder: Path) -> None:
     (folder / "b" / "zero").symlink_to("/dev/zero")
     (folder / "b" / "zero.jpg").symlink_to("/dev/zero")
     listing = list_folder(folder)
-    assert listing.passed_over == ("a/pipe", "b/zero")
+    assert listing.skipped_files == ("a/pipe", "b/zero")
     with pytest.raises(DataError) as refused:
         load(str(folder), data_root=None, image_size=8, fit="pad", bad_images="error", split_seed=0)
     assert [line.strip() for line in str(refused.value).splitlines()[1:]] == [
@@ -104,7 +104,7 @@ def test_files_beside_the_class_folders_of_a_part_are_passed_over(folder: Path) 
         for name in ("a", "b"):
             (folder.parent / "own" / part / name).symlink_to(folder / name)
     (folder.parent / "own" / "README").write_text("mine")
-    assert list_folder(folder.parent / "own").passed_over == ("README", "train/labels.csv", "test/labels.csv")
+    assert list_folder(folder.parent / "own").skipped_files == ("README", "train/labels.csv", "test/labels.csv")
 
 
 @pytest.mark.parametrize("way", [".", "../set", "a/..", "{}", "{}/"])
@@ -144,4 +144,4 @@ def test_a_file_with_the_ending_of_any_format_that_is_read_or_named_as_unsupport
 
 def test_a_text_that_begins_like_a_bitmap_is_none(folder: Path) -> None:
     (folder / "a" / "notes").write_bytes(b"BMxxxx" + bytes(4) + b"but not the header of one")
-    assert list_folder(folder).passed_over == ("a/notes",)
+    assert list_folder(folder).skipped_files == ("a/notes",)

@@ -87,7 +87,7 @@ class TestAFolder:
         (tmp_path / "own" / "train" / "stray.png").write_bytes(b"")
         data = load(tmp_path / "own")
         assert data.classes == ("cat", "dog")
-        assert data.passed_over == ("annotations", "train/stray.png")
+        assert data.skipped_files == ("annotations", "train/stray.png")
 
     def test_may_have_a_class_called_train(self, tmp_path: Path) -> None:
         fill(tmp_path / "vehicles" / "train")
@@ -124,8 +124,8 @@ class TestAFolder:
         (pets / ".git").mkdir()
         data = load(pets)
         assert len(data.labels) == 20
-        assert len(data.passed_over) == 7
-        assert "notes.txt" in data.passed_over
+        assert len(data.skipped_files) == 7
+        assert "notes.txt" in data.skipped_files
 
     def test_takes_an_image_without_an_images_name(self, pets: Path) -> None:
         (pets / "cat" / "0.png").rename(pets / "cat" / "scan0001")

@@ -55,7 +55,7 @@ class Listing:
     classes: tuple[str, ...]
     files: list[ImageFile]
     parts: list[str]
-    passed_over: tuple[str, ...]
+    skipped_files: tuple[str, ...]
 
 
 def list_folder(folder: Path) -> Listing:
@@ -72,7 +72,7 @@ def list_folder(folder: Path) -> Listing:
     where = [(part, class_folder) for part, path in own_parts or [("", folder)] for class_folder in _subfolders(path)]
     classes = _classes(folder, where)
     class_folders = {path for _, path in where} | {path for _, path in own_parts}
-    passed_over = [
+    skipped_files = [
         os.path.relpath(entry.path, folder)
         for place in (folder, *(path for _, path in own_parts))
         for entry in _entries(place)
@@ -81,13 +81,13 @@ def list_folder(folder: Path) -> Listing:
     files: list[ImageFile] = []
     parts: list[str] = []
     for part, class_folder in where:
-        found = list(_images(folder, class_folder, classes.index(class_folder.name), passed_over))
+        found = list(_images(folder, class_folder, classes.index(class_folder.name), skipped_files))
         if not found:
             raise _error(folder, f"the class folder {printable(str(class_folder))} holds no images.")
         files += found
         parts += [part] * len(found)
     shown = tuple(printable(name) for name in classes)
-    return Listing(folder, shown, files, parts, tuple(printable(name) for name in passed_over))
+    return Listing(folder, shown, files, parts, tuple(printable(name) for name in skipped_files))
 
 
 def _parts(folder: Path) -> list[tuple[str, Path]]:
@@ -128,11 +128,11 @@ def _classes(folder: Path, where: list[tuple[str, Path]]) -> list[str]:
     return classes
 
 
-def _images(folder: Path, class_folder: Path, label: int, passed_over: list[str]) -> Iterator[ImageFile]:
+def _images(folder: Path, class_folder: Path, label: int, skipped_files: list[str]) -> Iterator[ImageFile]:
     for entry in sorted(_walk(class_folder, folder), key=lambda entry: entry.path):
         path = os.path.relpath(entry.path, folder)
         if not _should_be_image(entry):
-            passed_over.append(path)
+            skipped_files.append(path)
             continue
         try:
             found = entry.stat()

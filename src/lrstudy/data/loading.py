@@ -16,7 +16,7 @@ from lrstudy.data.folder import Listing, list_folder
 from lrstudy.data.pixels import channel_sums, mean_and_std
 from lrstudy.data.records import BadImage, ImageData
 from lrstudy.data.sources import SOURCES, Arrays
-from lrstudy.data.splitting import PARTS, Labelling, split
+from lrstudy.data.splitting import SPLITS, Labelling, split
 from lrstudy.errors import DataError
 from lrstudy.formatting import printable
 
@@ -39,7 +39,7 @@ def load(
     Raises:
         DataError: the images are missing, broken, or too few.
     """
-    root = cache_paths.cache()
+    root = cache_paths.cache_folder()
     if data in SOURCES:
         arrays = SOURCES[data].read(data_root or root)
         pixels = _scale_arrays(arrays, root / "images", image_size, fit)
@@ -52,7 +52,7 @@ def load(
     labels = np.array([file.label for file in listing.files], dtype=np.int64)
     labelling = Labelling(labels, np.array(listing.parts), listing.classes)
     name, origin = printable(folder.resolve().name), printable(str(folder.resolve()))
-    return _assemble(name, origin, pixels, labelling, split_seed, listing.passed_over)
+    return _assemble(name, origin, pixels, labelling, split_seed, listing.skipped_files)
 
 
 def check_name(data: str) -> None:
@@ -120,14 +120,14 @@ def _assemble(
     pixels: cache.Scaled,
     labelling: Labelling,
     split_seed: int,
-    passed_over: tuple[str, ...] = (),
+    skipped_files: tuple[str, ...] = (),
 ) -> ImageData:
     """Splits a set whose pixels and labels are there. Rows of broken images have the label -1 from here on."""
     labels, classes = labelling.labels.copy(), labelling.classes
     labels[list(pixels.bad)] = -1
     parts = split(replace(labelling, labels=labels), split_seed, name)
     part_of = np.full(len(labels), -1)
-    for number, part in enumerate(PARTS):
+    for number, part in enumerate(SPLITS):
         part_of[parts[part]] = number
     used = part_of >= 0
     mean, std = mean_and_std(pixels.sums[parts["train"]], pixels.images[0, :, :, 0].size)
@@ -142,6 +142,6 @@ def _assemble(
         mean=mean,
         std=std,
         bad_images=tuple(pixels.bad.values()),
-        passed_over=passed_over,
+        skipped_files=skipped_files,
         **parts,
     )

@@ -38,4 +38,4 @@ class ImageData:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     bad_images: tuple[BadImage, ...] = ()
-    passed_over: tuple[str, ...] = ()
+    skipped_files: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from lrstudy.data.splitting import PARTS, Labelling
+from lrstudy.data.splitting import SPLITS, Labelling
 from lrstudy.errors import DataError
 
 NETWORK_SECONDS = 20.0
@@ -51,7 +51,7 @@ def _torchvision(kind: str, folder: str, files: str) -> Callable[[Path], Arrays]
         train, test = (_part(kind, (root / folder, files), root, train=train) for train in (True, False))
         images = np.concatenate([np.asarray(part.data) for part in (train, test)])
         labels = np.concatenate([np.asarray(part.targets, dtype=np.int64) for part in (train, test)])
-        parts = np.repeat([PARTS[0], PARTS[2]], [len(train.targets), len(test.targets)])
+        parts = np.repeat([SPLITS[0], SPLITS[2]], [len(train.targets), len(test.targets)])
         images = images if images.ndim == 4 else images[..., None]
         return Arrays(images, Labelling(labels, parts, tuple(str(one) for one in train.classes)))
 

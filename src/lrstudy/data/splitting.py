@@ -10,7 +10,7 @@ import numpy as np
 from lrstudy.errors import DataError
 
 HELD_OUT = 0.15  # of a set without parts of its own, the share of validation, and that of test
-PARTS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ def split(labelling: Labelling, seed: int, name: str) -> dict[str, np.ndarray]:
     """
     labels, classes = labelling.labels, labelling.classes
     rows = np.flatnonzero(labels >= 0)
-    own = {part: rows[labelling.parts[rows] == part] for part in PARTS}
+    own = {part: rows[labelling.parts[rows] == part] for part in SPLITS}
     if not labelling.parts.astype(bool).any():
         own["train"] = rows
     lacking = [part for part in ("test", "validation") if not own[part].size]
@@ -49,7 +49,7 @@ def split(labelling: Labelling, seed: int, name: str) -> dict[str, np.ndarray]:
         share = HELD_OUT / (1 - HELD_OUT)
     for part in ("train", *lacking):
         _check(labels[own[part]], labels[rows], (name, classes))
-    return {part: np.sort(own[part]) for part in PARTS}
+    return {part: np.sort(own[part]) for part in SPLITS}
 
 
 def _carve(

@@ -1,1 +1,1 @@
-"""The pictures of one training: what to draw is taken from the network by `layers`, drawn by `figures`, kept as PNG."""
+"""Figures of one training: `figures` draws, `network_figures` reads the network, `png` makes files."""

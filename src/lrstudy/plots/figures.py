@@ -1,28 +1,36 @@
-"""The pictures of one training: data in, figure out, nothing read and nothing saved."""
+"""Figures of one training: data in, figure out; nothing is read and nothing is saved."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lrstudy.plots.activation import Activation
+from lrstudy.formatting import truncate
 from lrstudy.training.epoch import Epoch
 
-# Okabe and Ito's colours, told apart by the colour-blind.
+# Okabe and Ito's colours, which colour-blind readers can distinguish.
 TRAIN_COLOUR, VALIDATION_COLOUR = "#0072B2", "#D55E00"
 MAX_FILTERS = 64
 MAX_MAPS = 16
 MAX_NAMED_CLASSES = 40
 MAX_COUNTED_CLASSES = 20
-MAX_NAME = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """The output of one layer on one image: `(channels, height, width)`, `(tokens, width)` or `(neurons,)`."""
+
+    layer: str
+    values: np.ndarray
 
 
 def loss_curves(history: Sequence[Epoch], best: Epoch, title: str) -> Figure:
-    """Losses and accuracies of training and validation over the epochs; the best epoch is marked."""
+    """Draw losses and accuracies of training and validation per epoch; mark the best epoch."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     epochs = [epoch.epoch for epoch in history]
@@ -50,13 +58,13 @@ def loss_curves(history: Sequence[Epoch], best: Epoch, title: str) -> Figure:
     loss.legend(frameon=False)
     accuracy.set_ylabel("accuracy")
     accuracy.set_ylim(0, 1.02)
-    accuracy.text(best.epoch, 0.02, f" best epoch {best.epoch}", color="0.35", ha=_side(best.epoch, epochs[-1]))
+    accuracy.text(best.epoch, 0.02, f" best epoch {best.epoch}", color="0.35", ha=_alignment(best.epoch, epochs[-1]))
     figure.suptitle(title, parse_math=False)
     return figure
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Counts of images by true class (rows) and predicted class (columns), shaded by the share of their row."""
+    """Draw counts of images by true class (rows) and predicted class (columns), shaded by the share of their row."""
     size = min(16, 3.5 + 0.45 * len(classes))
     figure = Figure(figsize=(size + 1, size), layout="constrained")
     axes = figure.subplots()
@@ -68,8 +76,8 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=9)
     if len(classes) <= MAX_NAMED_CLASSES:
-        names = _short(classes)
-        axes.set_xticks(range(len(classes)), names, parse_math=False, **_rotation(names))
+        names = _truncate_all(classes)
+        axes.set_xticks(range(len(classes)), names, parse_math=False, **_tick_rotation(names))
         axes.set_yticks(range(len(classes)), names, parse_math=False)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
@@ -78,18 +86,18 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
 
 
 def filters(weights: np.ndarray) -> Figure:
-    """The first layer's strongest filters, of weights `(filters, height, width, channels)`."""
+    """Draw the first layer's strongest filters, from weights `(filters, height, width, channels)`."""
     strength = np.square(weights).sum(axis=(1, 2, 3))
     shown = weights[np.argsort(-strength, kind="stable")[:MAX_FILTERS]]
     figure = Figure(figsize=(8, 8.4), layout="constrained")
     axes = figure.subplots()
-    _mosaic(axes, np.stack([_stretched(one) for one in shown]))
+    _mosaic(axes, np.stack([_stretch(kernel) for kernel in shown]))
     axes.set_title(f"First layer: {len(shown)} of {len(weights)} filters, strongest first, each stretched to its range")
     return figure
 
 
 def activation_maps(image: np.ndarray, layers: Sequence[Activation], classes: Sequence[str]) -> Figure:
-    """One image, uint8 `(side, side, channels)`, and what the layers make of it, from simple to abstract."""
+    """Draw one image, uint8 `(side, side, channels)`, and the outputs of the layers, from first to last."""
     figure = Figure(figsize=(3 * (len(layers) + 1), 3.6), layout="constrained")
     first, *others, last = figure.subplots(1, len(layers) + 1)
     _show(first, image / 255)
@@ -103,7 +111,7 @@ def activation_maps(image: np.ndarray, layers: Sequence[Activation], classes: Se
 def _draw_logits(axes: Axes, logits: np.ndarray, classes: Sequence[str]) -> None:
     axes.barh(range(len(classes)), logits, color=TRAIN_COLOUR)
     if len(classes) <= MAX_COUNTED_CLASSES:
-        axes.set_yticks(range(len(classes)), _short(classes), parse_math=False, fontsize=9)
+        axes.set_yticks(range(len(classes)), _truncate_all(classes), parse_math=False, fontsize=9)
     axes.invert_yaxis()
     axes.set_box_aspect(1)
     axes.set_title("logits of the classes")
@@ -116,16 +124,16 @@ def _draw_activation(axes: Axes, layer: Activation) -> None:
         # Some networks, such as Swin and ConvNeXt, keep the channels last.
         values = values.transpose(2, 0, 1) if height == width != channels else values
         maps = values[:MAX_MAPS]
-        _mosaic(axes, np.stack([_stretched(one[..., None]) for one in maps]))
+        _mosaic(axes, np.stack([_stretch(channel[..., None]) for channel in maps]))
         axes.set_title(f"{layer.layer}\n{len(maps)} of {len(values)} maps, {values.shape[1]}×{values.shape[2]}")
         return
     grid = values if values.ndim == 2 else _near_square(values)
-    _show(axes, _stretched(grid[..., None]))
+    _show(axes, _stretch(grid[..., None]))
     axes.set_title(f"{layer.layer}\n{' × '.join(map(str, values.shape))} values")
 
 
 def _near_square(values: np.ndarray) -> np.ndarray:
-    """`(n,)` in rows, as near to a square as can be; what is over stays at the lowest value."""
+    """Arrange `(n,)` in rows, as close to a square as possible; pad with the lowest value."""
     width = int(np.ceil(np.sqrt(len(values))))
     padded = np.full(width * -(-len(values) // width), values.min(initial=0.0), dtype=values.dtype)
     padded[: len(values)] = values
@@ -133,7 +141,7 @@ def _near_square(values: np.ndarray) -> np.ndarray:
 
 
 def _mosaic(axes: Axes, tiles: np.ndarray) -> None:
-    """Tiles `(n, height, width, channels)` in rows, with a white gap between them."""
+    """Draw tiles `(n, height, width, channels)` in rows, with a white gap between them."""
     columns = int(np.ceil(np.sqrt(len(tiles))))
     gap = max(1, tiles.shape[1] // 16)
     padded = np.pad(tiles, ((0, -len(tiles) % columns), (0, gap), (0, gap), (0, 0)), constant_values=1.0)
@@ -143,15 +151,15 @@ def _mosaic(axes: Axes, tiles: np.ndarray) -> None:
 
 
 def _show(axes: Axes, image: np.ndarray) -> None:
-    """An image of values from 0 to 1; one whose channels are neither one nor three is shown by their mean."""
+    """Draw an image of values from 0 to 1; unless it has three channels, draw their mean."""
     if image.shape[2] != 3:
         image = image.mean(axis=2)
     axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_axis_off()
 
 
-def _stretched(values: np.ndarray) -> np.ndarray:
-    """`values` over their own range, 0 to 1; what is not finite is 0."""
+def _stretch(values: np.ndarray) -> np.ndarray:
+    """Scale `values` to 0 to 1; values that are not finite become 0."""
     finite = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     span = np.ptp(finite)
     return (finite - finite.min()) / span if span > 0 else np.zeros_like(finite)
@@ -163,15 +171,15 @@ def _spans_decades(history: Sequence[Epoch]) -> bool:
     return bool(positive.size and positive.max() > 100 * positive.min())
 
 
-def _short(names: Sequence[str]) -> list[str]:
-    return [name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…" for name in names]
+def _truncate_all(names: Sequence[str]) -> list[str]:
+    return [truncate(name) for name in names]
 
 
-def _rotation(classes: Sequence[str]) -> dict[str, Any]:
+def _tick_rotation(classes: Sequence[str]) -> dict[str, Any]:
     if max(map(len, classes)) <= 2:
         return {}
     return {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
 
 
-def _side(epoch: int, last: int) -> str:
+def _alignment(epoch: int, last: int) -> str:
     return "right" if epoch > last / 2 else "left"

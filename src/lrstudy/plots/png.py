@@ -1,4 +1,4 @@
-"""Figures as PNG files, by the paths that they have among a run's artifacts. Needs no PyTorch."""
+"""Figures as PNG files, by their paths among a run's artifacts, without importing PyTorch."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def of_tables(title: str, tables: Mapping[str, bytes], best_epoch: int) -> dict[str, bytes]:
-    """The loss curves and the confusions of a training that has ended.
+def training_figures(title: str, files: Mapping[str, bytes], best_epoch: int) -> dict[str, bytes]:
+    """Draw the loss curves and the confusion matrix of a training that has ended.
 
     Args:
         title: of the loss curves.
-        tables: the training's files by their paths, among them its history and its confusion matrix.
-        best_epoch: the epoch that the latter is of.
+        files: the training's files by their paths, among them its history and its confusion matrix.
+        best_epoch: the epoch of the confusion matrix.
     """
-    epochs = history.read(tables[HISTORY])
-    (_, *classes), *rows = csv.reader(io.StringIO(tables[CONFUSION].decode(), newline=""))
+    epochs = history.from_csv(files[HISTORY])
+    (_, *classes), *rows = csv.reader(io.StringIO(files[CONFUSION].decode(), newline=""))
     counts = np.array([row[1:] for row in rows], dtype=np.int64)
     return png_files(
         {
@@ -37,14 +37,14 @@ def of_tables(title: str, tables: Mapping[str, bytes], best_epoch: int) -> dict[
     )
 
 
-def png_files(drawn: Mapping[str, Figure]) -> dict[str, bytes]:
-    """The figures by their names as files by their paths."""
-    files = {}
+def png_files(named_figures: Mapping[str, Figure]) -> dict[str, bytes]:
+    """Return PNG files by their paths, from figures by their names."""
+    pngs = {}
     with warnings.catch_warnings():
-        # A class may be named in a script that matplotlib's font lacks: it is drawn as boxes, and that is all.
+        # The name of a class may use a script that matplotlib's font lacks: it is drawn as boxes, without a warning.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        for name, figure in drawn.items():
+        for name, figure in named_figures.items():
             file = io.BytesIO()
             figure.savefig(file, format="png", dpi=110)
-            files[f"figures/{name}.png"] = file.getvalue()
-    return files
+            pngs[f"figures/{name}.png"] = file.getvalue()
+    return pngs

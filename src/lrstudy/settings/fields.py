@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from lrstudy.formatting import did_you_mean
-from lrstudy.networks import OWN_MODELS, torchvision_classifiers
+from lrstudy.networks import BUILTIN_NETWORKS, torchvision_classifiers
 from lrstudy.optimizers import OPTIMIZERS
 
 Auto = Literal["auto"]
@@ -29,7 +29,7 @@ def known_optimizer(name: str, known: tuple[str, ...] = tuple(OPTIMIZERS)) -> st
 def known_model(name: str) -> str:
     """Return `name`, or raise ValueError if it is not a known network."""
     # Importing torchvision takes seconds: not for the project's own networks.
-    if name not in OWN_MODELS and name not in (known := [*OWN_MODELS, *torchvision_classifiers()]):
+    if name not in BUILTIN_NETWORKS and name not in (known := [*BUILTIN_NETWORKS, *torchvision_classifiers()]):
         raise ValueError(f"no network has this name; {did_you_mean(name, known)}")
     return name
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lrstudy.formatting import format_setting, join_or
-from lrstudy.networks import OWN_MODELS
+from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS, OPTIMIZERS
 from lrstudy.settings.fields import (
     DEFAULT_HIDDEN,
@@ -73,10 +73,10 @@ class GridSettings(StudySettings):
                 f"momentum={format_setting(self.momentum)}: none of {format_setting(self.optimizers)} has one to set; "
                 "make it 0."
             )
-        if len(self.hidden) > 1 and self.model not in OWN_MODELS:
+        if len(self.hidden) > 1 and self.model not in BUILTIN_NETWORKS:
             raise ValueError(
                 f"hidden={format_setting(self.hidden)}: {self.model} has layers of its own; "
-                f"give one shape, or model={join_or(list(OWN_MODELS))}."
+                f"give one shape, or model={join_or(list(BUILTIN_NETWORKS))}."
             )
         if self.seed + self.seeds > 2**32:
             raise ValueError(f"seeds={self.seeds}: from seed={self.seed} on there are not so many.")

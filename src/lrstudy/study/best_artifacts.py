@@ -92,7 +92,7 @@ def _draw(shown: _Shown, trial: TrialResult, drawing: Future[dict[str, bytes]] |
 
     if drawing is None:
         return
-    files = png.of_tables(f"{trial.specification.title}: {trial.verdict}", shown.files, shown.best_epoch)
+    files = png.training_figures(f"{trial.specification.title}: {trial.verdict}", shown.files, shown.best_epoch)
     shown.run.log_files({**files, **drawing.result()})
 
 

@@ -22,11 +22,12 @@ from lrstudy.training.specification import PreflightResult, TrialSpecification
 def estimate(survey: PreflightResult, trainings: int, epochs: int, at_a_time: int) -> str:
     """What is about to be trained on what, and about how long it will take."""
     data = survey.context.data
-    parts = " + ".join(str(number) for number in data.parts.values())
+    height, width, _ = data.image_shape
+    parts = " + ".join(str(number) for number in data.split_sizes.values())
     seconds = trainings * epochs * survey.epoch_seconds / min(at_a_time, trainings)
     left_out = f"; {pluralize(len(data.bad_images), 'broken image')} left out" if data.bad_images else ""
     return (
-        f"data: {data.name}, {parts} images (training + validation + test) of {data.image[0]}×{data.image[1]} pixels"
+        f"data: {data.name}, {parts} images (training + validation + test) of {height}×{width} pixels"
         f"{left_out}\n"
         f"study: {pluralize(trainings, 'training')} of {pluralize(epochs, 'epoch')} on {survey.context.device}, "
         f"{at_a_time} at a time, {pluralize(survey.context.threads, 'thread')} each: about {_time(seconds)}, "

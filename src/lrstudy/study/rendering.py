@@ -20,9 +20,9 @@ def draw_network(settings: TrainSettings, key: str, weights: bytes) -> dict[str,
     Raises:
         DataError: the images are not those that the study began with.
     """
-    from lrstudy.plots.look import look
+    from lrstudy.plots.network_figures import network_figures
 
-    return look(_trained(settings, key, weights))
+    return network_figures(_trained(settings, key, weights))
 
 
 def save_model(settings: TrainSettings, key: str, weights: bytes, path: Path, identity: dict[str, Any]) -> None:

@@ -11,9 +11,9 @@ from lrstudy.settings import TrainSettings
 from lrstudy.study.progress_channel import ProgressSender
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.training import artifacts, checkpoint, runtime, setup
-from lrstudy.training.plan import Plan, load_data
+from lrstudy.training.plan import TrainingPlan, load_data
 from lrstudy.training.progress import Progress, finalize, track_best
-from lrstudy.training.result import WorkerResult, cut_off
+from lrstudy.training.result import WorkerResult, pruned_result
 from lrstudy.training.setup import TrainingSetup
 
 
@@ -26,12 +26,12 @@ def run_trial(job: TrialJob) -> WorkerResult:
     plan = as_begun(job.settings, job.key)
     training, progress = checkpoint.resume(setup.build(plan), job.run_id)
     if (stopped := _train(job, training, progress)) is not None:
-        return cut_off(progress.history, stopped)
+        return pruned_result(progress.history, stopped)
     result = finalize(training, progress)
-    return WorkerResult(result.history, result, artifacts.tables(training, result))
+    return WorkerResult(result.history, result, artifacts.artifact_files(training, result))
 
 
-def as_begun(settings: TrainSettings, key: str) -> Plan:
+def as_begun(settings: TrainSettings, key: str) -> TrainingPlan:
     """The training that `settings` describe, which is to be the one with this key.
 
     Raises:
@@ -45,11 +45,11 @@ def as_begun(settings: TrainSettings, key: str) -> Plan:
     return plan
 
 
-def planned(settings: TrainSettings) -> Plan:
+def planned(settings: TrainSettings) -> TrainingPlan:
     """The training that `settings` describe, on this process's device; the data are loaded once a process."""
     of_data = ("data", "data_root", "image_size", "fit", "bad_images", "split_seed")
     data = _loaded(TrainSettings(**{name: getattr(settings, name) for name in of_data}))
-    return Plan(settings, data, runtime.prepare(settings.device, settings.threads, settings.model))
+    return TrainingPlan(settings, data, runtime.prepare(settings.device, settings.threads, settings.model))
 
 
 def _train(job: TrialJob, training: TrainingSetup, progress: Progress) -> int | None:
@@ -58,7 +58,7 @@ def _train(job: TrialJob, training: TrainingSetup, progress: Progress) -> int | 
     for epoch in progress.history:
         sender.send(epoch)
     epochs = track_best(training, progress, training.epochs(len(progress.history) - 1))
-    for epoch in checkpoint.kept(training, job.run_id, progress, epochs):
+    for epoch in checkpoint.save_checkpoints(training, job.run_id, progress, epochs):
         sender.send(epoch)
         if (last := sender.last_epoch()) is not None and epoch.epoch >= last:
             return last

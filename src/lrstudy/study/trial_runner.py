@@ -25,7 +25,7 @@ from lrstudy.tracking.claims import curve
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.tracking.training_run import log_beginning
 from lrstudy.training.epoch import Epoch
-from lrstudy.training.result import WorkerResult, cut_off
+from lrstudy.training.result import WorkerResult, pruned_result
 from lrstudy.training.specification import PreflightResult, TrialSpecification
 
 TRIES = 3
@@ -258,7 +258,7 @@ class TrialRunner:
         for epoch in outcome.history:
             if trial.last is None:
                 self._hear(trial, epoch)
-        return outcome if trial.last is None else cut_off(outcome.history, trial.last)
+        return outcome if trial.last is None else pruned_result(outcome.history, trial.last)
 
     def _ended(self, trial: _Trial, outcome: WorkerResult) -> TrialResult:
         best = outcome.best

@@ -80,7 +80,7 @@ def _make(path: Path) -> None:
 
 def _empty() -> Path:
     """A database without an experiment, of this version of MLflow: kept, since making it takes a second or more."""
-    kept = cache_paths.cache() / "tracking" / f"empty-{mlflow.__version__}.db"
+    kept = cache_paths.cache_folder() / "tracking" / f"empty-{mlflow.__version__}.db"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         unfinished = kept.with_suffix(f".{os.getpid()}")

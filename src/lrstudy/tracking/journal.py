@@ -151,7 +151,7 @@ class Journal:
 
 def folder_of_all() -> Path:
     """The folder of all journals."""
-    return cache_paths.cache() / "outbox"
+    return cache_paths.cache_folder() / "outbox"
 
 
 def left() -> list[Path]:

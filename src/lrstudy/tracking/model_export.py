@@ -56,7 +56,7 @@ def _save(network: torch.nn.Module, example: np.ndarray, classes: list[str], pat
         outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(classes)))]),
     )
     # Else PyTorch makes a folder of its own among the temporary files, and leaves it there.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_paths.cache() / "torchinductor"))
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_paths.cache_folder() / "torchinductor"))
     with _quietly():
         mlflow.pytorch.save_model(
             network,

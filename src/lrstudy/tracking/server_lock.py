@@ -20,7 +20,11 @@ def server_lock(at: str, server: str) -> Iterator[None]:
     Where neither the cache nor the folder of temporary files can be written to, it is done without turns.
     """
     name = f"{hashlib.sha256(server.encode()).hexdigest()[:16]}.lock"
-    with _locked(cache_paths.cache() / at / name) or _locked(_temporary() / f"lrstudy-{at}-{name}") or nullcontext():
+    with (
+        _locked(cache_paths.cache_folder() / at / name)
+        or _locked(_temporary() / f"lrstudy-{at}-{name}")
+        or nullcontext()
+    ):
         yield
 
 

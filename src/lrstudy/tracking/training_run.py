@@ -156,13 +156,13 @@ def describe(result: Result) -> str:
 def log_beginning(run: TrackedRun, specification: TrialSpecification) -> None:
     """Logs the parameters of a training, but those that are there, and its data."""
     data = specification.context.data
-    run.outbox.put(LogInputs(run.run_id, [(_dataset(data, part), part) for part in data.parts]))
+    run.outbox.put(LogInputs(run.run_id, [(_dataset(data, part), part) for part in data.split_sizes]))
     run.describe({name: value for name, value in specification.params.items() if name not in run.there.params}, {})
 
 
 def _dataset(data: DataSummary, part: str) -> dict[str, str]:
     digest = hashlib.sha256(f"{data.digest} {part}".encode()).hexdigest()[:32]
-    schema = Schema([TensorSpec(np.dtype(np.uint8), (data.parts[part], *data.image))])
+    schema = Schema([TensorSpec(np.dtype(np.uint8), (data.split_sizes[part], *data.image_shape))])
     described = _Dataset(CodeDatasetSource({"source": data.source}), f"{data.name} {part}", digest, schema)
     return dict(described.to_dict())
 

@@ -17,7 +17,7 @@ from lrstudy.training.result import CONFUSION, HISTORY, WEIGHTS, Result
 from lrstudy.training.setup import TrainingSetup
 
 
-def tables(experiment: TrainingSetup, result: Result) -> dict[str, bytes]:
+def artifact_files(experiment: TrainingSetup, result: Result) -> dict[str, bytes]:
     """Return the files of a finished training by their paths: history, scores, context, best weights."""
     data = experiment.plan.data
     classes = data.classes
@@ -28,7 +28,7 @@ def tables(experiment: TrainingSetup, result: Result) -> dict[str, bytes]:
     weights = io.BytesIO()
     torch.save({name: value.cpu() for name, value in experiment.network.state_dict().items()}, weights)
     return {
-        HISTORY: history.write(result.history),
+        HISTORY: history.to_csv(result.history),
         "classification_report.txt": f"Validation part\n\n{report}".encode(),
         CONFUSION: _csv(
             ["true class / predicted class", *classes],
@@ -63,7 +63,7 @@ def _data_facts(experiment: TrainingSetup) -> dict[str, object]:
         "images": {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
         "normalisation": {"mean": data.mean, "std": data.std, "unit": "0 to 255"},
         "bad_images_left_out": len(data.bad_images),
-        "files_passed_over": len(data.passed_over),
+        "files_passed_over": len(data.skipped_files),
     }
 
 

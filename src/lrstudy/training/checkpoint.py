@@ -21,7 +21,7 @@ import torch
 from lrstudy import cache_paths, provenance
 from lrstudy.training import setup
 from lrstudy.training.epoch import Epoch
-from lrstudy.training.progress import Progress, begin
+from lrstudy.training.progress import Progress, initial_progress
 from lrstudy.training.setup import TrainingSetup
 
 # Writing takes at most this share of a training's time…
@@ -39,17 +39,19 @@ def resume(training: TrainingSetup, run_id: str) -> tuple[TrainingSetup, Progres
     """
     path = cache_paths.checkpoint(run_id)
     try:
-        return training, _restore(training, path.read_bytes()) or begin(training)
+        return training, _restore(training, path.read_bytes()) or initial_progress(training)
     except FileNotFoundError:
-        return training, begin(training)
+        return training, initial_progress(training)
     except Exception as error:  # a damaged file fails in many ways, some of which leave the weights half changed
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         print(f"the checkpoint {path} is damaged ({reason}): starting over", file=sys.stderr, flush=True)
         rebuilt = setup.build(training.plan)
-        return rebuilt, begin(rebuilt)
+        return rebuilt, initial_progress(rebuilt)
 
 
-def kept(training: TrainingSetup, run_id: str, progress: Progress, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
+def save_checkpoints(
+    training: TrainingSetup, run_id: str, progress: Progress, epochs: Iterable[Epoch]
+) -> Iterator[Epoch]:
     """Passes `epochs` on, and every few seconds writes what `progress` has of them.
 
     Where that fails, the training goes on without a checkpoint, and says so.

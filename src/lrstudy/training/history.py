@@ -10,7 +10,7 @@ from dataclasses import astuple, fields
 from lrstudy.training.epoch import Epoch
 
 
-def write(epochs: Sequence[Epoch]) -> bytes:
+def to_csv(epochs: Sequence[Epoch]) -> bytes:
     """A row for each epoch, under the names of its numbers."""
     file = io.StringIO(newline="")
     writer = csv.writer(file)
@@ -19,7 +19,7 @@ def write(epochs: Sequence[Epoch]) -> bytes:
     return file.getvalue().encode()
 
 
-def read(table: bytes) -> list[Epoch]:
+def from_csv(table: bytes) -> list[Epoch]:
     """The epochs of a table that `write` gave."""
     rows = csv.DictReader(io.StringIO(table.decode(), newline=""))
     return [Epoch(int(row.pop("epoch")), **{name: float(value) for name, value in row.items()}) for row in rows]

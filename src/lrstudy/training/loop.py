@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lrstudy.errors import SettingsError
-from lrstudy.networks import normalises_batches
+from lrstudy.networks import has_batch_norm
 from lrstudy.training.data_splits import DataSplit
 from lrstudy.training.epoch import Epoch
 
@@ -39,7 +39,7 @@ def fit(
     Raises:
         SettingsError: the network normalises over the batch and the batch is a single image.
     """
-    sizes = batch_sizes(len(train), batch_size, whole=normalises_batches(network))
+    sizes = batch_sizes(len(train), batch_size, whole=has_batch_norm(network))
     if last_done < 0:
         yield _untrained(network, train, validation)
     for epoch in range(max(1, last_done + 1), epochs + 1):

@@ -13,7 +13,7 @@ import torch
 
 from lrstudy import data, hardware
 from lrstudy.data import ImageData
-from lrstudy.data.splitting import PARTS
+from lrstudy.data.splitting import SPLITS
 from lrstudy.errors import DataError
 from lrstudy.formatting import printable
 from lrstudy.optimizers import build_optimizer
@@ -23,7 +23,7 @@ from lrstudy.training.specification import DataSummary, StudyContext, TrialSpeci
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A training that has not begun."""
 
     settings: TrainSettings
@@ -49,7 +49,7 @@ class Plan:
             images.source,
             images.digest,
             (images.images.shape[1], images.images.shape[2], images.images.shape[3]),
-            {part: len(getattr(images, part)) for part in PARTS},
+            {part: len(getattr(images, part)) for part in SPLITS},
             self.chance_loss,
             images.bad_images,
         )

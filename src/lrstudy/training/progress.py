@@ -27,7 +27,7 @@ class Progress:
     best: Epoch | None = None
 
 
-def begin(experiment: TrainingSetup) -> Progress:
+def initial_progress(experiment: TrainingSetup) -> Progress:
     """The progress of a training that has none."""
     return Progress(copy.deepcopy(experiment.network.state_dict()))
 

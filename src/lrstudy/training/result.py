@@ -16,7 +16,7 @@ from lrstudy.server_names import (
     TEST_LOSS,
     TRAIN_SECONDS,
 )
-from lrstudy.training import history as table
+from lrstudy.training import history as history_table
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.verdict import Verdict
 
@@ -67,7 +67,7 @@ class WorkerResult:
         return self.result.best if self.result else min(self.history, key=lambda epoch: epoch.score)
 
 
-def cut_off(epochs: Sequence[Epoch], last: int) -> WorkerResult:
+def pruned_result(epochs: Sequence[Epoch], last: int) -> WorkerResult:
     """What a trial comes to that is pruned after the epoch `last`."""
     history = tuple(epochs[: last + 1])
-    return WorkerResult(history, files={HISTORY: table.write(history)})
+    return WorkerResult(history, files={HISTORY: history_table.to_csv(history)})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lrstudy.errors import SettingsError
 from lrstudy.hardware import usable_cores
-from lrstudy.networks import OWN_MODELS
+from lrstudy.networks import BUILTIN_NETWORKS
 
 if TYPE_CHECKING:
     import torch
@@ -71,7 +71,7 @@ def choose_threads(threads: int | Literal["auto"], model: str) -> int:
     """`auto` is one for our own networks: too small to gain from more, and so alike alone and beside others."""
     if threads != "auto":
         return threads
-    return 1 if model in OWN_MODELS else usable_cores()
+    return 1 if model in BUILTIN_NETWORKS else usable_cores()
 
 
 def _keep_freed_memory() -> None:

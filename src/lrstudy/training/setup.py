@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lrstudy.networks import Shape, build_model, convolves, normalises_batches
+from lrstudy.networks import Shape, build_model, has_batch_norm, has_convolutions
 from lrstudy.training.data_splits import DataSplit, Normalise, load_split
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.loop import batch_sizes, fit
-from lrstudy.training.plan import Plan
+from lrstudy.training.plan import TrainingPlan
 
 
 class Classifier(nn.Module):
@@ -35,7 +35,7 @@ class Classifier(nn.Module):
 class TrainingSetup:
     """All that a training is made of."""
 
-    plan: Plan
+    plan: TrainingPlan
     classifier: Classifier
     optimizer: torch.optim.Optimizer
     train: DataSplit
@@ -65,7 +65,7 @@ class TrainingSetup:
         )
 
 
-def build(plan: Plan) -> TrainingSetup:
+def build(plan: TrainingPlan) -> TrainingSetup:
     """The training that `plan` describes: the same seed gives the same initial weights.
 
     Raises:
@@ -76,14 +76,14 @@ def build(plan: Plan) -> TrainingSetup:
     torch.manual_seed(settings.seed)
     network = build_model(settings.model, shape, settings.hidden)
     # Refused here, before a run is opened, and not at the first step.
-    batch_sizes(len(data.train), settings.batch_size, whole=normalises_batches(network))
+    batch_sizes(len(data.train), settings.batch_size, whole=has_batch_norm(network))
     classifier = Classifier(Normalise(data.mean, data.std), network).to(plan.runtime.device)
-    if convolves(network):
+    if has_convolutions(network):
         network.to(memory_format=torch.channels_last)
     train, validation = (_part(plan, classifier, rows) for rows in (data.train, data.validation))
     return TrainingSetup(plan, classifier, plan.optimizer(list(network.parameters())), train, validation)
 
 
-def _part(plan: Plan, classifier: Classifier, rows: np.ndarray) -> DataSplit:
-    channels_last = convolves(classifier.network)
+def _part(plan: TrainingPlan, classifier: Classifier, rows: np.ndarray) -> DataSplit:
+    channels_last = has_convolutions(classifier.network)
     return load_split(plan.data.images, plan.data.labels, rows, classifier.normalise, channels_last=channels_last)

@@ -14,7 +14,7 @@ from typing import Any
 from lrstudy import provenance
 from lrstudy.data.records import BadImage
 from lrstudy.formatting import format_setting
-from lrstudy.networks import OWN_MODELS
+from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.server_names import DATA_DIGEST, DEVICE, HARDWARE, KEY, KIND, THREADS, UNCOMMITTED, VERSIONS
 from lrstudy.settings import TrainSettings, parameters
 
@@ -34,8 +34,8 @@ class DataSummary:
     name: str
     source: str
     digest: str
-    image: tuple[int, int, int]
-    parts: Mapping[str, int]
+    image_shape: tuple[int, int, int]
+    split_sizes: Mapping[str, int]
     chance_loss: float
     bad_images: tuple[BadImage, ...]
 
@@ -67,7 +67,7 @@ class TrialSpecification:
         settings = self.settings
         identity = {
             "model": settings.model,
-            "hidden": settings.hidden if settings.model in OWN_MODELS else None,
+            "hidden": settings.hidden if settings.model in BUILTIN_NETWORKS else None,
             "optimizer": settings.optimizer,
             "hyperparameters": {name: value for name, value in self.hyperparameters.items() if name not in SWITCHES},
             "epochs": settings.epochs,
