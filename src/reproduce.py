@@ -18,14 +18,14 @@ def main(arguments: list[str]) -> None:
     # After the settings, since these imports take seconds and a mistake in a setting should show at once.
     from lrstudy import progress
     from lrstudy.tracking import server, training_run
-    from lrstudy.tracking.recorded_training import read, saved_weights
-    from lrstudy.tracking.reproduction import Comparison, beginning, compare_weights
+    from lrstudy.tracking.recorded_training import download_weights, read_recorded_training
+    from lrstudy.tracking.reproduction import ReproductionComparison, compare_weights, describe_differences
     from lrstudy.training import runtime, setup
     from lrstudy.training.plan import TrainingPlan, load_data
     from lrstudy.training.progress import finalize, initial_progress, track_best
 
-    with server.reader() as client:
-        record = read(client, settings.run_id)
+    with server.connected_client() as client:
+        record = read_recorded_training(client, settings.run_id)
     training_run.log_reproduction(record.run_id, record.name)
     trained = record.settings
     try:
@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> None:
     except SettingsError as error:
         raise SettingsError(f"run_id={record.run_id}: it was trained {record.where}, and here {error}") from None
     plan = TrainingPlan(trained, load_data(trained), there)
-    print(*beginning(record, plan.specification), sep="\n", flush=True)
-    comparison = Comparison(data_differ=plan.data.digest != record.data_digest)
+    print(*describe_differences(record, plan.specification), sep="\n", flush=True)
+    comparison = ReproductionComparison(data_differ=plan.data.digest != record.data_digest)
     if not comparison.data_differ:
         training = setup.build(plan)
         so_far = initial_progress(training)
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
             comparison.add(epoch, record.epochs[epoch.epoch])
         if record.whole:
             comparison.compare_scores(finalize(training, so_far).metrics, record.scores)
-            comparison.weights = compare_weights(saved_weights(client, record.run_id), so_far.best_weights)
+            comparison.weights = compare_weights(download_weights(client, record.run_id), so_far.best_weights)
     print(comparison)
     training_run.log_reproduction(record.run_id, record.name, str(comparison))
     if not comparison.identical:

@@ -8,9 +8,9 @@ def main(arguments: list[str]) -> None:
     """Sends it, and says what was sent."""
     if arguments:
         raise SettingsError(f"{arguments[0]}: this takes no settings; it sends all that waits.")
-    from lrstudy.tracking.sync import send_all
+    from lrstudy.tracking.sync import sync_all
 
-    print(*send_all(), sep="\n")
+    print(*sync_all(), sep="\n")
 
 
 if __name__ == "__main__":

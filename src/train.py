@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> None:
     # After the settings, since these imports take seconds and a mistake in a setting should show at once.
     from lrstudy.tracking import training_run
 
-    training_run.sign_opened_run()
+    training_run.claim_opened_run()
 
     from lrstudy import progress, summary
     from lrstudy.plots import png
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     print(summary.beginning(training))
     with training_run.open_run(plan.specification) as run:
         training, so_far = checkpoint.resume(training, run.run_id)
-        if run.there.left:
+        if run.existing.resumable:
             print(summary.going_on(run, so_far))
         done = list(so_far.history)
         epochs = track_best(training, so_far, training.epochs(len(done) - 1))

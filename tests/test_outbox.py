@@ -33,9 +33,9 @@ from lrstudy.tracking.calls import (
     LogModel,
     RemoveCheckpoint,
     SetStatus,
-    local_name,
+    local_id,
 )
-from lrstudy.tracking.claims import claims
+from lrstudy.tracking.claims import claim_lock
 from lrstudy.tracking.failures import failure_reason
 from lrstudy.tracking.outbox import Outbox
 from lrstudy.tracking.server_lock import server_lock
@@ -69,32 +69,32 @@ def loss(run_id: str, step: int, value: float = 1.0) -> Log:
 
 def wait_until_away(box: Outbox) -> None:
     deadline = time.monotonic() + 60
-    while not box.away:
+    while not box.offline:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 def a_whole_life(box: Outbox, folder: Path) -> str:
     """Tells of a run and its model all that can be told, by local names; gives the run's."""
-    run, model, location = local_name(), local_name(), local_name()
+    run, model, location = local_id(), local_id(), local_id()
     tags = {"kind": "test", "gone": "soon"}
-    box.put(CreateRun(run, os.environ["MLFLOW_EXPERIMENT_ID"], "by a journal", tags, time.time_ns() // 1_000_000))
-    box.put(Log(run, {"lr": "0.1"}, {"own": run}))
-    box.put(DeleteTag(run, "gone"))
+    box.enqueue(CreateRun(run, os.environ["MLFLOW_EXPERIMENT_ID"], "by a journal", tags, time.time_ns() // 1_000_000))
+    box.enqueue(Log(run, {"lr": "0.1"}, {"own": run}))
+    box.enqueue(DeleteTag(run, "gone"))
     dataset = {"name": "digits", "digest": "1", "source_type": "code", "source": "{}", "schema": "{}", "profile": "{}"}
-    box.put(LogInputs(run, [(dataset, "train")]))
+    box.enqueue(LogInputs(run, [(dataset, "train")]))
     for step in range(5):
-        box.put(loss(run, step, math.nan if step == 3 else step / 7))
-    box.put(LogFiles(run, str(folder_with(box, "notes.txt", f"of {run}"))))
-    box.put(CreateModel(run, model, location))
-    box.put(LogModel(model, str(folder_with(box, "MLmodel", f"model_id: {model}\nartifact_path: {location}\n"))))
-    box.put(EndModel(model, "READY"))
-    box.put(SetStatus(run, "FINISHED", 1_700_000_009_000))
+        box.enqueue(loss(run, step, math.nan if step == 3 else step / 7))
+    box.enqueue(LogFiles(run, str(folder_with(box, "notes.txt", f"of {run}"))))
+    box.enqueue(CreateModel(run, model, location))
+    box.enqueue(LogModel(model, str(folder_with(box, "MLmodel", f"model_id: {model}\nartifact_path: {location}\n"))))
+    box.enqueue(EndModel(model, "READY"))
+    box.enqueue(SetStatus(run, "FINISHED", 1_700_000_009_000))
     return run
 
 
 def folder_with(box: Outbox, name: str, text: str) -> Path:
-    folder = box.folder()
+    folder = box.new_folder()
     (folder / name).write_text(text)
     return folder
 
@@ -125,13 +125,13 @@ def test_every_metric_arrives_once_in_order(run_id: str) -> None:
     count = 2 * MAX_ITEMS_PER_CALL + 1
     with sending_to(mlflow.get_tracking_uri()) as box:
         for step in range(count):
-            box.put(loss(run_id, step, step / 7))
+            box.enqueue(loss(run_id, step, step / 7))
     assert points(run_id, "loss") == [(step, step / 7) for step in range(count)]
 
 
 def test_metrics_are_on_the_server_within_about_a_second_while_the_training_goes_on(run_id: str) -> None:
     with sending_to(mlflow.get_tracking_uri()) as box:
-        box.put(loss(run_id, 0))
+        box.enqueue(loss(run_id, 0))
         deadline = time.monotonic() + 20
         while not points(run_id, "loss") and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -140,13 +140,13 @@ def test_metrics_are_on_the_server_within_about_a_second_while_the_training_goes
 
 def test_what_the_server_refuses_is_raised_at_the_next_call_and_the_rest_is_sent(run_id: str) -> None:
     with sending_to(mlflow.get_tracking_uri()) as box:
-        box.put(Log("no such run", {}, {"a": "b"}))
-        box.put(loss(run_id, 0))
+        box.enqueue(Log("no such run", {}, {"a": "b"}))
+        box.enqueue(loss(run_id, 0))
         with pytest.raises(MlflowException, match="no such run"):
-            box.settle(1)
+            box.flush(1)
         with pytest.raises(MlflowException, match="no such run"):
-            box.put(loss(run_id, 1))
-        box.put(loss(run_id, 2), whatever_failed=True)
+            box.enqueue(loss(run_id, 1))
+        box.enqueue(loss(run_id, 2), despite_refusals=True)
     assert points(run_id, "loss") == [(0, 1.0), (2, 1.0)]
 
 
@@ -154,14 +154,14 @@ def test_a_question_is_asked_again_when_the_server_is_back(front: Front, capsys:
     with mlflow.start_run() as run, sending_to(front.url) as box:
         client, run_id = MlflowClient(), run.info.run_id
         front.how = "lose first answers"
-        assert box.ask(lambda: client.get_run(run_id), 0).info.run_id == run_id
-        assert not box.away
+        assert box.query(lambda: client.get_run(run_id), 0).info.run_id == run_id
+        assert not box.offline
         assert capsys.readouterr().err == ""
         front.how = "close"
         back = threading.Timer(1, setattr, (front, "how", "pass on"))
         back.start()
-        assert box.ask(lambda: client.get_run(run_id), 30).info.run_id == run_id
-        assert not box.away
+        assert box.query(lambda: client.get_run(run_id), 30).info.run_id == run_id
+        assert not box.offline
         assert len(capsys.readouterr().err.splitlines()) == 2
 
 
@@ -169,13 +169,13 @@ def test_a_question_that_gets_no_answer_is_given_up_and_one_that_is_refused_is_a
     with sending_to(front.url) as box:
         client = MlflowClient()
         with pytest.raises(MlflowException, match="not found"):
-            box.ask_or(lambda: client.get_run("none"), lambda: pytest.fail("the server has answered"))
-        assert not box.away
+            box.query_or(lambda: client.get_run("none"), lambda: pytest.fail("the server has answered"))
+        assert not box.offline
         front.how = "close"
         with pytest.raises(MlflowException, match="Connection"):
-            box.ask(lambda: client.get_run("none"), 0.5)
-        assert box.away
-        assert box.ask_or(lambda: str(client.get_run("none")), lambda: "as it was") == "as it was"
+            box.query(lambda: client.get_run("none"), 0.5)
+        assert box.offline
+        assert box.query_or(lambda: str(client.get_run("none")), lambda: "as it was") == "as it was"
         front.how = "pass on"
 
 
@@ -189,7 +189,7 @@ def test_a_question_that_alone_gets_no_answer_is_given_up(front: Front) -> None:
             MlflowClient(broken.url).get_run("none")
 
         with pytest.raises(MlflowException, match="500"):
-            box.ask(question, 30)
+            box.query(question, 30)
     assert len(tries) == outbox.MAX_TRIES
 
 
@@ -197,7 +197,7 @@ def test_a_server_that_answers_leaves_no_journal(front: Front, tmp_path: Path) -
     with sending_to(front.url) as box:
         a_whole_life(box, tmp_path)
     check_life(tmp_path)
-    assert not journal.folder_of_all().exists()
+    assert not journal.journals_folder().exists()
 
 
 @pytest.mark.parametrize("how", ["answer 404", "answer 500", "close", "lose the answer", "hang"])
@@ -209,10 +209,10 @@ def test_what_a_server_was_not_told_while_it_was_away_it_is_told_later_once(
         front.how = how
         a_whole_life(box, tmp_path)
         wait_until_away(box)
-        assert len(journal.left()) == 1
+        assert len(journal.pending_journals()) == 1
         front.how = "pass on"
-        assert box.settle(20)
-        assert journal.left() == []
+        assert box.flush(20)
+        assert journal.pending_journals() == []
     gone, back = capsys.readouterr().err.splitlines()
     check_life(tmp_path)
     assert gone.startswith(f"the tracking server {front.url} cannot be used now (")
@@ -224,7 +224,7 @@ def test_the_answer_to_every_call_may_be_lost_and_nothing_is_told_twice(front: F
         front.answered.clear()
         front.how = "lose first answers"
         a_whole_life(box, tmp_path)
-        assert box.settle(60)
+        assert box.flush(60)
         front.how = "pass on"
     assert {path.rpartition("/")[2] for _, path in front.answered} >= {"create", "log-batch", "outputs", "delete-tag"}
     check_life(tmp_path)
@@ -238,48 +238,48 @@ def test_what_was_put_while_the_server_never_returned_is_sent_later_by_whoever_i
         a_whole_life(box, tmp_path)
         wait_until_away(box)
     with pytest.raises(NotSyncedError, match=f"the tracking server {front.url} cannot be used .*: 15 messages .* wait"):
-        sync.send_all()
+        sync.sync_all()
     front.how = "pass on"
-    (folder,) = journal.left()
-    other = journal.Journal.take(folder)
+    (folder,) = journal.pending_journals()
+    other = journal.Journal.open_existing(folder)
     assert other is not None
-    (said,) = sync.send_all()
+    (said,) = sync.sync_all()
     assert said.startswith(f"{folder}: another process is at it")
-    other.let_go()
-    assert sync.send_all() == [f"15 messages sent to the tracking server {front.url}"]
+    other.release()
+    assert sync.sync_all() == [f"15 messages sent to the tracking server {front.url}"]
     check_life(tmp_path)
-    assert sync.send_all() == ["nothing waits to be sent"]
-    assert list(journal.folder_of_all().iterdir()) == []
+    assert sync.sync_all() == ["nothing waits to be sent"]
+    assert list(journal.journals_folder().iterdir()) == []
 
 
 def test_nothing_is_taken_over_before_what_a_dead_process_had_still_to_say_has_been_sent(front: Front) -> None:
     with mlflow.start_run() as run, sending_to(front.url, seconds=0) as box:
         front.how = "close"
-        box.put(loss(run.info.run_id, 0))
+        box.enqueue(loss(run.info.run_id, 0))
         wait_until_away(box)
         box.close(0)
-        with pytest.raises(TrackingError, match=r"1 message for it in .* wait") as raised, claims():
+        with pytest.raises(TrackingError, match=r"1 message for it in .* wait") as raised, claim_lock():
             pytest.fail("a run could be taken over without what waits")
         assert failure_reason(raised.value) == "it closes connections"
         front.how = "pass on"
-        with claims():
+        with claim_lock():
             assert points(run.info.run_id, "loss") == [(0, 1.0)]
-    assert journal.left() == []
+    assert journal.pending_journals() == []
 
 
 def test_a_checkpoint_of_a_run_that_is_made_later_becomes_that_runs_or_goes_as_it_ends(front: Front) -> None:
-    goes_on, has_ended = local_name(), local_name()
+    goes_on, has_ended = local_id(), local_id()
     cache_paths.checkpoint(goes_on).parent.mkdir(parents=True)
     cache_paths.checkpoint(has_ended).write_text("of no use")
     with sending_to(front.url, seconds=0) as box:
         front.how = "close"
         for local in (goes_on, has_ended):
-            box.put(CreateRun(local, os.environ["MLFLOW_EXPERIMENT_ID"], local[-8:], {"its": local[-8:]}, 1))
-            box.put(LinkCheckpoint(local, local.removeprefix(LOCAL)))
-        box.put(RemoveCheckpoint(has_ended))
+            box.enqueue(CreateRun(local, os.environ["MLFLOW_EXPERIMENT_ID"], local[-8:], {"its": local[-8:]}, 1))
+            box.enqueue(LinkCheckpoint(local, local.removeprefix(LOCAL)))
+        box.enqueue(RemoveCheckpoint(has_ended))
         wait_until_away(box)
     front.how = "pass on"
-    sync.send_all()
+    sync.sync_all()
     found = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
     runs = {run.info.run_name: run.info.run_id for run in found}
     assert len(runs) == 2
@@ -295,10 +295,10 @@ def test_a_checkpoint_of_a_run_that_is_made_later_becomes_that_runs_or_goes_as_i
 def test_a_run_has_one_model_however_often_it_is_made(front: Front) -> None:
     with mlflow.start_run() as run, sending_to(front.url) as box:
         for text in ("half", "whole"):
-            model, location = local_name(), local_name()
-            box.put(CreateModel(run.info.run_id, model, location))
-            box.put(LogModel(model, str(folder_with(box, "MLmodel", text))))
-            box.put(EndModel(model, "READY"))
+            model, location = local_id(), local_id()
+            box.enqueue(CreateModel(run.info.run_id, model, location))
+            box.enqueue(LogModel(model, str(folder_with(box, "MLmodel", text))))
+            box.enqueue(EndModel(model, "READY"))
     (logged,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
     assert str(logged.status) == "READY"
     assert mlflow.artifacts.load_text(f"{logged.artifact_location}/MLmodel") == "whole"
@@ -308,15 +308,15 @@ def test_a_journal_that_breaks_off_anywhere_is_sent_up_to_there(front: Front, tm
     with sending_to(front.url, seconds=0) as box, mlflow.start_run() as run:
         front.how = "close"
         for step in range(4):
-            box.put(loss(run.info.run_id, step))
-        box.put(Log(run.info.run_id, {}, {"last": "one"}))
+            box.enqueue(loss(run.info.run_id, step))
+        box.enqueue(Log(run.info.run_id, {}, {"last": "one"}))
         wait_until_away(box)
         front.how = "pass on"
         box.close(0)
-    (folder,) = journal.left()
-    file = folder / journal.FILE
+    (folder,) = journal.pending_journals()
+    file = folder / journal.JOURNAL_FILE
     file.write_bytes(file.read_bytes()[:-40] + bytes(100))  # as a power failure can leave it
-    assert sync.send_all() == [f"4 messages sent to the tracking server {front.url}"]
+    assert sync.sync_all() == [f"4 messages sent to the tracking server {front.url}"]
     assert points(run.info.run_id, "loss") == [(step, 1.0) for step in range(4)]
 
 
@@ -327,41 +327,43 @@ def test_a_journal_that_is_damaged_within_is_told_of_and_the_rest_is_sent(
     with sending_to(front.url, seconds=0) as box, mlflow.start_run() as run:
         front.how = "close"
         for step in range(5):
-            box.put(loss(run.info.run_id, step))
+            box.enqueue(loss(run.info.run_id, step))
         wait_until_away(box)
         front.how = "pass on"
         box.close(0)
-    (folder,) = journal.left()
-    lines = (folder / journal.FILE).read_bytes().splitlines(keepends=True)
+    (folder,) = journal.pending_journals()
+    lines = (folder / journal.JOURNAL_FILE).read_bytes().splitlines(keepends=True)
     assert len(lines) == 6
     lines[line + 1] = lines[line + 1].replace(b"1.0", b"7.0")
-    (folder / journal.FILE).write_bytes(b"".join(lines))
-    with claims():  # as a training begins
+    (folder / journal.JOURNAL_FILE).write_bytes(b"".join(lines))
+    with claim_lock():  # as a training begins
         pass
     said = capsys.readouterr().err
-    assert f"1 line of {folder}.refused/{journal.FILE} changed on the disk and cannot be sent; 4 of the 4" in said
+    assert (
+        f"1 line of {folder}.refused/{journal.JOURNAL_FILE} changed on the disk and cannot be sent; 4 of the 4" in said
+    )
     assert points(run.info.run_id, "loss") == [(step, 1.0) for step in range(5) if step != line]
-    assert sync.send_all() == ["nothing waits to be sent"]
+    assert sync.sync_all() == ["nothing waits to be sent"]
 
 
 def test_a_run_that_was_made_late_beside_another_try_is_discarded(front: Front) -> None:
     client, experiment = MlflowClient(f"http://{front.behind}"), os.environ["MLFLOW_EXPERIMENT_ID"]
-    call = CreateRun(local_name(), experiment, "a trial", {"process": "this one"}, 1_700_000_000_000)
+    call = CreateRun(local_id(), experiment, "a trial", {"process": "this one"}, 1_700_000_000_000)
     other = client.create_run(experiment, start_time=call.start, tags={"process": "another"}).info.run_id
     with sending_to(front.url) as box:
         front.how = "close"
-        thread = threading.Thread(target=lambda: made.append(box.create(call)))
+        thread = threading.Thread(target=lambda: made.append(box.create_run(call)))
         made: list[str] = []
         thread.start()
         wait_until_away(box)
         front.how = "pass on"
         thread.join()
         if made == [call.run]:  # the server was away by then
-            box.put(call)
-        assert box.settle(20)
+            box.enqueue(call)
+        assert box.flush(20)
         late = client.create_run(experiment, start_time=call.start, tags={**call.tags, "more": "later"}).info.run_id
         client.log_metric(late, "loss", 1.0)
-        kept = box.name(made[0])
+        kept = box.server_id(made[0])
     runs = client.search_runs([experiment])
     assert {run.info.run_id for run in runs} == {other, kept}
 
@@ -386,15 +388,15 @@ def test_turns_are_taken_where_locks_can_be_made_and_else_gone_without(
 def test_what_a_server_refuses_later_stays_and_the_rest_is_sent(front: Front, tmp_path: Path) -> None:
     with mlflow.start_run() as kept, sending_to(front.url, seconds=0) as box:
         front.how = "close"
-        box.put(Log("no_such_run", {}, {"a": "b"}))
-        box.put(loss(kept.info.run_id, 0))
+        box.enqueue(Log("no_such_run", {}, {"a": "b"}))
+        box.enqueue(loss(kept.info.run_id, 0))
         wait_until_away(box)
         front.how = "pass on"
         box.close(0)
     with pytest.raises(NotSyncedError, match=r"refuses 1 of 2 messages, which stay in .*\.refused: .*no_such_run"):
-        sync.send_all()
+        sync.sync_all()
     assert points(kept.info.run_id, "loss") == [(0, 1.0)]
-    assert sync.send_all() == ["nothing waits to be sent"]
+    assert sync.sync_all() == ["nothing waits to be sent"]
 
 
 @pytest.mark.slow  # MLflow waits 20 s for a lock
@@ -403,9 +405,9 @@ def test_a_database_that_another_program_has_locked_is_told_later(
 ) -> None:
     with sending_to(mlflow.get_tracking_uri()) as box, closing(sqlite3.connect(tmp_path / "mlflow.db")) as other:
         other.execute("begin exclusive")
-        box.put(Log(run_id, {}, {"a": "b"}))
+        box.enqueue(Log(run_id, {}, {"a": "b"}))
         wait_until_away(box)
-        box.put(loss(run_id, 0))
+        box.enqueue(loss(run_id, 0))
         other.rollback()
     assert mlflow.get_run(run_id).data.tags["a"] == "b"
     assert points(run_id, "loss") == [(0, 1.0)]
@@ -424,7 +426,7 @@ def test_without_a_folder_for_journals_all_waits_in_memory(
         wait_until_away(box)
         front.how = "pass on"
     check_life(tmp_path)
-    assert f"nothing can be written in {journal.folder_of_all()} (" in capsys.readouterr().err
+    assert f"nothing can be written in {journal.journals_folder()} (" in capsys.readouterr().err
 
 
 def test_a_full_disk_damages_nothing_and_is_written_to_when_there_is_room(
@@ -434,15 +436,15 @@ def test_a_full_disk_damages_nothing_and_is_written_to_when_there_is_room(
         front.how = "close"
         (small_disk / "others").write_bytes(bytes(56 * 1024))
         for step in range(200):
-            box.put(Log("no_run", points=[("loss", 1.0, step, step)]))
+            box.enqueue(Log("no_run", points=[("loss", 1.0, step, step)]))
         a_whole_life(box, tmp_path)
         wait_until_away(box)
-        (folder,) = journal.left()
-        lines = (folder / journal.FILE).read_text().splitlines()
+        (folder,) = journal.pending_journals()
+        lines = (folder / journal.JOURNAL_FILE).read_text().splitlines()
         assert all(json.loads(line.rpartition(" ")[0]) for line in lines)
         assert "(No space left on device): it waits in memory" in capsys.readouterr().err
         (small_disk / "others").unlink()
         sentence = box.close(0)
     assert sentence is not None
     assert "lost" not in sentence
-    assert len(journal.content(folder).calls) == 214
+    assert len(journal.read_journal(folder).calls) == 214

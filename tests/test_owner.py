@@ -13,8 +13,8 @@ import pytest
 from conftest import ROOT
 from lrstudy.server_names import DATA_DIGEST, OWNER
 from lrstudy.tracking import owner
-from lrstudy.tracking.claims import look_again, mark_abandoned
-from lrstudy.tracking.owner import Owner
+from lrstudy.tracking.claims import fresh_candidate_runs, mark_abandoned
+from lrstudy.tracking.owner import OwnerState
 from servers import Front
 
 NAMES_ITSELF = "from lrstudy.tracking.owner import this_process; print(this_process(), flush=True); input()"
@@ -29,9 +29,9 @@ def test_a_process_lives_until_it_has_ended() -> None:
     with other_process() as process:
         assert process.stdout is not None
         name = process.stdout.readline()
-        assert owner.find(name) is Owner.LIVES
+        assert owner.owner_state(name) is OwnerState.ALIVE
         process.kill()
-    assert owner.find(name) is Owner.GONE
+    assert owner.owner_state(name) is OwnerState.DEAD
 
 
 def changed(**values: Any) -> str:
@@ -41,25 +41,25 @@ def changed(**values: Any) -> str:
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        (changed(), Owner.LIVES),
-        (changed(started=1.0), Owner.GONE),  # another process that had the same number
+        (changed(), OwnerState.ALIVE),
+        (changed(started=1.0), OwnerState.DEAD),  # another process that had the same number
         pytest.param(
             changed(boot="an earlier start"),
-            Owner.GONE,
+            OwnerState.DEAD,
             marks=pytest.mark.skipif(not Path("/etc/machine-id").exists(), reason="this machine has no number"),
         ),
-        (changed(node="another"), Owner.UNKNOWN),
-        (changed(machine="one with the same name"), Owner.UNKNOWN),
-        (changed(pids="another container's"), Owner.UNKNOWN),
-        (None, Owner.UNKNOWN),
-        ("", Owner.UNKNOWN),
-        ("[1]", Owner.UNKNOWN),
-        ("{}", Owner.UNKNOWN),
-        (changed(pid="one"), Owner.UNKNOWN),
+        (changed(node="another"), OwnerState.UNKNOWN),
+        (changed(machine="one with the same name"), OwnerState.UNKNOWN),
+        (changed(pids="another container's"), OwnerState.UNKNOWN),
+        (None, OwnerState.UNKNOWN),
+        ("", OwnerState.UNKNOWN),
+        ("[1]", OwnerState.UNKNOWN),
+        ("{}", OwnerState.UNKNOWN),
+        (changed(pid="one"), OwnerState.UNKNOWN),
     ],
 )
-def test_only_of_this_machine_is_it_said_that_a_process_is_gone(name: str | None, found: Owner) -> None:
-    assert owner.find(name) is found
+def test_only_of_this_machine_is_it_said_that_a_process_is_gone(name: str | None, found: OwnerState) -> None:
+    assert owner.owner_state(name) is found
 
 
 @pytest.mark.slow
@@ -104,9 +104,9 @@ def test_what_a_run_got_after_the_search_is_seen_if_its_process_has_ended(tracki
         assert process.stdout is not None
         run_id = client.create_run(experiment, tags={OWNER: process.stdout.readline()}).info.run_id
         found = client.search_runs([experiment])
-        (while_it_lives,) = look_again(client, found)
+        (while_it_lives,) = fresh_candidate_runs(client, found)
         client.log_metric(run_id, "val_loss", 0.5)
         process.kill()
-    (afterwards,) = look_again(client, found)
-    assert (while_it_lives.is_left, afterwards.is_left) == (False, True)
+    (afterwards,) = fresh_candidate_runs(client, found)
+    assert (while_it_lives.is_interrupted, afterwards.is_interrupted) == (False, True)
     assert afterwards.run.data.metrics == {"val_loss": 0.5}

@@ -78,7 +78,7 @@ def test_a_study_of_an_unsteady_server_trains_on_and_what_was_said_is_there_late
     assert any("cannot be used now (it closes connections): the training goes on" in line for line in said)
     assert "can be used again, and has been told all" in rest[1]
     assert told() == undisturbed
-    assert journal.left() == []
+    assert journal.pending_journals() == []
 
 
 @pytest.mark.slow
@@ -91,7 +91,7 @@ def test_a_study_that_is_killed_while_its_server_is_away_is_not_trained_again(fr
         process.send_signal(signal.SIGKILL)
         process.wait()
     front.how = "pass on"
-    assert len(journal.left()) == 1
+    assert len(journal.pending_journals()) == 1
     again = run_script("grid.py", *GRID, "--optimizers", "adam")
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("reused") == 2
@@ -185,7 +185,7 @@ def test_a_training_that_is_killed_while_its_server_is_away_goes_on_in_its_run_a
         process.wait()
     front.how = "pass on"
     (left,) = runs()
-    assert len(journal.left()) == 1
+    assert len(journal.pending_journals()) == 1
     ended = run_script("train.py", *settings)
     assert ended.returncode == 0, ended.stderr
     assert "messages sent to the tracking server" in ended.stderr
@@ -194,7 +194,7 @@ def test_a_training_that_is_killed_while_its_server_is_away_goes_on_in_its_run_a
     assert run.info.status == "FINISHED"
     assert all([step for step, _ in some] == list(range(1501)) for some in curves(run).values())
     assert all(len(values) == 1 for values in finals(run).values())
-    assert journal.left() == []
+    assert journal.pending_journals() == []
     assert not list(cache_paths.checkpoint("").parent.glob("*"))
 
 
@@ -203,7 +203,7 @@ def test_a_training_whose_server_never_returns_names_the_command_that_sends_it_l
 ) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(tracked_run, "SECONDS_FOR_A_SERVER", 0.5)
+    monkeypatch.setattr(tracked_run, "MAX_OFFLINE_SECONDS", 0.5)
     front.how, front.passing = "close", 8
     with pytest.raises(NotSyncedError) as raised:
         train.main(["--epochs", "20"])

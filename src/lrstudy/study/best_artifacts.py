@@ -45,7 +45,7 @@ def show(
         if known and trial == known[0]:
             shown = _just_trained(study, *known)
         else:
-            shown = study.outbox.ask(partial(_from_server, study, trial), SECONDS_FOR_WEIGHTS)
+            shown = study.outbox.query(partial(_from_server, study, trial), SECONDS_FOR_WEIGHTS)
         if shown.drawn and shown.saved:
             continue
         settings, key, weights = trial.specification.settings, trial.specification.key, shown.files[WEIGHTS]
@@ -76,8 +76,8 @@ def _just_trained(study: TrackedRun, trial: TrialResult, outcome: WorkerResult) 
 
 
 def _from_server(study: TrackedRun, trial: TrialResult) -> _Shown:
-    study.outbox.settle(0)
-    run = replace(study, run_id=study.outbox.name(trial.run_id))
+    study.outbox.flush(0)
+    run = replace(study, run_id=study.outbox.server_id(trial.run_id))
     found = run.client.get_run(run.run_id)
     drawn = {Path(file.path).stem for file in run.client.list_artifacts(run.run_id, "figures")} >= set(PICTURES)
     saved = has_model(run.client, found)

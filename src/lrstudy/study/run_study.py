@@ -35,7 +35,7 @@ from lrstudy.study.trial_result import TrialResult, best_of
 from lrstudy.study.trial_runner import Proposer, TrialRunner
 from lrstudy.study.workers import Workers
 from lrstudy.tracking.failures import failure_reason, is_transient
-from lrstudy.tracking.server import shortened
+from lrstudy.tracking.server import truncate_tag
 from lrstudy.training.specification import StudyContext
 
 # Of trials that are shorter, one more than run side by side is given to the workers, so that none waits for the next.
@@ -192,6 +192,6 @@ def _log_end(study: StudyRun, best: TrialResult, seconds: Mapping[str, float], d
     tags = {
         BEST_RUN: best.run_id,
         VERDICT: best.verdict,
-        DESCRIPTION: shortened(description),
+        DESCRIPTION: truncate_tag(description),
     }
     log_best(study, best.specification, metrics | times, tags)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from mlflow.entities import Run
 
@@ -30,22 +31,22 @@ from lrstudy.server_names import (
 from lrstudy.settings import StudySettings
 from lrstudy.study.trial_result import PRUNED
 from lrstudy.tracking import owner
-from lrstudy.tracking.calls import LOCAL, CreateRun, DeleteTag, LinkCheckpoint, SetStatus, local_name
+from lrstudy.tracking.calls import LOCAL, CreateRun, DeleteTag, LinkCheckpoint, SetStatus, local_id
 from lrstudy.tracking.claims import (
     ENDED_EARLY,
     CandidateRun,
     RunState,
-    claims,
-    look_again,
-    look_at,
+    can_resume,
+    candidate_runs,
+    claim_lock,
+    fresh_candidate_runs,
     mark_abandoned,
-    may_go_on,
-    what_is_left,
+    read_run_state,
 )
-from lrstudy.tracking.owner import Owner
-from lrstudy.tracking.server import shortened
-from lrstudy.tracking.tracked_run import SECONDS_FOR_A_SERVER, TrackedRun, started_run
-from lrstudy.tracking.training_run import log_final, log_result
+from lrstudy.tracking.owner import OwnerState
+from lrstudy.tracking.server import truncate_tag
+from lrstudy.tracking.tracked_run import MAX_OFFLINE_SECONDS, TrackedRun, track_new_run
+from lrstudy.tracking.training_run import log_final_metrics, log_result
 from lrstudy.training.result import WorkerResult
 from lrstudy.training.specification import StudyContext, TrialSpecification
 
@@ -87,24 +88,24 @@ def open_study(
         STUDY: identity,
         HARDWARE: context.hardware,
     }
-    with started_run(name, tags) as run:
-        yield run.outbox.ask(lambda: _opened(run, settings, context, identity), SECONDS_FOR_A_SERVER)
+    with track_new_run(name, tags) as run:
+        yield run.outbox.query(lambda: _opened(run, settings, context, identity), MAX_OFFLINE_SECONDS)
 
 
 def _opened(run: TrackedRun, settings: StudySettings, context: StudyContext, identity: str) -> StudyRun:
     opened = run.client.get_run(run.run_id)
     experiment = opened.info.experiment_id
-    with claims():
+    with claim_lock():
         mark_abandoned(run.client, experiment, context.data.digest)
     superseded = _without_end(run, experiment, context)
     query, latest_first = f"tags.`{DATA_DIGEST}` = '{context.data.digest}'", ["attributes.start_time DESC"]
-    found = look_again(
+    found = fresh_candidate_runs(
         run.client, run.client.search_runs([experiment], query, max_results=KNOWN, order_by=latest_first)
     )
     known = [one.run for one in found]
-    left = [one.run for one in found if one.is_left and KEY in one.run.data.tags][:KNOWN_LEFT]
-    there = {one.info.run_id: what_is_left(run.client, one) for one in left}
-    run.describe({key: format_setting(value) for key, value in settings if key not in opened.data.params}, {})
+    left = [one.run for one in found if one.is_interrupted and KEY in one.run.data.tags][:KNOWN_LEFT]
+    there = {one.info.run_id: read_run_state(run.client, one) for one in left}
+    run.log_params({key: format_setting(value) for key, value in settings if key not in opened.data.params})
     tags = {**source_tags(), PARENT: run.run_id}
     return StudyRun(run, experiment, identity, superseded, tags, known[::-1], there)
 
@@ -123,15 +124,16 @@ def claim(
     wanted = {KEY: specification.key}, *([{PRUNED_KEY: specification.key, SEARCH: study.identity}] if prunes else [])
 
     def by_the_server() -> Run | TrackedRun | None:
-        with claims():
+        with claim_lock():
             found = [one for tags in wanted for one in _runs(study, tags)]
-            return _claimed(study, specification, found, lambda run: what_is_left(study.run.client, run), beside_others)
+            state_of = partial(read_run_state, study.run.client)
+            return _claimed(study, specification, found, state_of, beside_others)
 
     def by_what_was_there() -> Run | TrackedRun | None:
-        found = look_at(run for tags in wanted for run in study.known if tags.items() <= run.data.tags.items())
+        found = candidate_runs(run for tags in wanted for run in study.known if tags.items() <= run.data.tags.items())
         return _claimed(study, specification, found, lambda run: study.left.get(run.info.run_id), beside_others)
 
-    return study.run.outbox.ask_or(by_the_server, by_what_was_there)
+    return study.run.outbox.query_or(by_the_server, by_what_was_there)
 
 
 def _claimed(
@@ -145,30 +147,30 @@ def _claimed(
     for one in found:
         if one.run.info.status == "FINISHED":
             return one.run
-    others = [one.owner for one in found if not one.is_left]
-    if Owner.LIVES in others or (others and not beside_others):
+    others = [one.owner for one in found if not one.is_interrupted]
+    if OwnerState.ALIVE in others or (others and not beside_others):
         return None
     for one in reversed(found):
-        if one.is_left and may_go_on(one.run, specification) and (there := has(one.run)):
+        if one.is_interrupted and can_resume(one.run, specification) and (there := has(one.run)):
             return _taken_over(study, specification, one.run, there)
     return _new(study, specification)
 
 
 def _taken_over(study: StudyRun, specification: TrialSpecification, left: Run, there: RunState) -> TrackedRun:
-    run = replace(study.run, run_id=left.info.run_id, there=there)
-    run.describe({}, {**specification.tags, PARENT: study.run.run_id, OWNER: owner.this_process()})
+    run = replace(study.run, run_id=left.info.run_id, existing=there)
+    run.log_tags({**specification.tags, PARENT: study.run.run_id, OWNER: owner.this_process()})
     for tag in {PRUNED_KEY, SEARCH} & set(left.data.tags):  # of a search that was killed as it pruned
-        run.outbox.put(DeleteTag(run.run_id, tag))
-    run.outbox.wait_for(run.outbox.put(SetStatus(run.run_id, "RUNNING", None)))
+        run.outbox.enqueue(DeleteTag(run.run_id, tag))
+    run.outbox.wait_until_sent(run.outbox.enqueue(SetStatus(run.run_id, "RUNNING", None)))
     return run
 
 
 def _new(study: StudyRun, specification: TrialSpecification) -> TrackedRun:
     tags = {**study.tags, **specification.tags, OWNER: owner.this_process()}
-    call = CreateRun(local_name(), study.experiment_id, specification.name, tags, time.time_ns() // 1_000_000)
-    run_id = study.run.outbox.create(call)
+    call = CreateRun(local_id(), study.experiment_id, specification.name, tags, time.time_ns() // 1_000_000)
+    run_id = study.run.outbox.create_run(call)
     if run_id == call.run:  # the server is away: the training begins, and gets its run later
-        study.run.outbox.put(LinkCheckpoint(run_id, run_id.removeprefix(LOCAL)))
+        study.run.outbox.enqueue(LinkCheckpoint(run_id, run_id.removeprefix(LOCAL)))
     return replace(study.run, run_id=run_id)
 
 
@@ -176,9 +178,9 @@ def take_in(study: StudyRun, finished: Run) -> None:
     """Makes a finished run the study's: as its child if the study it is of came to no end, else by a link."""
     run, parent = replace(study.run, run_id=finished.info.run_id), finished.data.tags.get(PARENT)
     if parent in study.superseded:
-        run.describe({}, {PARENT: study.run.run_id})
+        run.log_tags({PARENT: study.run.run_id})
     elif parent != study.run.run_id:
-        run.describe({}, {f"lrstudy.used_by.{study.run.run_id}": "true"})
+        run.log_tags({f"lrstudy.used_by.{study.run.run_id}": "true"})
 
 
 def log_outcome(child: TrackedRun, specification: TrialSpecification, outcome: WorkerResult) -> None:
@@ -198,17 +200,17 @@ def log_pruned(study: StudyRun, child: TrackedRun, specification: TrialSpecifica
         SEARCH: study.identity,
         DESCRIPTION: f"**{PRUNED}** after epoch {last}: other trials had a lower validation loss by then.",
     }
-    child.describe({}, tags)
+    child.log_tags(tags)
     child.log_files(outcome.files)
     metrics = {BEST_VAL_LOSS: best.val_loss, BEST_VAL_ACCURACY: best.val_accuracy, BEST_EPOCH: best.epoch}
-    log_final(child, metrics)
-    child.outbox.put(DeleteTag(child.run_id, KEY))
+    log_final_metrics(child, metrics)
+    child.outbox.enqueue(DeleteTag(child.run_id, KEY))
     child.end("FINISHED")
 
 
 def log_crash(child: TrackedRun, reason: str) -> None:
     """Logs that a trial came to nothing."""
-    child.describe({}, {DESCRIPTION: shortened(reason)})
+    child.log_tags({DESCRIPTION: truncate_tag(reason)})
     child.end("FAILED")
 
 
@@ -218,14 +220,15 @@ def log_best(
     """Logs to the study's run what it came to: the best training's settings, `metrics` and `tags`."""
     settings = {name: getattr(specification.settings, name) for name in ("optimizer", "lr", "hidden", "seed")}
     study.run.log_metrics(metrics, 0)
-    study.run.describe({f"best.{name}": format_setting(value) for name, value in settings.items()}, tags)
+    study.run.log_params({f"best.{name}": format_setting(value) for name, value in settings.items()})
+    study.run.log_tags(tags)
 
 
 def _runs(study: StudyRun, tags: Mapping[str, str]) -> list[CandidateRun]:
     """The experiment's runs with these tags, by the time they began."""
     query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
     found = study.run.client.search_runs([study.experiment_id], query, order_by=["attributes.start_time ASC"])
-    return look_again(study.run.client, found)
+    return fresh_candidate_runs(study.run.client, found)
 
 
 def _without_end(run: TrackedRun, experiment_id: str, context: StudyContext) -> frozenset[str]:

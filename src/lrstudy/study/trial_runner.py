@@ -21,9 +21,9 @@ from lrstudy.study.study_run import StudyRun, claim, log_crash, log_outcome, log
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.study.trial_result import PRUNED, TrialResult, best_of
 from lrstudy.study.workers import WORKER_DIED
-from lrstudy.tracking.claims import curve
+from lrstudy.tracking.claims import validation_curve
 from lrstudy.tracking.tracked_run import TrackedRun
-from lrstudy.tracking.training_run import log_beginning
+from lrstudy.tracking.training_run import log_setup
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.result import WorkerResult, pruned_result
 from lrstudy.training.specification import PreflightResult, TrialSpecification
@@ -132,10 +132,10 @@ class TrialRunner:
                 with self._tracking():
                     for trial, outcome in settled:
                         self._log_end(trial, outcome)
-                    self._study.run.outbox.catch_up()
+                    self._study.run.outbox.wait_for_space()
         except BaseException:
             for run in self._open.values():
-                run.end("KILLED", whatever_failed=True)
+                run.end("KILLED", despite_refusals=True)
             raise
         return sorted(self._done, key=lambda done: done.number)
 
@@ -154,7 +154,7 @@ class TrialRunner:
             begun.append(trial)
         with self._tracking():
             for trial in begun:
-                log_beginning(trial.run, trial.specification)
+                log_setup(trial.run, trial.specification)
 
     def _next(self) -> _Trial | None:
         """The next trial to run. What is found finished on the way is taken in; then there may be more to propose."""
@@ -189,7 +189,7 @@ class TrialRunner:
             self._deferred.append((number, specification))
         else:
             self._open[claimed.run_id] = claimed
-            return _Trial(number, specification, claimed, claimed.there.last_epoch)
+            return _Trial(number, specification, claimed, claimed.existing.last_epoch)
         return None
 
     def _reused(self, number: int, specification: TrialSpecification, run: Run) -> TrialResult:
@@ -197,7 +197,7 @@ class TrialRunner:
         outbox, client = self._study.run.outbox, self._study.run.client
         points: list[tuple[int, float]] = []
         if self._proposer.prunes:  # which goes without while the server is away
-            points = outbox.ask_or(lambda: curve(client, run_id), list)
+            points = outbox.query_or(lambda: validation_curve(client, run_id), list)
         scores = metrics[BEST_VAL_LOSS], metrics[BEST_VAL_ACCURACY]
         return TrialResult(number, specification, run_id, *scores, verdict, reused=True, curve=points)
 

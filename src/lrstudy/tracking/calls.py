@@ -1,6 +1,6 @@
 """What a tracking server is told: one small record for each kind of call, which can wait on disk as a line of JSON.
 
-A run or model that the server has not made yet has a local name; see `local_name`. Calls stand in the order in which
+A run or model that the server has not made yet has a local name; see `local_id`. Calls stand in the order in which
 they are to be made.
 """
 
@@ -55,11 +55,11 @@ class Log:
     points: Sequence[tuple[str, float, int, int]] = ()
 
     @property
-    def is_of_points(self) -> bool:
+    def has_only_points(self) -> bool:
         """Whether it has no more than points, which can wait a moment for others."""
         return not self.params and not self.tags
 
-    def with_more(self, later: Log) -> Log | None:
+    def merged_with(self, later: Log) -> Log | None:
         """This and what comes later, in one; None if that is too much, or a parameter changes, which is refused."""
         params, tags = {**later.params, **self.params}, {**self.tags, **later.tags}
         points = [*self.points, *later.points]
@@ -160,41 +160,44 @@ Call = (
     | LinkCheckpoint
     | RemoveCheckpoint
 )
-KINDS: Mapping[str, Any] = {kind.__name__: kind for kind in Call.__args__}
+CALL_TYPES: Mapping[str, Any] = {kind.__name__: kind for kind in Call.__args__}
+# Names in journals that earlier versions wrote.
+FORMER_NAMES = {"DiscardTwins": "DeleteDuplicateRuns"}
 
 
-def local_name() -> str:
+def local_id() -> str:
     """A name for what the server has not named yet, which occurs nowhere else."""
     return f"{LOCAL}{uuid4().hex}"
 
 
-def written(call: Call) -> str:
+def to_json(call: Call) -> str:
     """A call as a line of JSON."""
     return json.dumps({"call": type(call).__name__, **vars(call)})
 
 
-def read(line: Mapping[str, Any]) -> Call:
-    """The call that a line, as `written` gave it, holds.
+def from_json(line: Mapping[str, Any]) -> Call:
+    """The call that a line, as `to_json` gave it, holds.
 
     Raises:
         KeyError, TypeError: it is of no kind of call.
     """
     fields = dict(line)
-    call: Call = KINDS[fields.pop("call")](**fields)
+    name = fields.pop("call")
+    call: Call = CALL_TYPES[FORMER_NAMES.get(name, name)](**fields)
     return call
 
 
-def renamed(call: Call, names: Mapping[str, str]) -> Call:
+def with_server_ids(call: Call, names: Mapping[str, str]) -> Call:
     """`call` with the server's names where local ones stood."""
-    text = written(call)
+    text = to_json(call)
     if LOCAL not in text:
         return call
     for local, name in names.items():
         text = text.replace(local, json.dumps(name)[1:-1])
-    return read(json.loads(text))
+    return from_json(json.loads(text))
 
 
-def next_of(calls: Iterable[Call]) -> tuple[list[Call], int]:
+def next_batch(calls: Iterable[Call]) -> tuple[list[Call], int]:
     """The first of `calls`, as they are to be made, and how many that were; what is logged in a row goes together."""
     logged = list(takewhile(lambda call: isinstance(call, Log), _some(calls)))
     if not logged:
@@ -204,7 +207,7 @@ def next_of(calls: Iterable[Call]) -> tuple[list[Call], int]:
     for call in logged:
         assert isinstance(call, Log)  # noqa: S101 - for the type
         before = together[places[call.run]] if call.run in places else None
-        if isinstance(before, Log) and (both := before.with_more(call)):
+        if isinstance(before, Log) and (both := before.merged_with(call)):
             together[places[call.run]] = both
         else:
             places[call.run] = len(together)

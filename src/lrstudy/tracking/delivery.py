@@ -42,7 +42,7 @@ from lrstudy.tracking.calls import (
     LogModel,
     RemoveCheckpoint,
     SetStatus,
-    renamed,
+    with_server_ids,
 )
 from lrstudy.tracking.failures import is_transient
 from lrstudy.tracking.server_lock import server_lock
@@ -57,7 +57,7 @@ RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 Names = dict[str, str]
 
 
-def make_calls_once() -> None:
+def disable_retries() -> None:
     """From now on has this process's MLflow make each call once, not wait for long, and leave what is said to us."""
     os.environ[RETRIES] = "0"
     os.environ[QUIET] = "true"
@@ -87,12 +87,12 @@ def deliver(
         if isinstance(call, LogFiles | LogModel) and names:
             _rename_in_files(Path(call.folder), names)
         try:
-            call = renamed(call, names)
+            call = with_server_ids(call, names)
             made |= (_made_before(call, client) if again else None) or _make(call, client)
         except Exception as error:
             if is_transient(error):
                 raise
-            if isinstance(call, Log) and call.points and not call.is_of_points:  # one of the two may be right
+            if isinstance(call, Log) and call.points and not call.has_only_points:  # one of the two may be right
                 apart = Log(call.run, points=call.points), Log(call.run, call.params, call.tags)
                 deliver(client, apart, {}, refused, again=again)
             else:
@@ -100,7 +100,7 @@ def deliver(
     return made
 
 
-def done_with(call: Call) -> None:
+def remove_sent_files(call: Call) -> None:
     """Removes the folder of a call that has been made."""
     if isinstance(call, LogFiles | LogModel):
         shutil.rmtree(call.folder, ignore_errors=True)

@@ -12,14 +12,14 @@ from contextlib import suppress
 from lrstudy import cache_paths
 
 
-def now() -> int:
+def now_ms() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
-def note(run_id: str, epoch: int) -> int:
+def record(run_id: str, epoch: int) -> int:
     """Writes down, as far as it can be written, that an epoch is logged now; gives the time."""
-    time_now, path = now(), cache_paths.times(run_id)
+    time_now, path = now_ms(), cache_paths.times(run_id)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="ascii") as file:

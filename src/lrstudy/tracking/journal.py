@@ -25,16 +25,16 @@ from filelock import FileLock, Timeout
 
 from lrstudy import cache_paths
 from lrstudy.tracking import owner
-from lrstudy.tracking.calls import Call, LogFiles, LogModel, read, written
+from lrstudy.tracking.calls import Call, LogFiles, LogModel, from_json, to_json
 
-FILE = "journal.jsonl"
+JOURNAL_FILE = "journal.jsonl"
 # The ending of the folder of one that holds calls which the server has refused, or lines that were damaged.
 REFUSED = ".refused"
 
 
 @dataclass(frozen=True)
-class Content:
-    """What a journal holds: the server's address, the process that wrote it, and what it has still to be told.
+class JournalContent:
+    """What a journal holds: the server's server_address, the process that wrote it, and what it has still to be told.
 
     `damaged` counts the lines between others that are not as they were written. Of calls that were made it is then not
     known which they were: all that can be read are to be made again, which changes nothing.
@@ -56,36 +56,36 @@ class Journal:
     _files: int = 0
 
     @classmethod
-    def begin(cls, server: str, names: Mapping[str, str]) -> Journal:
+    def create(cls, server: str, names: Mapping[str, str]) -> Journal:
         """A new one for a server; `names` are the server's for what the calls to come may speak of.
 
         Raises:
             OSError: it cannot be written.
         """
-        folder = folder_of_all() / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{uuid4().hex[:8]}"
+        folder = journals_folder() / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{uuid4().hex[:8]}"
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         journal = cls(folder, _locked(folder))
         try:
             folder.mkdir(mode=0o700)  # an address can hold a password
-            journal._append(json.dumps({"server": server, "owner": owner.this_process(), "names": dict(names)}))
+            journal._write_line(json.dumps({"server": server, "owner": owner.this_process(), "names": dict(names)}))
         except OSError:
             journal.remove()
             raise
         return journal
 
     @classmethod
-    def take(cls, folder: Path) -> Journal | None:
+    def open_existing(cls, folder: Path) -> Journal | None:
         """One that is there; None where another process is at it, or has done with it."""
         try:
             journal = cls(folder, _locked(folder))
         except Timeout:
             return None
-        if not (folder / FILE).exists():
+        if not (folder / JOURNAL_FILE).exists():
             journal.remove()
             return None
         return journal
 
-    def add(self, call: Call) -> Call:
+    def append(self, call: Call) -> Call:
         """Writes down a call, and takes over its folder if it has one; gives the call with the new place of that.
 
         Raises:
@@ -99,26 +99,26 @@ class Journal:
             except OSError:
                 shutil.rmtree(kept, ignore_errors=True)
                 raise
-            self._append(written(replace(call, folder=kept.name)))
+            self._write_line(to_json(replace(call, folder=kept.name)))
             shutil.rmtree(call.folder, ignore_errors=True)
             return replace(call, folder=str(kept))
-        self._append(written(call))
+        self._write_line(to_json(call))
         return call
 
-    def made(self, count: int, names: Mapping[str, str]) -> None:
+    def mark_delivered(self, count: int, names: Mapping[str, str]) -> None:
         """Writes down that the next `count` calls have been made, and what the server called what they made.
 
         Where that fails they will be made again, which changes nothing.
         """
         with suppress(OSError):
-            self._append(json.dumps({"made": count, "names": dict(names)}))
+            self._write_line(json.dumps({"made": count, "names": dict(names)}))
 
-    def save(self) -> None:
+    def flush(self) -> None:
         """Returns when what was written is on the disk, as far as it takes it."""
         with suppress(OSError):
-            _save(self.folder / FILE)
+            _save(self.folder / JOURNAL_FILE)
 
-    def keep_refused(self) -> Path:
+    def set_aside(self) -> Path:
         """Puts it where nobody sends it any more, and lets go of it; gives its new folder."""
         kept = self.folder.rename(self.folder.with_suffix(REFUSED))
         self.remove()
@@ -127,18 +127,18 @@ class Journal:
     def remove(self) -> None:
         """Removes it, and lets go of it."""
         with suppress(OSError):  # the journal first: without its folders of artifacts it would be damaged
-            (self.folder / FILE).unlink(missing_ok=True)
+            (self.folder / JOURNAL_FILE).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.let_go()
+        self.release()
         with suppress(OSError):
             Path(self._lock.lock_file).unlink(missing_ok=True)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Leaves it to others."""
         self._lock.release()
 
-    def _append(self, line: str) -> None:
-        path = self.folder / FILE
+    def _write_line(self, line: str) -> None:
+        path = self.folder / JOURNAL_FILE
         whole = path.stat().st_size if path.exists() else 0
         try:
             with path.open("ab") as file:
@@ -149,35 +149,35 @@ class Journal:
             raise
 
 
-def folder_of_all() -> Path:
+def journals_folder() -> Path:
     """The folder of all journals."""
     return cache_paths.cache_folder() / "outbox"
 
 
-def left() -> list[Path]:
+def pending_journals() -> list[Path]:
     """The folders of the journals that are there, by the time they were begun."""
-    folders = (path.parent for path in folder_of_all().glob(f"*/{FILE}"))
+    folders = (path.parent for path in journals_folder().glob(f"*/{JOURNAL_FILE}"))
     return sorted(folder for folder in folders if folder.suffix != REFUSED)
 
 
-def content(folder: Path) -> Content:
+def read_journal(folder: Path) -> JournalContent:
     """What a journal holds.
 
     Raises:
         ValueError: it is no journal, or of another version.
         OSError: it cannot be read.
     """
-    lines, damaged = _lines(folder / FILE)
+    lines, damaged = _lines(folder / JOURNAL_FILE)
     made = 0 if damaged else sum(line.get("made", 0) for line in lines)
     names = {local: name for line in lines if "call" not in line for local, name in line["names"].items()}
     try:
-        calls = [_placed(read(line), folder) for line in lines if "call" in line]
-        return Content(lines[0]["server"], lines[0]["owner"], calls[made:], names, damaged)
+        calls = [_placed(from_json(line), folder) for line in lines if "call" in line]
+        return JournalContent(lines[0]["server"], lines[0]["owner"], calls[made:], names, damaged)
     except (LookupError, TypeError) as error:
-        raise ValueError(f"{folder / FILE} is no journal of this version") from error
+        raise ValueError(f"{folder / JOURNAL_FILE} is no journal of this version") from error
 
 
-def send_command() -> str:
+def sync_command() -> str:
     """What to type, here, to have all of them sent."""
     script = os.path.relpath(Path(__file__).parents[2] / "sync.py")
     python = shutil.which("python")

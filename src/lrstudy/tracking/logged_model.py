@@ -10,7 +10,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus, Run
 
-from lrstudy.tracking.calls import CreateModel, EndModel, LogModel, local_name
+from lrstudy.tracking.calls import CreateModel, EndModel, LogModel, local_id
 from lrstudy.tracking.tracked_run import TrackedRun
 
 
@@ -20,17 +20,17 @@ def logged_model(run: TrackedRun) -> Iterator[tuple[Path, dict[str, Any]]]:
 
     The run may have ended. A model of it that a process began and was killed over is made whole.
     """
-    of_model = CreateModel(run.run_id, local_name(), local_name())
-    model, location = run.outbox.now(of_model, of_model.model, of_model.location)
+    of_model = CreateModel(run.run_id, local_id(), local_id())
+    model, location = run.outbox.create_model(of_model, of_model.model, of_model.location)
     identity = {"artifact_path": location, "run_id": run.run_id, "model_uuid": model, "model_id": model}
-    folder = run.outbox.folder()
+    folder = run.outbox.new_folder()
     try:
         yield folder / "model", identity
-        run.outbox.put(LogModel(model, str(folder / "model")))
+        run.outbox.enqueue(LogModel(model, str(folder / "model")))
     except BaseException:
-        run.outbox.put(EndModel(model, "FAILED"), whatever_failed=True)
+        run.outbox.enqueue(EndModel(model, "FAILED"), despite_refusals=True)
         raise
-    run.outbox.put(EndModel(model, "READY"))
+    run.outbox.enqueue(EndModel(model, "READY"))
 
 
 def has_model(client: MlflowClient, run: Run) -> bool:

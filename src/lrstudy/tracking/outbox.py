@@ -22,10 +22,26 @@ from typing import TypeVar
 from mlflow import MlflowClient
 
 from lrstudy.redaction import redact_credentials
-from lrstudy.tracking.calls import Call, CreateModel, CreateRun, DeleteDuplicateRuns, Log, LogFiles, LogModel, next_of
-from lrstudy.tracking.delivery import MAX_TIMEOUT_SECONDS, TIMEOUT, TIMEOUT_SECONDS, deliver, done_with, make_calls_once
+from lrstudy.tracking.calls import (
+    Call,
+    CreateModel,
+    CreateRun,
+    DeleteDuplicateRuns,
+    Log,
+    LogFiles,
+    LogModel,
+    next_batch,
+)
+from lrstudy.tracking.delivery import (
+    MAX_TIMEOUT_SECONDS,
+    TIMEOUT,
+    TIMEOUT_SECONDS,
+    deliver,
+    disable_retries,
+    remove_sent_files,
+)
 from lrstudy.tracking.failures import failure_reason, is_transient
-from lrstudy.tracking.journal import Journal, folder_of_all, send_command
+from lrstudy.tracking.journal import Journal, journals_folder, sync_command
 
 Answer = TypeVar("Answer")
 
@@ -70,43 +86,43 @@ class Outbox:
 
     def start(self) -> None:
         """Begins to send. From now on this process's MLflow makes each call once, and does not wait for long."""
-        make_calls_once()
+        disable_retries()
         self._timeout = os.environ[TIMEOUT]
         self._thread.start()
 
     @property
-    def away(self) -> bool:
+    def offline(self) -> bool:
         """Whether the server did not answer, and has not been told all since."""
         with self._changed:
             return self._away is not None
 
-    def folder(self) -> Path:
+    def new_folder(self) -> Path:
         """A new folder for the files of a call."""
         return Path(tempfile.mkdtemp(dir=self._files.name))
 
-    def name(self, local: str) -> str:
+    def server_id(self, local: str) -> str:
         """The server's name for a run or a model, if it has given one; else the local one."""
         return self._names.get(local, local)
 
-    def put(self, call: Call, *, whatever_failed: bool = False) -> int:
+    def enqueue(self, call: Call, *, despite_refusals: bool = False) -> int:
         """Takes a call to make, and returns at once; gives its number.
 
         Raises:
-            Exception: whatever MLflow raised when a call before was refused, unless `whatever_failed`.
+            Exception: whatever MLflow raised when a call before was refused, unless `despite_refusals`.
         """
         with self._changed:
-            if self._refused and not whatever_failed:
+            if self._refused and not despite_refusals:
                 raise self._refused[0]
             self._waiting.append(call)
             self._put += 1
-            if self.away:
+            if self.offline:
                 self._keep()
-            if not (isinstance(call, Log) and call.is_of_points):
+            if not (isinstance(call, Log) and call.has_only_points):
                 self._urgent = True
                 self._changed.notify_all()
             return self._put
 
-    def create(self, call: CreateRun) -> str:
+    def create_run(self, call: CreateRun) -> str:
         """Makes a run now, before all that waits; gives its name, which while the server is away is the local one.
 
         Raises:
@@ -124,12 +140,12 @@ class Outbox:
             return names[call.run]
 
         def later() -> str:
-            self.put(call)
+            self.enqueue(call)
             return call.run
 
-        return self.ask_or(at_once, later)
+        return self.query_or(at_once, later)
 
-    def now(self, call: CreateModel, *local: str) -> list[str]:
+    def create_model(self, call: CreateModel, *local: str) -> list[str]:
         """Takes a call to make, and returns when it has been made, or the server is away.
 
         Gives the server's names for the `local` ones, where it has been made; else these.
@@ -137,28 +153,28 @@ class Outbox:
         Raises:
             Exception: whatever MLflow raised when a call was refused.
         """
-        self.wait_for(self.put(call))
+        self.wait_until_sent(self.enqueue(call))
         with self._changed:
             # A local name that nobody has learnt of need not be looked for in what is sent later.
             return [self._names.pop(name, name) for name in local]
 
-    def wait_for(self, number: int) -> None:
+    def wait_until_sent(self, number: int) -> None:
         """Waits until the call of that number has been made, or the server is away.
 
         Raises:
             Exception: whatever MLflow raised when a call was refused.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._made >= number or self.away)
+            self._changed.wait_for(lambda: self._made >= number or self.offline)
             if self._refused:
                 raise self._refused[0]
 
-    def catch_up(self) -> None:
+    def wait_for_space(self) -> None:
         """Waits until not too many calls wait, or the server is away: what says so much is to be no faster than it."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._waiting) <= MAX_WAITING or self.away)
+            self._changed.wait_for(lambda: len(self._waiting) <= MAX_WAITING or self.offline)
 
-    def ask(self, question: Callable[[], Answer], seconds: float) -> Answer:
+    def query(self, question: Callable[[], Answer], seconds: float) -> Answer:
         """What the server answers to a question, which is asked again when the server is back.
 
         Raises:
@@ -178,21 +194,21 @@ class Outbox:
                     if tries == MAX_TRIES or not self._wait(seconds, lambda: self._away is None):
                         raise
 
-    def ask_or(self, question: Callable[[], Answer], otherwise: Callable[[], Answer]) -> Answer:
+    def query_or(self, question: Callable[[], Answer], otherwise: Callable[[], Answer]) -> Answer:
         """What the server answers to a question; while it is away, what is known otherwise.
 
         Raises:
             Exception: whatever MLflow raised, but for want of a server.
         """
-        if not self.away:
+        if not self.offline:
             try:
-                return self.ask(question, 0)
+                return self.query(question, 0)
             except Exception as error:
                 if not is_transient(error):
                     raise
         return otherwise()
 
-    def settle(self, seconds: float) -> bool:
+    def flush(self, seconds: float) -> bool:
         """Waits until all calls are made, and gives True; or until the server has not answered for so many seconds.
 
         Raises:
@@ -206,7 +222,7 @@ class Outbox:
     def close(self, seconds: float) -> str | None:
         """Ends the sending; where the server has not answered for so many seconds, gives what is to be said of that."""
         for call in self._doubtful:
-            self.put(DeleteDuplicateRuns(call.run, call.experiment, call.tags, call.start), whatever_failed=True)
+            self.enqueue(DeleteDuplicateRuns(call.run, call.experiment, call.tags, call.start), despite_refusals=True)
         made_all = self._wait(seconds, lambda: not self._waiting)
         with self._changed:
             self._closed = True
@@ -214,8 +230,8 @@ class Outbox:
             if not made_all:
                 self._keep()
             if self._journal:
-                self._journal.save()
-                self._journal.let_go()
+                self._journal.flush()
+                self._journal.release()
         if made_all:
             self._thread.join()
         self._files.cleanup()
@@ -236,7 +252,7 @@ class Outbox:
     def _work(self) -> None:
         failures = 0
         while (batch := self._next(failures)) is not None:
-            began, again = time.monotonic(), failures > 0 or self.away
+            began, again = time.monotonic(), failures > 0 or self.offline
             self._doubtful += [call for call in batch[0] if again and isinstance(call, CreateRun)]
             try:
                 names = deliver(self._client, batch[0], dict(self._names), self._refused, again=again)
@@ -259,8 +275,8 @@ class Outbox:
                 self._changed.wait_for(lambda: self._closed, random.uniform(longest / 2, longest))  # noqa: S311
             while not self._closed:
                 if self._waiting and (self._urgent or failures):
-                    return next_of(self._waiting)
-                if self.away:
+                    return next_batch(self._waiting)
+                if self.offline:
                     return [], 0
                 self._changed.wait_for(lambda: self._urgent or self._closed, SECONDS_BETWEEN_CALLS)
                 self._urgent = bool(self._waiting)
@@ -274,13 +290,13 @@ class Outbox:
             os.environ[TIMEOUT] = self._timeout
             self._names |= names
             if self._journal:
-                self._journal.made(min(number, self._kept), names)
+                self._journal.mark_delivered(min(number, self._kept), names)
             for _ in range(number):
-                done_with(self._waiting.popleft())
+                remove_sent_files(self._waiting.popleft())
             self._made += number
             self._kept = max(0, self._kept - number)
             self._urgent = bool(self._waiting)
-            if self.away and not self._waiting:
+            if self.offline and not self._waiting:
                 self._is_back()
             self._changed.notify_all()
 
@@ -289,15 +305,15 @@ class Outbox:
             if self._closed:
                 return
             self._silent_since = self._silent_since or time.monotonic()
-            if not self.away:
+            if not self.offline:
                 self._away = failure_reason(error)
                 _say(
                     f"the tracking server {redact_credentials(self._server)} cannot be used now ({self._away}): "
-                    f"the training goes on; what it has to say waits in {folder_of_all()}"
+                    f"the training goes on; what it has to say waits in {journals_folder()}"
                 )
             self._keep()
             if self._journal:
-                self._journal.save()
+                self._journal.flush()
             self._changed.notify_all()
 
     def _is_back(self) -> None:
@@ -309,14 +325,14 @@ class Outbox:
     def _keep(self) -> None:
         """Writes down what waits, as far as it is not."""
         try:
-            self._journal = self._journal or Journal.begin(self._server, self._names)
+            self._journal = self._journal or Journal.create(self._server, self._names)
             while self._kept < len(self._waiting):
-                self._waiting[self._kept] = self._journal.add(self._waiting[self._kept])
+                self._waiting[self._kept] = self._journal.append(self._waiting[self._kept])
                 self._kept += 1
             self._not_kept = None
         except OSError as error:
             if not self._not_kept:
-                _say(f"nothing can be written in {folder_of_all()} ({failure_reason(error)}): it waits in memory")
+                _say(f"nothing can be written in {journals_folder()} ({failure_reason(error)}): it waits in memory")
             self._not_kept = failure_reason(error)
 
     def _not_sent(self) -> str:
@@ -325,7 +341,7 @@ class Outbox:
         reason = f" ({self._not_kept})" if lacks else ""
         return (
             f"the tracking server {redact_credentials(self._server)} cannot be used ({self._away}): what was logged "
-            f"last waits in {folder_of_all()}{lost}{reason}; when the server is back, `{send_command()}` sends it."
+            f"last waits in {journals_folder()}{lost}{reason}; when the server is back, `{sync_command()}` sends it."
         )
 
 

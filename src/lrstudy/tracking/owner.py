@@ -16,11 +16,11 @@ import psutil
 SAME_START_SECONDS = 2.0
 
 
-class Owner(Enum):
+class OwnerState(Enum):
     """What is known of the process that a run belongs to."""
 
-    GONE = "it was on this machine, and is no more"
-    LIVES = "it is on this machine"
+    DEAD = "it was on this machine, and is no more"
+    ALIVE = "it is on this machine"
     UNKNOWN = "it is or was on another machine, or left no name"
 
 
@@ -29,19 +29,19 @@ def this_process() -> str:
     return json.dumps({**_machine(), "pid": os.getpid(), "started": psutil.Process().create_time()})
 
 
-def find(name: str | None) -> Owner:
+def owner_state(name: str | None) -> OwnerState:
     """What is known of the process that `name`, as `this_process` gave it, is of."""
     with suppress(ValueError, KeyError, TypeError):
         named = json.loads(name or "")
         here = _machine()
         if (named["node"], named["machine"]) != (here["node"], here["machine"]):
-            return Owner.UNKNOWN
+            return OwnerState.UNKNOWN
         if named["boot"] != here["boot"]:
             # Without a number of its own a machine is not told from another of its name.
-            return Owner.GONE if here["machine"] else Owner.UNKNOWN
+            return OwnerState.DEAD if here["machine"] else OwnerState.UNKNOWN
         if named["pids"] == here["pids"]:
-            return Owner.LIVES if _lives(int(named["pid"]), float(named["started"])) else Owner.GONE
-    return Owner.UNKNOWN
+            return OwnerState.ALIVE if _lives(int(named["pid"]), float(named["started"])) else OwnerState.DEAD
+    return OwnerState.UNKNOWN
 
 
 def _lives(pid: int, started: float) -> bool:

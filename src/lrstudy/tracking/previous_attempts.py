@@ -19,39 +19,40 @@ from lrstudy.server_names import CONTINUES, CURVES, DESCRIPTION, ENTRY_POINT, KE
 from lrstudy.settings import TrainSettings
 from lrstudy.tracking import owner
 from lrstudy.tracking.calls import MAX_ITEMS_PER_CALL
-from lrstudy.tracking.claims import look_again, may_go_on
-from lrstudy.tracking.owner import Owner
+from lrstudy.tracking.claims import can_resume, fresh_candidate_runs
+from lrstudy.tracking.owner import OwnerState
 from lrstudy.tracking.recorded_training import recorded_settings
 from lrstudy.training.specification import TrialSpecification
 
 
-def opened_run(client: MlflowClient) -> Run | None:
+def run_opened_by_mlflow(client: MlflowClient) -> Run | None:
     """The run that `mlflow run` opened for this process, or that the user named, if there is one."""
     run_id = os.environ.get("MLFLOW_RUN_ID")
     return client.get_run(run_id) if run_id else None
 
 
-def sign(client: MlflowClient, run: Run) -> None:
+def claim(client: MlflowClient, run: Run) -> None:
     """Writes into a run that MLflow opened that it is this process's, if nothing else is in it."""
     if _is_new(run):
         client.log_batch(run.info.run_id, tags=[RunTag(OWNER, owner.this_process())])
 
 
-def find(client: MlflowClient, specification: TrialSpecification, opened: Run | None) -> Run | None:
+def find_resumable(client: MlflowClient, specification: TrialSpecification, opened: Run | None) -> Run | None:
     """The run of this training that goes on: one that nobody is at, and that is no study's trial.
 
-    Call it within `claims()`. A run that the user named goes on itself or not at all.
+    Call it within `claim_lock()`. A run that the user named goes on itself or not at all.
     """
     if opened and not _is_new(opened):
         found = [opened] if opened.data.tags.get(KEY) == specification.key else []
     else:
         found = _runs(f"tags.`{KEY}` = '{specification.key}'")
     parent = opened.data.tags.get(PARENT) if opened else None
-    left = [one.run for one in look_again(client, found) if one.is_left and one.run.data.tags.get(PARENT) == parent]
-    return next((run for run in reversed(left) if may_go_on(run, specification)), None)
+    interrupted = [candidate.run for candidate in fresh_candidate_runs(client, found) if candidate.is_interrupted]
+    resumable = (run for run in reversed(interrupted) if can_resume(run, specification))
+    return next((run for run in resumable if run.data.tags.get(PARENT) == parent), None)
 
 
-def take_over(client: MlflowClient, left: Run, opened: Run) -> dict[str, str]:
+def copy_progress(client: MlflowClient, left: Run, opened: Run) -> dict[str, str]:
     """Copies the curves and the checkpoint of a run that was left into a new one; gives the tags that it is to have."""
     new, old = opened.info.run_id, left.info.run_id
     points = [point for name in CURVES for point in client.get_metric_history(old, name)]
@@ -63,7 +64,7 @@ def take_over(client: MlflowClient, left: Run, opened: Run) -> dict[str, str]:
     return {**users, CONTINUES: old}
 
 
-def discard_continued(client: MlflowClient, run_id: str) -> None:
+def delete_superseded_run(client: MlflowClient, run_id: str) -> None:
     """Deletes the run that `run_id` has taken over, with its models and its checkpoint, unless that was done."""
     continued = client.get_run(run_id).data.tags.get(CONTINUES)
     for run in _runs(f"attributes.run_id = '{continued}'") if continued else []:
@@ -72,12 +73,14 @@ def discard_continued(client: MlflowClient, run_id: str) -> None:
         _delete(client, run)
 
 
-def discard_unused(client: MlflowClient, settings: TrainSettings, opened: Run) -> None:
+def delete_unused_runs(client: MlflowClient, settings: TrainSettings, opened: Run) -> None:
     """Deletes the runs of starts of the same training that were killed before it began, but the one `opened` now."""
-    for one in look_again(client, _runs(f"attributes.status != 'FINISHED' and tags.`{ENTRY_POINT}` = 'main'")):
+    for one in fresh_candidate_runs(
+        client, _runs(f"attributes.status != 'FINISHED' and tags.`{ENTRY_POINT}` = 'main'")
+    ):
         tags, run_id = one.run.data.tags, one.run.info.run_id
         unused = KEY not in tags and DESCRIPTION not in tags and run_id != opened.info.run_id
-        if unused and one.owner is Owner.GONE and _has(one.run, settings):
+        if unused and one.owner is OwnerState.DEAD and _has(one.run, settings):
             _delete(client, one.run)
 
 

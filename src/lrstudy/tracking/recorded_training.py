@@ -37,7 +37,7 @@ NO_SUCH_RUN = (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_P
 
 
 @dataclass(frozen=True)
-class Record:
+class RecordedTraining:
     """A training on the server. `settings` have the device and the number of threads that it was trained with.
 
     `epochs` are from 0 on, each with its four numbers by their names; `whole` is whether none lacks. `scores` are the
@@ -74,7 +74,7 @@ def recorded_settings(run: Run) -> TrainSettings:
     return from_parameters(TrainSettings, _typed(run))
 
 
-def read(client: MlflowClient, run_id: str) -> Record:
+def read_recorded_training(client: MlflowClient, run_id: str) -> RecordedTraining:
     """The training of a run.
 
     Raises:
@@ -97,10 +97,10 @@ def read(client: MlflowClient, run_id: str) -> Record:
             f"than the first {max(0, len(epochs) - 1)}{goes_on}."
         )
     assumed = [name for name in TrainSettings.model_fields if name not in run.data.params]
-    return Record(run_id, run.info.run_name or "", settings, tags, epochs, whole, run.data.metrics, assumed)
+    return RecordedTraining(run_id, run.info.run_name or "", settings, tags, epochs, whole, run.data.metrics, assumed)
 
 
-def saved_weights(client: MlflowClient, run_id: str) -> bytes | None:
+def download_weights(client: MlflowClient, run_id: str) -> bytes | None:
     """The file of a run's weights; None where it cannot be reached from here."""
     with tempfile.TemporaryDirectory() as folder:
         try:

@@ -25,7 +25,7 @@ from lrstudy.server_names import (
     UNCOMMITTED,
     VERSIONS,
 )
-from lrstudy.tracking.recorded_training import Record
+from lrstudy.tracking.recorded_training import RecordedTraining
 from lrstudy.tracking.stored_values import is_stored
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.specification import TrialSpecification
@@ -34,7 +34,7 @@ SAME, DIFFERENT = "the same bits", "different"
 NOT_COMPARED, NOT_REACHED = "not compared", "not compared, since they cannot be reached"
 
 
-def beginning(record: Record, ours: TrialSpecification) -> Iterator[str]:
+def describe_differences(record: RecordedTraining, ours: TrialSpecification) -> Iterator[str]:
     """Lines on what a training's numbers depend on beside its settings: each as recorded, or what is different here."""
     there, here = record.tags, ours.tags
     yield f"run {record.run_id}: {record.name}, {ours.title}"
@@ -71,7 +71,7 @@ class Difference:
 
 
 @dataclass
-class Comparison:
+class ReproductionComparison:
     """What has been compared so far: the number of epochs, the numbers that differ in them, the scores, the weights.
 
     With other data nothing is trained, and nothing can be identical.

@@ -39,7 +39,7 @@ def connect() -> None:
         MlflowClient().search_experiments(max_results=1)
 
 
-def address() -> str:
+def server_address() -> str:
     """The address of the tracking server, which means the same in every folder."""
     uri: str = mlflow.get_tracking_uri()
     database = uri.removeprefix("sqlite:///")
@@ -47,7 +47,7 @@ def address() -> str:
 
 
 @contextmanager
-def reader() -> Iterator[MlflowClient]:
+def connected_client() -> Iterator[MlflowClient]:
     """A client of the server, to read what is there.
 
     Raises:
@@ -63,13 +63,13 @@ def mark_failed(run_id: str, sentence: str) -> None:
     os.environ.setdefault(RETRIES, FEW)
     try:
         client = MlflowClient()
-        client.set_tag(run_id, DESCRIPTION, shortened(sentence))
+        client.set_tag(run_id, DESCRIPTION, truncate_tag(sentence))
         client.set_terminated(run_id, "FAILED")
     except MlflowException:
         return
 
 
-def shortened(text: str) -> str:
+def truncate_tag(text: str) -> str:
     """`text` as long as MLflow takes a tag."""
     return text if len(text) <= MAX_TAG else f"{text[: MAX_TAG - 1]}…"
 

@@ -15,7 +15,7 @@ from lrstudy import cache_paths
 
 @contextmanager
 def server_lock(at: str, server: str) -> Iterator[None]:
-    """Keeps other processes from what is called `at`, at the server of this address, if it can.
+    """Keeps other processes from what is called `at`, at the server of this server_address, if it can.
 
     Where neither the cache nor the folder of temporary files can be written to, it is done without turns.
     """

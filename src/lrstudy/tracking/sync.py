@@ -16,25 +16,25 @@ from lrstudy.errors import NotSyncedError, TrackingError
 from lrstudy.formatting import pluralize
 from lrstudy.redaction import redact_credentials
 from lrstudy.tracking import owner
-from lrstudy.tracking.calls import next_of
-from lrstudy.tracking.delivery import MAX_TIMEOUT_SECONDS, TIMEOUT, TIMEOUT_SECONDS, deliver, make_calls_once
+from lrstudy.tracking.calls import next_batch
+from lrstudy.tracking.delivery import MAX_TIMEOUT_SECONDS, TIMEOUT, TIMEOUT_SECONDS, deliver, disable_retries
 from lrstudy.tracking.failures import failure_reason, is_transient
-from lrstudy.tracking.journal import FILE, Content, Journal, content, left, send_command
-from lrstudy.tracking.owner import Owner
+from lrstudy.tracking.journal import JOURNAL_FILE, Journal, JournalContent, pending_journals, read_journal, sync_command
+from lrstudy.tracking.owner import OwnerState
 
 SECONDS_BETWEEN_LOOKS = 0.2
 
 
-def send_all() -> list[str]:
+def sync_all() -> list[str]:
     """Sends all that waits on this machine, whatever server it is for; gives sentences on what was sent.
 
     Raises:
         NotSyncedError: something could not be sent.
     """
-    make_calls_once()
+    disable_retries()
     said, failed = [], []
-    for folder in left():
-        journal = Journal.take(folder)
+    for folder in pending_journals():
+        journal = Journal.open_existing(folder)
         if journal is None:
             said.append(f"{folder}: another process is at it, and sends it when its server can be used")
             continue
@@ -47,22 +47,22 @@ def send_all() -> list[str]:
     return said or ["nothing waits to be sent"]
 
 
-def send_to(server: str) -> None:
+def sync_server(server: str) -> None:
     """Sends what dead processes have left for a server, before it is asked what became of their runs.
 
     Raises:
         TrackingError: something waits still: it would come twice, where a training that goes on had said it again.
     """
-    for folder in left():
+    for folder in pending_journals():
         try:
-            kept = content(folder)
-        except (OSError, ValueError):  # which `send_all` speaks of
+            kept = read_journal(folder)
+        except (OSError, ValueError):  # which `sync_all` speaks of
             continue
         if kept.server == server and (journal := _taken(folder, kept.owner)):
             try:
                 said = _send(journal)
             except NotSyncedError as error:
-                if (folder / FILE).exists():
+                if (folder / JOURNAL_FILE).exists():
                     raise TrackingError(str(error)) from error
                 said = str(error)
             print(said, file=sys.stderr, flush=True)
@@ -70,7 +70,11 @@ def send_to(server: str) -> None:
 
 def _taken(folder: Path, whose: str) -> Journal | None:
     """A journal, when no other process sends it any more; None where that is done, or its process is alive."""
-    while (journal := Journal.take(folder)) is None and folder.exists() and owner.find(whose) is not Owner.LIVES:
+    while (
+        (journal := Journal.open_existing(folder)) is None
+        and folder.exists()
+        and owner.owner_state(whose) is not OwnerState.ALIVE
+    ):
         time.sleep(SECONDS_BETWEEN_LOOKS)
     return journal
 
@@ -83,31 +87,31 @@ def _send(journal: Journal) -> str:
     """
     folder = journal.folder
     try:
-        kept = content(folder)
+        kept = read_journal(folder)
         refused = _deliver(journal, kept)
     except (OSError, ValueError) as error:
-        journal.let_go()
+        journal.release()
         raise NotSyncedError(f"{folder} cannot be sent: {error}.") from error
     except BaseException:
-        journal.let_go()
+        journal.release()
         raise
     server, count = redact_credentials(kept.server), pluralize(len(kept.calls), "message")
     if kept.damaged:
-        stays = journal.keep_refused()
+        stays = journal.set_aside()
         raise NotSyncedError(
-            f"{pluralize(kept.damaged, 'line')} of {stays / FILE} changed on the disk and cannot be sent; "
+            f"{pluralize(kept.damaged, 'line')} of {stays / JOURNAL_FILE} changed on the disk and cannot be sent; "
             f"{len(kept.calls) - len(refused)} of the {count} in the others are sent to the tracking server {server}."
         )
     if not refused:
         journal.remove()
         return f"{count} sent to the tracking server {server}"
     raise NotSyncedError(
-        f"the tracking server {server} refuses {len(refused)} of {count}, which stay in {journal.keep_refused()}: "
+        f"the tracking server {server} refuses {len(refused)} of {count}, which stay in {journal.set_aside()}: "
         f"{redact_credentials(str(refused[0]).splitlines()[0])}."
     )
 
 
-def _deliver(journal: Journal, kept: Content) -> list[Exception]:
+def _deliver(journal: Journal, kept: JournalContent) -> list[Exception]:
     """Makes the calls of a journal; gives what MLflow raised for those that the server refuses."""
     client, refused = MlflowClient(kept.server), list[Exception]()
     names, calls = dict(kept.names), deque(kept.calls)
@@ -116,10 +120,10 @@ def _deliver(journal: Journal, kept: Content) -> list[Exception]:
         deliver(client, [], names, refused, again=True)
         with _time_for_large_files():
             while calls:
-                batch, count = next_of(calls)
+                batch, count = next_batch(calls)
                 made = deliver(client, batch, names, refused, again=True)
                 names |= made
-                journal.made(count, made)
+                journal.mark_delivered(count, made)
                 for _ in range(count):
                     calls.popleft()
     except Exception as error:
@@ -128,7 +132,7 @@ def _deliver(journal: Journal, kept: Content) -> list[Exception]:
         server, waiting = redact_credentials(kept.server), pluralize(len(calls), "message")
         raise NotSyncedError(
             f"the tracking server {server} cannot be used ({failure_reason(error)}): {waiting} for it "
-            f"in {journal.folder} wait; when it is back, `{send_command()}` sends them."
+            f"in {journal.folder} wait; when it is back, `{sync_command()}` sends them."
         ) from error
     return refused
 

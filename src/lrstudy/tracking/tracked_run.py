@@ -19,15 +19,15 @@ from lrstudy.errors import LearningRateStudyError, NotSyncedError, TrackingError
 from lrstudy.server_names import CURVES, DESCRIPTION, OWNER
 from lrstudy.tracking import epoch_times, owner
 from lrstudy.tracking.calls import DeleteDuplicateRuns, Log, LogFiles, RemoveCheckpoint, SetStatus
-from lrstudy.tracking.claims import NOTHING, RunState
+from lrstudy.tracking.claims import NEW_RUN, RunState
 from lrstudy.tracking.delivery import QUIET
 from lrstudy.tracking.failures import failure_reason
 from lrstudy.tracking.outbox import Outbox
-from lrstudy.tracking.server import address, connect, shortened, tracking_errors
+from lrstudy.tracking.server import connect, server_address, tracking_errors, truncate_tag
 from lrstudy.training.epoch import Epoch
 
 # How long the end of a training waits for a server that does not answer.
-SECONDS_FOR_A_SERVER = 10.0
+MAX_OFFLINE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -40,31 +40,35 @@ class TrackedRun:
     client: MlflowClient
     run_id: str
     outbox: Outbox
-    there: RunState = NOTHING
+    existing: RunState = NEW_RUN
 
     def log_epochs(self, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
         """Passes `epochs` on, and logs those that the server lacks."""
         for epoch in epochs:
             # A training that goes on gives the same bits again.
-            if epoch.epoch > self.there.last_epoch:
+            if epoch.epoch > self.existing.last_epoch:
                 self.log_epoch(epoch)
             yield epoch
 
     def log_epoch(self, epoch: Epoch) -> None:
         """Logs the epoch's losses and accuracies at the step that is its number, without waiting for the server."""
-        time = self.there.times.get(epoch.epoch) or epoch_times.note(self.run_id, epoch.epoch)
+        time = self.existing.times.get(epoch.epoch) or epoch_times.record(self.run_id, epoch.epoch)
         self._put({name: getattr(epoch, name) for name in CURVES}, time, epoch.epoch)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Logs the values that `metrics` have at `step`."""
-        self._put(metrics, epoch_times.now(), step)
+        self._put(metrics, epoch_times.now_ms(), step)
 
     def _put(self, metrics: Mapping[str, float], time: int, step: int) -> None:
-        self.outbox.put(Log(self.run_id, points=[(name, value, time, step) for name, value in metrics.items()]))
+        self.outbox.enqueue(Log(self.run_id, points=[(name, value, time, step) for name, value in metrics.items()]))
 
-    def describe(self, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        """Logs parameters and tags."""
-        self.outbox.put(Log(self.run_id, params, tags))
+    def log_params(self, params: Mapping[str, str]) -> None:
+        """Log parameters."""
+        self.outbox.enqueue(Log(self.run_id, params))
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        """Log tags."""
+        self.outbox.enqueue(Log(self.run_id, tags=tags))
 
     def log_files(self, files: Mapping[str, bytes]) -> None:
         """Logs `files` as artifacts, by their paths.
@@ -73,7 +77,7 @@ class TrackedRun:
             TrackingError: they cannot be written, on their way to the server.
         """
         try:
-            folder = self.outbox.folder()
+            folder = self.outbox.new_folder()
             for path, content in files.items():
                 file = folder / path
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -83,17 +87,17 @@ class TrackedRun:
             raise TrackingError(
                 f"artifacts cannot be written in {where} on their way: {failure_reason(error)}."
             ) from error
-        self.outbox.put(LogFiles(self.run_id, str(folder)))
+        self.outbox.enqueue(LogFiles(self.run_id, str(folder)))
 
-    def end(self, status: str, *, whatever_failed: bool = False) -> None:
+    def end(self, status: str, *, despite_refusals: bool = False) -> None:
         """Ends the run, as of now; one that is finished needs its checkpoint no more, once the server knows of it."""
-        self.outbox.put(SetStatus(self.run_id, status, epoch_times.now()), whatever_failed=whatever_failed)
+        self.outbox.enqueue(SetStatus(self.run_id, status, epoch_times.now_ms()), despite_refusals=despite_refusals)
         if status == "FINISHED":
-            self.outbox.put(RemoveCheckpoint(self.run_id), whatever_failed=whatever_failed)
+            self.outbox.enqueue(RemoveCheckpoint(self.run_id), despite_refusals=despite_refusals)
 
 
 @contextmanager
-def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
+def track_new_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
     """The run that `mlflow run` opened for this process, or else a new one, with `tags`; it ends as the block ends.
 
     Raises:
@@ -102,40 +106,40 @@ def started_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
     """
     connect()
     with tracking_errors():
-        run = start(name, tags)
-    with written_to(run, NOTHING) as tracked:
+        run = start_run(name, tags)
+    with track_run(run, NEW_RUN) as tracked:
         yield tracked
 
 
 @contextmanager
-def written_to(run: Run, there: RunState) -> Iterator[TrackedRun]:
+def track_run(run: Run, there: RunState) -> Iterator[TrackedRun]:
     """A run that has been started; it ends as the `with` block ends.
 
     Raises:
         TrackingError: the server refuses what is written.
         NotSyncedError: all went well, but the server is away at the end.
     """
-    client = MlflowClient(address())
-    tracked = TrackedRun(client, run.info.run_id, Outbox(client, address()), there)
+    client = MlflowClient(server_address())
+    tracked = TrackedRun(client, run.info.run_id, Outbox(client, server_address()), there)
     tracked.outbox.start()
     status, patience = "FAILED", 0.0
     try:
         with tracking_errors():
             yield tracked
-            patience = SECONDS_FOR_A_SERVER if tracked.outbox.settle(SECONDS_FOR_A_SERVER) else 0.0
+            patience = MAX_OFFLINE_SECONDS if tracked.outbox.flush(MAX_OFFLINE_SECONDS) else 0.0
         status = "FINISHED"
     except LearningRateStudyError as error:
-        note = Log(tracked.run_id, {}, {DESCRIPTION: shortened(str(error))})
-        tracked.outbox.put(note, whatever_failed=True)
+        note = Log(tracked.run_id, {}, {DESCRIPTION: truncate_tag(str(error))})
+        tracked.outbox.enqueue(note, despite_refusals=True)
         raise
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     finally:
-        tracked.end(status, whatever_failed=True)
+        tracked.end(status, despite_refusals=True)
         info, tags = run.info, {OWNER: owner.this_process()}
         twins = DeleteDuplicateRuns(info.run_id, info.experiment_id, tags, info.start_time)
-        tracked.outbox.put(twins, whatever_failed=True)
+        tracked.outbox.enqueue(twins, despite_refusals=True)
         unsent = tracked.outbox.close(patience)
         # MLflow ends it, too, in its own books, and says where it is to be seen.
         os.environ.pop(QUIET, None)
@@ -147,7 +151,7 @@ def written_to(run: Run, there: RunState) -> Iterator[TrackedRun]:
         raise NotSyncedError(unsent)
 
 
-def start(name: str, tags: Mapping[str, str]) -> mlflow.ActiveRun:
+def start_run(name: str, tags: Mapping[str, str]) -> mlflow.ActiveRun:
     """Starts the run that MLFLOW_RUN_ID names, or else a new one."""
     opened_by_mlflow = "MLFLOW_RUN_ID" in os.environ
     with tracking_errors():

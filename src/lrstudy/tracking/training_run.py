@@ -23,17 +23,17 @@ from lrstudy.data.records import BadImage
 from lrstudy.server_names import DESCRIPTION, KIND, LOGGED_ARTIFACTS, REPRODUCE, REPRODUCES, REPRODUCTION, TIME, VERDICT
 from lrstudy.tracking import previous_attempts
 from lrstudy.tracking.calls import LogInputs
-from lrstudy.tracking.claims import NOTHING, RunState, claims, mark_abandoned, what_is_left
-from lrstudy.tracking.server import connect, shortened, tracking_errors
+from lrstudy.tracking.claims import NEW_RUN, RunState, claim_lock, mark_abandoned, read_run_state
+from lrstudy.tracking.server import connect, tracking_errors, truncate_tag
 from lrstudy.tracking.stored_values import is_stored
-from lrstudy.tracking.tracked_run import TrackedRun, start, written_to
+from lrstudy.tracking.tracked_run import TrackedRun, start_run, track_run
 from lrstudy.training.result import Result
 from lrstudy.training.specification import DataSummary, TrialSpecification
 
 BAD_IMAGES = "bad_images.json"
 
 
-def sign_opened_run() -> None:
+def claim_opened_run() -> None:
     """Writes into the run that `mlflow run` opened for this process that it is this process's.
 
     So it is told from one that lives if this process is killed before its training begins.
@@ -45,8 +45,8 @@ def sign_opened_run() -> None:
         connect()
         client = MlflowClient()
         with tracking_errors():
-            if opened := previous_attempts.opened_run(client):
-                previous_attempts.sign(client, opened)
+            if opened := previous_attempts.run_opened_by_mlflow(client):
+                previous_attempts.claim(client, opened)
 
 
 @contextmanager
@@ -62,30 +62,30 @@ def open_run(specification: TrialSpecification) -> Iterator[TrackedRun]:
     """
     connect()
     client = MlflowClient()
-    with tracking_errors(), claims():
+    with tracking_errors(), claim_lock():
         run, there = _begin(client, specification)
-    with written_to(run, there) as tracked:
-        log_beginning(tracked, specification)
+    with track_run(run, there) as tracked:
+        log_setup(tracked, specification)
         yield tracked
 
 
 def _begin(client: MlflowClient, specification: TrialSpecification) -> tuple[Run, RunState]:
     """Starts the run of a training, and gives it with what it has; tidies up after earlier starts."""
-    opened = previous_attempts.opened_run(client)
-    left = previous_attempts.find(client, specification, opened)
-    there = what_is_left(client, left) if left else NOTHING
+    opened = previous_attempts.run_opened_by_mlflow(client)
+    left = previous_attempts.find_resumable(client, specification, opened)
+    there = read_run_state(client, left) if left else NEW_RUN
     name, tags = specification.name, specification.tags
     if opened:
         there = replace(there, params=frozenset(opened.data.params))
-        previous_attempts.discard_unused(client, specification.settings, opened)
+        previous_attempts.delete_unused_runs(client, specification.settings, opened)
         if left and left.info.run_id != opened.info.run_id:
             there = replace(there, metrics={})
-            tags |= previous_attempts.take_over(client, left, opened)
+            tags |= previous_attempts.copy_progress(client, left, opened)
             name = left.info.run_name or name
     elif left:
         os.environ["MLFLOW_RUN_ID"] = left.info.run_id  # where MLflow itself goes on
-    run = start(name, tags)
-    previous_attempts.discard_continued(client, run.info.run_id)
+    run = start_run(name, tags)
+    previous_attempts.delete_superseded_run(client, run.info.run_id)
     mark_abandoned(client, run.info.experiment_id, specification.context.data.digest)
     return run, there
 
@@ -106,20 +106,20 @@ def log_result(
         bad_images: what was left out of the data.
         remarks: sentences for the run's description.
     """
-    log_final(run, result.metrics)
-    tags = {VERDICT: result.verdict.word, DESCRIPTION: "\n\n".join([describe(result), *remarks])}
+    log_final_metrics(run, result.metrics)
+    tags = {VERDICT: result.verdict.word, DESCRIPTION: "\n\n".join([describe_result(result), *remarks])}
     if bad_images:
         # As MLflow's `log_table` has it, which would add to a table that is there, and fail at half of one.
         table = {"columns": ["path", "reason"], "data": [[bad.path, bad.reason] for bad in bad_images]}
         files = {**files, BAD_IMAGES: json.dumps(table).encode()}
         tags[LOGGED_ARTIFACTS] = json.dumps([{"path": BAD_IMAGES, "type": "table"}])
-    run.describe({}, tags)
+    run.log_tags(tags)
     run.log_files(files)
 
 
-def log_final(run: TrackedRun, metrics: Mapping[str, float]) -> None:
+def log_final_metrics(run: TrackedRun, metrics: Mapping[str, float]) -> None:
     """Logs metrics that a run has once, but those that are there with the same value."""
-    there = run.there.metrics
+    there = run.existing.metrics
     # At step 0: MLflow's UI then draws them as bars, and not as curves of a single point.
     lacking = {name: value for name, value in metrics.items() if not is_stored(value, there.get(name))}
     # A training that was done twice has taken two times, of which the first is kept.
@@ -137,14 +137,14 @@ def log_reproduction(of: str, name: str, outcome: str | None = None) -> None:
         return
     tags = {KIND: REPRODUCE, REPRODUCES: of}
     if outcome is not None:
-        tags |= {REPRODUCTION: outcome.partition(":")[0].split()[0], DESCRIPTION: shortened(outcome)}
+        tags |= {REPRODUCTION: outcome.partition(":")[0].split()[0], DESCRIPTION: truncate_tag(outcome)}
     with tracking_errors():
         client = MlflowClient()
         client.update_run(run_id, name=f"reproduce {name}")
         client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
-def describe(result: Result) -> str:
+def describe_result(result: Result) -> str:
     """The run's description, in Markdown: the verdict, the reason, and the scores with the epoch they are of."""
     return (
         f"**{result.verdict.word}**: {result.verdict.reason}.\n\n"
@@ -153,11 +153,12 @@ def describe(result: Result) -> str:
     )
 
 
-def log_beginning(run: TrackedRun, specification: TrialSpecification) -> None:
+def log_setup(run: TrackedRun, specification: TrialSpecification) -> None:
     """Logs the parameters of a training, but those that are there, and its data."""
     data = specification.context.data
-    run.outbox.put(LogInputs(run.run_id, [(_dataset(data, part), part) for part in data.split_sizes]))
-    run.describe({name: value for name, value in specification.params.items() if name not in run.there.params}, {})
+    run.outbox.enqueue(LogInputs(run.run_id, [(_dataset(data, part), part) for part in data.split_sizes]))
+    existing = run.existing.params
+    run.log_params({name: value for name, value in specification.params.items() if name not in existing})
 
 
 def _dataset(data: DataSummary, part: str) -> dict[str, str]:
