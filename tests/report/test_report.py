@@ -147,7 +147,7 @@ def _final(metric: str, path: Path, optimizer: str, lr: float) -> list[float]:
 
 def test_every_field_of_the_summary_is_described(experiment: str) -> None:
     log_random_grid(experiment)
-    described = set(re.findall(r"`([\w.]+)`", (ROOT / "analysis" / "SUMMARY.md").read_text()))
+    described = set(re.findall(r"`([\w.]+)`", (ROOT / "docs" / "reference" / "summary-json.md").read_text()))
     described |= {part for name in described for part in name.split(".")}
     assert sorted(_fields(summary()) - described) == []
 

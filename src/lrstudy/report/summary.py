@@ -1,4 +1,4 @@
-"""`summary.json`: the report for programs. `SUMMARY.md` describes it, field by field."""
+"""`summary.json`: the report for programs. `docs/reference/summary-json.md` describes it, field by field."""
 
 from __future__ import annotations
 

@@ -1,0 +1,81 @@
+"""Run the commands of the pages and write their outputs below them: `python docs/record_outputs.py --photos FOLDER`.
+
+The block of output that follows commands in a page gets the output of the last of them; progress lines are left out. All
+pages share one tracking database, so that what one page has trained another one reuses. `--only PAGE` records one page.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from page_commands import PAGES, ROOT, Block, as_script, blocks, commands
+
+PROGRESS = re.compile(r"(?:\[\d+/\d+\]|epoch +\d|data: |study: |training: |report: |run [0-9a-f]{32}; ).*\n")
+
+
+def main() -> None:
+    """Record the outputs of the pages that have blocks for them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, required=True, help="a folder of class folders with photographs")
+    parser.add_argument("--only", type=Path, help="one page")
+    options = parser.parse_args()
+    pages = [options.only.resolve()] if options.only else PAGES
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "photos").symlink_to(options.photos.resolve())
+        for page in pages:
+            record(page, Path(folder))
+
+
+def record(page: Path, folder: Path) -> None:
+    """Run the commands of a page that have a block of output after them, in `folder`, and rewrite the page."""
+    text = page.read_text(encoding="utf-8")
+    for block, output in reversed(list(_outputs(list(blocks(text)), folder))):
+        text = text[: block.start] + output + text[block.end :]
+    page.write_text(text, encoding="utf-8")
+
+
+def _outputs(page: list[Block], folder: Path) -> Iterator[tuple[Block, str]]:
+    shell: list[Block] = []
+    for block in page:
+        if block.language == "sh":
+            shell.append(block)
+        elif block.language == "text":
+            ran = [output for command in commands(shell[-1]) if (output := run(command, folder)) is not None]
+            yield block, ran[-1]
+
+
+def run(command: str, folder: Path) -> str | None:
+    """Return the output of a command of this project that ran in `folder`; None for any other command."""
+    script, *options = as_script(command)
+    if not script.endswith(".py"):
+        return None
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}
+    words = [sys.executable, str(ROOT / script), *_with_run(options, folder)]
+    print(command, flush=True)
+    outcome = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+    return PROGRESS.sub("", outcome.stdout) + (outcome.stderr if outcome.returncode else "")
+
+
+def _with_run(options: list[str], folder: Path) -> list[str]:
+    """Replace the id of the example's run by that of the newest run of a single training."""
+    if "--run_id" not in options:
+        return options
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    trained = mlflow.search_runs(
+        search_all_experiments=True, filter_string="tags.`lrstudy.kind` = 'train'", output_format="list"
+    )
+    alone = next(run for run in trained if "mlflow.parentRunId" not in run.data.tags)
+    return ["--run_id", alone.info.run_id]
+
+
+if __name__ == "__main__":
+    main()

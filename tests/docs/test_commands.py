@@ -1,0 +1,153 @@
+"""Every command and every Python block on the pages runs, with short trainings of small networks on small images."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import PHOTOS, ROOT
+from page_commands import PAGES, Block, as_script, blocks, commands
+from studies import run_script
+
+BIN = Path(sys.executable).parent
+# Commands that are not run here, each with the reason.
+NOT_RUN = {
+    "python3.11 -m venv": "continuous integration runs it, as the first thing it does",
+    ". .venv/bin/activate": "the tests run in an active environment",
+    "apt-get": "continuous integration runs it, as root",
+    "ruff check": "the entry point `test` runs it before these tests",
+    "pytest": "it would run these tests",
+    "sed -n": "it asks the package index",
+    "python docs/record_outputs.py": "it trains at full length, for minutes",
+    "mlflow ui": "it serves until it is stopped",
+    "mkdocs serve": "it serves until it is stopped",
+}
+# Settings that replace those of the page, or are added to them.
+SHORTER = {"epochs": "1", "trials": "2", "seeds": "2"}
+SMALLER = {
+    "src/train.py": {"epochs": "1", "hidden": "8"},
+    "src/grid.py": {"epochs": "1", "hidden": "8", "optimizers": "sgd,adam", "lrs": "0.1,0.01"},
+    "src/search.py": {"epochs": "1", "hidden": "8", "trials": "2"},
+}
+# What a reader of these pages has done before.
+BEFORE = {
+    "how-to/report.md": "mlflow run . --env-manager uv -e grid",
+    "how-to/repeat.md": "mlflow run . --env-manager uv",
+    "reference/names.md": "mlflow run . --env-manager uv",
+}
+WRONG = "--optimizer adm"  # the command of the reference that shows an error
+
+
+def with_commands() -> list[Path]:
+    return [page for page in PAGES if any(block.language != "text" for block in page_blocks(page))]
+
+
+def page_blocks(page: Path) -> list[Block]:
+    return list(blocks(page.read_text(encoding="utf-8")))
+
+
+def page_name(page: Path) -> str:
+    return str(page.relative_to(ROOT)).removeprefix("docs/")
+
+
+def not_run(command: str) -> bool:
+    return any(command.startswith(beginning) for beginning in NOT_RUN)
+
+
+@pytest.fixture
+def scratch(empty_database: Path, tmp_path: Path) -> Path:
+    """The working folder, with a tracking database in it and small images where the pages have the reader's own."""
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    for name in ("photos", "path/to/folder"):
+        copy_photos(tmp_path / name)
+    return tmp_path
+
+
+def copy_photos(folder: Path, classes: int = 2, images: int = 10) -> None:
+    """Fill `folder` with a few photographs, or with made images where there are none."""
+    generator = np.random.default_rng(0)
+    for number in range(classes):
+        sub = folder / f"class {number}"
+        sub.mkdir(parents=True)
+        photos = sorted(PHOTOS.glob("*/*"))[50 * number :]
+        for index in range(images):
+            if photos:
+                shutil.copy(photos[index], sub)
+            else:
+                pixels = generator.integers(0, 256, (40, 30 + number, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(sub / f"{index}.png")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", with_commands(), ids=page_name)
+def test_the_commands_of_a_page_run(page: Path, scratch: Path) -> None:
+    if before := BEFORE.get(page_name(page)):
+        check(before)
+    for block in page_blocks(page):
+        if block.language == "sh":
+            for command in commands(block):
+                if not not_run(command):
+                    check(command)
+        elif block.language == "python":
+            check_python(block.text)
+
+
+def check(command: str) -> None:
+    script, *options = as_script(command)
+    if script in SMALLER:
+        outcome = run_script(script.removeprefix("src/"), *smaller(script, options))
+    elif script.endswith(".py"):
+        outcome = run_here([sys.executable, str(ROOT / script), *with_run(options)])
+    else:
+        outcome = run_here([str(BIN / script), *options])
+    failed = WRONG in command
+    assert (outcome.returncode != 0) == failed, f"{command}\n{outcome.stdout}{outcome.stderr}"
+
+
+def smaller(script: str, options: list[str]) -> list[str]:
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    added = {f"--{name}": value for name, value in SMALLER[script].items()}
+    shorter = {f"--{name}": value for name, value in SHORTER.items() if f"--{name}" in given}
+    return [word for item in (added | given | shorter).items() for word in item]
+
+
+def with_run(options: list[str]) -> list[str]:
+    """Replace the id of the example's run by that of a run which is there."""
+    if "--run_id" not in options:
+        return options
+    (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    return ["--run_id", run.info.run_id]
+
+
+def check_python(text: str) -> None:
+    if "<model id>" in text:
+        newest = mlflow.search_logged_models(
+            order_by=[{"field_name": "creation_timestamp", "ascending": False}], output_format="list"
+        )[0]
+        text = text.replace("<model id>", newest.model_id)
+    outcome = run_here([sys.executable, "-c", text])
+    assert outcome.returncode == 0, f"{text}\n{outcome.stderr}"
+
+
+def run_here(command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def test_what_is_not_run_is_on_a_page() -> None:
+    text = [
+        command
+        for page in PAGES
+        for block in page_blocks(page)
+        if block.language == "sh"
+        for command in commands(block)
+    ]
+    unused = [beginning for beginning in NOT_RUN if not any(command.startswith(beginning) for command in text)]
+    assert not unused
