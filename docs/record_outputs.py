@@ -1,7 +1,8 @@
 """Run the commands of the pages and write their outputs below them: `python docs/record_outputs.py --photos FOLDER`.
 
-The block of output that follows commands in a page gets the output of the last of them; progress lines are left out. All
-pages share one tracking database, so that what one page has trained another one reuses. `--only PAGE` records one page.
+A block of output in a page gets the output of the last command before it; progress lines are left out. All pages share
+one working folder, with one tracking database, so studies reuse each other's trainings. The README's pictures are drawn
+from its study: the learning-rate sweep, and with chromium the first screen of the report.
 """
 
 import argparse
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from page_commands import PAGES, ROOT, Block, as_script, blocks, commands
 
+README, SCREEN = ROOT / "README.md", "800,900"
 PROGRESS = re.compile(r"(?:\[\d+/\d+\]|epoch +\d|data: |study: |training: |report: |run [0-9a-f]{32}; ).*\n")
 
 
@@ -25,12 +27,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="a folder of class folders with photographs")
     parser.add_argument("--only", type=Path, help="one page")
+    parser.add_argument("--folder", type=Path, help="the working folder, to keep (default: a temporary one)")
     options = parser.parse_args()
     pages = [options.only.resolve()] if options.only else PAGES
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "photos").symlink_to(options.photos.resolve())
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (options.folder or Path(temporary)).resolve()
+        folder.mkdir(exist_ok=True)
+        if not (folder / "photos").exists():
+            (folder / "photos").symlink_to(options.photos.resolve())
         for page in pages:
-            record(page, Path(folder))
+            record(page, folder)
+            if page == README:
+                draw_pictures(folder)
 
 
 def record(page: Path, folder: Path) -> None:
@@ -39,6 +47,14 @@ def record(page: Path, folder: Path) -> None:
     for block, output in reversed(list(_outputs(list(blocks(text)), folder))):
         text = text[: block.start] + output + text[block.end :]
     page.write_text(text, encoding="utf-8")
+
+
+def draw_pictures(folder: Path) -> None:
+    """Draw the README's pictures from the study and the report in `folder`."""
+    images = ROOT / "docs" / "images"
+    run(f"python analysis/draw_basin.py --out {images / 'learning-rate-sweep.png'}", folder)
+    screen = [f"--window-size={SCREEN}", f"--screenshot={images / 'report.png'}", str(folder / "report" / "index.html")]
+    subprocess.run(["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", *screen], check=True)
 
 
 def _outputs(page: list[Block], folder: Path) -> Iterator[tuple[Block, str]]:

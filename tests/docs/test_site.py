@@ -5,9 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import generate
 import pytest
 
+import generate
 from conftest import ROOT
 from lrstudy import server_names
 from lrstudy.training.verdict import judge
