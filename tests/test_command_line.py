@@ -22,35 +22,35 @@ from lrstudy.study.trial import planned
 from lrstudy.training.setup import build
 
 REFUSED = {
-    "--lr 0": ["lr=0:", "greater than 0"],
-    "--lr -1": ["lr=-1:", "greater than 0"],
-    "--lr -1e-3": ["lr=-1e-3:", "greater than 0"],
-    "--lr nan": ["lr=nan:", "finite number"],
-    "--lr inf": ["lr=inf:", "finite number"],
-    "--lr abc": ["lr=abc:", "number"],
-    "--lr 1e39": ["lr=1e39:", "at most 1e+30"],
+    "--lr 0": ["lr='0' must be", "greater than 0"],
+    "--lr -1": ["lr='-1' must be", "greater than 0"],
+    "--lr -1e-3": ["lr='-1e-3' must be", "greater than 0"],
+    "--lr nan": ["lr='nan' must be", "finite number"],
+    "--lr inf": ["lr='inf' must be", "finite number"],
+    "--lr abc": ["lr='abc' must be", "number"],
+    "--lr 1e39": ["lr='1e39' must be", "at most 1e+30"],
     "--lr": ["--lr", "needs a value"],
-    "--epochs 0": ["epochs=0:", "at least 1"],
-    "--epochs 1.5": ["epochs=1.5:", "whole number"],
-    "--batch_size 0": ["batch_size=0:", "at least 1"],
-    "--hidden 256,,64": ["hidden=256,,64:", "separated by commas"],
-    "--hidden 0": ["hidden=0:", "at least 1"],
-    "--hidden=": ["hidden=:", "one or more"],
-    "--optimizer adm": ["optimizer=adm:", "did you mean adam"],
-    "--optimizer xyz": ["optimizer=xyz:", "sgd, rmsprop, adagrad, adam"],
-    "--model resnet19": ["model=resnet19:", "did you mean resnet18"],
-    "--image_size 5000": ["image_size=5000:", "at most 1024"],
-    "--device gpu": ["device=gpu:", "auto, cpu, cuda"],
-    "--fit stretch": ["fit=stretch:", "pad or crop"],
-    "--threads 0": ["threads=0:", "auto or a whole number", "at least 1"],
-    "--weight_decay -1": ["weight_decay=-1:", "auto or a finite number", "at least 0"],
-    "--momentum 0.9": ["momentum=0.9:", "adam has none", "optimizer=sgd or rmsprop"],
-    "--momentum 1 --optimizer sgd": ["momentum=1:", "less than 1"],
-    "--seed -1": ["seed=-1:", "at least 0"],
-    "--data=": ["data=:", "must not be empty"],
-    "--x 1": ["--x=1:", "no parameter is called x"],
-    "--learning-rate 1": ["no parameter is called learning_rate", "lr"],
-    "stray": ["stray:", "no parameter"],
+    "--epochs 0": ["epochs='0' must be", "at least 1"],
+    "--epochs 1.5": ["epochs='1.5' must be", "whole number"],
+    "--batch_size 0": ["batch_size='0' must be", "at least 1"],
+    "--hidden 256,,64": ["hidden='256,,64' must be", "separated by commas"],
+    "--hidden 0": ["hidden='0' must be", "at least 1"],
+    "--hidden=": ["hidden='' must be", "one or more"],
+    "--optimizer adm": ["optimizer='adm' is not a known optimizer; did you mean 'adam'"],
+    "--optimizer xyz": ["optimizer='xyz' is not a known optimizer", "'sgd', 'rmsprop', 'adagrad', 'adam'"],
+    "--model resnet19": ["model='resnet19' is not a known network; did you mean 'resnet18'"],
+    "--image_size 5000": ["image_size='5000' must be", "at most 1024"],
+    "--device gpu": ["device='gpu' must be", "'auto', 'cpu', 'cuda'"],
+    "--fit stretch": ["fit='stretch' must be", "'pad' or 'crop'"],
+    "--threads 0": ["threads='0' must be", "'auto' or a whole number", "at least 1"],
+    "--weight_decay -1": ["weight_decay='-1' must be", "'auto' or a finite number", "at least 0"],
+    "--momentum 0.9": ["momentum='0.9' has no effect on adam", "optimizer='sgd' or 'rmsprop'"],
+    "--momentum 1 --optimizer sgd": ["momentum='1' must be", "less than 1"],
+    "--seed -1": ["seed='-1' must be", "at least 0"],
+    "--data=": ["data='' must not be empty"],
+    "--x 1": ["'--x=1' is not a known parameter", "'lr'"],
+    "--learning-rate 1": ["'--learning-rate=1' is not a known parameter", "'lr'"],
+    "stray": ["'stray' is not a known parameter"],
 }
 
 
@@ -66,8 +66,15 @@ def test_a_bad_setting_is_refused_in_one_sentence_with_its_value_and_what_is_rig
     assert sentence[-1] in ".?"
 
 
+def test_a_bad_item_of_a_list_is_named() -> None:
+    with pytest.raises(
+        SettingsError, match="optimizers='sgd,adm': 'adm' is not a known optimizer; did you mean 'adam'"
+    ):
+        parse(GridSettings, ["--optimizers", "sgd,adm"])
+
+
 def test_two_bad_settings_are_both_named() -> None:
-    with pytest.raises(SettingsError, match=r"epochs=0: .*\nlr=0: "):
+    with pytest.raises(SettingsError, match=r"epochs='0' must be .*\nlr='0' must be "):
         parse(TrainSettings, ["--lr", "0", "--epochs", "0"])
 
 
@@ -82,7 +89,7 @@ def test_an_option_is_understood_with_dashes_underscores_and_an_equals_sign() ->
 
 
 def test_an_option_is_not_guessed_from_its_beginning() -> None:
-    with pytest.raises(SettingsError, match="no parameter is called epoch"):
+    with pytest.raises(SettingsError, match="'--epoch=3' is not a known parameter; did you mean 'epochs'"):
         parse(TrainSettings, ["--epoch", "3"])
 
 
@@ -157,12 +164,12 @@ def examples(found: CommonSettings) -> list[TrainSettings]:
 
 def test_a_home_that_nobody_has_is_refused() -> None:
     for kind, name in ((TrainSettings, "data_root"), (GridSettings, "study_file")):
-        with pytest.raises(SettingsError, match=f"{name}=~no-such-user/x: this home folder is not known"):
+        with pytest.raises(SettingsError, match=f"{name}='~no-such-user/x' names the home folder of an unknown user"):
             parse(kind, [f"--{name}", "~no-such-user/x"])
 
 
 def test_a_rate_that_a_cpu_takes_for_0_is_refused_as_0_is_and_such_a_weight_decay_is_0() -> None:
-    with pytest.raises(SettingsError, match="lr=5e-324: it must be a finite number greater than 0"):
+    with pytest.raises(SettingsError, match="lr='5e-324' must be a finite number greater than 0"):
         parse(TrainSettings, ["--lr", "5e-324"])
     assert parse(TrainSettings, ["--weight_decay", "1e-310"]).weight_decay == 0
 
@@ -170,7 +177,7 @@ def test_a_rate_that_a_cpu_takes_for_0_is_refused_as_0_is_and_such_a_weight_deca
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
 def test_a_network_beyond_this_machines_memory_is_refused_before_it_is_made(model: str) -> None:
     plan = planned(TrainSettings(model=model, hidden=(65536,) * 200))
-    with pytest.raises(SettingsError, match=r"hidden=65536,.*images of 8×8 pixels takes 9,\d\d\d GiB"):
+    with pytest.raises(SettingsError, match=r"hidden='65536,.*' .* takes 9,\d\d\d GiB .* images of 8×8 pixels"):
         build(plan)
 
 
@@ -196,14 +203,14 @@ def test_no_folder_for_temporary_files_is_one_sentence() -> None:
 def test_a_refused_command_exits_with_2_and_no_stack_trace(train: Command) -> None:
     ended = train("--lr", "abc")
     assert ended.returncode == 2
-    assert ended.stderr == "error: lr=abc: it must be a finite number greater than 0 and at most 1e+30.\n"
+    assert ended.stderr == "error: lr='abc' must be a finite number greater than 0 and at most 1e+30.\n"
     assert ended.stdout == ""
 
 
 def test_a_device_that_is_not_there_is_refused_before_any_work(train: Command, tmp_path: Path) -> None:
     ended = train("--device", "cuda:99", "--data", "no such folder")
     assert ended.returncode == 2
-    assert ended.stderr.startswith("error: device=cuda:99: torch finds no such device here; it finds ")
+    assert ended.stderr.startswith("error: device='cuda:99' is not a device of this machine; torch finds ")
     assert not (tmp_path / "mlflow.db").exists()
 
 
@@ -215,4 +222,4 @@ def test_the_run_that_mlflow_opened_ends_as_failed_with_the_sentence_in_its_desc
     train("--optimizer", "adm", MLFLOW_RUN_ID=run.info.run_id)
     ended = mlflow.get_run(run.info.run_id)
     assert ended.info.status == "FAILED"
-    assert "did you mean adam" in ended.data.tags["mlflow.note.content"]
+    assert "did you mean 'adam'" in ended.data.tags["mlflow.note.content"]

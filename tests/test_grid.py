@@ -327,18 +327,24 @@ def test_what_waits_for_a_training_that_another_process_ends_is_proposed_after_i
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--lrs", "0.1,abc"], "lrs=0.1,abc: .* a finite number greater than 0"),
-        (["--lrs", ""], "lrs=: it must be one or more of these"),
-        (["--lrs", "0.1,.1"], "lrs=0.1,0.1: 0.1 is there twice"),
-        (["--optimizers", "adam,sgd,adam"], "optimizers=adam,sgd,adam: adam is there twice"),
-        (["--optimizers", "adm"], "optimizers=adm: .* did you mean adam"),
-        (["--hidden", "8,4;8,4"], "hidden=8,4;8,4: 8,4 is there twice"),
-        (["--hidden", "8,x;4"], "hidden=8,x;4: it must be one or more lists, separated by semicolons, each with"),
-        (["--hidden", "8;4", "--model", "resnet18"], "hidden=8;4: resnet18 has layers of its own"),
-        (["--momentum", "0.9", "--optimizers", "adam"], "momentum=0.9: none of adam has one to set"),
-        (["--extend", "maybe"], "extend=maybe: it must be true or false"),
-        (["--seeds", "0"], "seeds=0: .* at least 1"),
-        (["--workers", "0"], "workers=0: it must be auto or a whole number"),
+        (["--lrs", "0.1,abc"], "lrs='0.1,abc' must be .* a finite number greater than 0"),
+        (["--lrs", ""], "lrs='' must be one or more values separated by commas"),
+        (["--lrs", "0.1,.1"], "lrs='0.1,0.1' has a duplicate value, '0.1'"),
+        (["--optimizers", "adam,sgd,adam"], "optimizers='adam,sgd,adam' has a duplicate value, 'adam'"),
+        (["--optimizers", "adm"], "optimizers='adm' is not a known optimizer; did you mean 'adam'"),
+        (["--hidden", "8,4;8,4"], "hidden='8,4;8,4' has a duplicate value, '8,4'"),
+        (
+            ["--hidden", "8,x;4"],
+            "hidden='8,x;4' must be one or more lists separated by semicolons, each of one",
+        ),
+        (
+            ["--hidden", "8;4", "--model", "resnet18"],
+            "hidden='8;4' has several shapes, but resnet18 has layers of",
+        ),
+        (["--momentum", "0.9", "--optimizers", "adam"], "momentum='0.9' has no effect on adam"),
+        (["--extend", "maybe"], "extend='maybe' must be 'true' or 'false'"),
+        (["--seeds", "0"], "seeds='0' must be .* at least 1"),
+        (["--workers", "0"], "workers='0' must be 'auto' or a whole number"),
     ],
 )
 def test_a_bad_axis_is_refused_in_one_sentence(arguments: list[str], sentence: str) -> None:
@@ -355,5 +361,5 @@ def test_the_grid_is_the_studys_in_its_order() -> None:
 def test_a_grid_that_cannot_be_trained_is_refused_before_any_run(tmp_path: Path) -> None:
     ended = run_script("grid.py", "--data", "nowhere")
     assert ended.returncode == 2
-    assert ended.stderr == "error: data=nowhere: there is no such folder.\n"
+    assert ended.stderr == "error: data='nowhere' is neither a known data set nor a folder.\n"
     assert not (tmp_path / "mlflow.db").exists()

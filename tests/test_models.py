@@ -79,7 +79,9 @@ def _family(name: str) -> str:
 
 
 def test_a_network_that_images_are_too_small_for_says_which_sizes_would_do() -> None:
-    with pytest.raises(SettingsError, match=r"model=alexnet: it takes no images of 8×8 pixels; image_size=64 or 96"):
+    with pytest.raises(
+        SettingsError, match=r"model='alexnet' does not accept images of 8×8 pixels; use image_size=64 or 96"
+    ):
         build_model("alexnet", Shape(1, 8, 10), HIDDEN)
 
 

@@ -1,5 +1,6 @@
 """The table of optimizers: one suite, run over every row."""
 
+import json
 import subprocess
 import sys
 
@@ -7,7 +8,8 @@ import pytest
 import torch
 
 from conftest import ROOT
-from lrstudy.optimizers import OPTIMIZERS, build_optimizer
+from lrstudy.errors import SettingsError
+from lrstudy.optimizers import OPTIMIZERS, OptimizerSpec, build_optimizer
 
 
 def weights() -> list[torch.nn.Parameter]:
@@ -15,11 +17,16 @@ def weights() -> list[torch.nn.Parameter]:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_optimizer_has_torchs_own_defaults(name: str) -> None:
+def test_an_optimizer_has_the_defaults_of_its_class(name: str) -> None:
     ours = build_optimizer(name, weights(), lr=0.01)
-    torchs = getattr(torch.optim, OPTIMIZERS[name].torch_name)(weights(), lr=0.01)
-    assert ours.defaults == torchs.defaults
-    assert isinstance(ours, type(torchs))
+    plain = OPTIMIZERS[name].load_class()(weights(), lr=0.01)  # type: ignore[call-arg]
+    assert ours.defaults == plain.defaults
+    assert isinstance(ours, type(plain))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_hyperparameters_of_an_optimizer_can_be_part_of_a_trainings_identity(name: str) -> None:
+    assert json.loads(json.dumps(build_optimizer(name, weights(), lr=0.01).defaults))["lr"] == 0.01
 
 
 def _steps(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter]) -> list[torch.Tensor]:
@@ -34,12 +41,10 @@ def _steps(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_optimizer_gives_the_bits_of_torchs_own_also_after_its_state_was_restored(
-    name: str, momentum: float
-) -> None:
+def test_an_optimizer_gives_the_bits_of_its_class_also_after_its_state_was_restored(name: str, momentum: float) -> None:
     if momentum and not OPTIMIZERS[name].momentum:
         pytest.skip("it has no momentum")
-    kind = getattr(torch.optim, OPTIMIZERS[name].torch_name)
+    kind = OPTIMIZERS[name].load_class()
     theirs_weights, ours_weights = weights(), weights()
     theirs = kind(theirs_weights, lr=0.01, **({"momentum": momentum} if momentum else {}))
     ours = build_optimizer(name, ours_weights, lr=0.01, momentum=momentum)
@@ -87,6 +92,38 @@ def test_momentum_and_weight_decay_reach_the_optimizers_that_have_them(name: str
     defaults = build_optimizer(name, weights(), lr=0.01, momentum=momentum, weight_decay=0.25).defaults
     assert defaults["weight_decay"] == 0.25
     assert defaults.get("momentum", 0.0) == momentum
+
+
+class SignDescent(torch.optim.Optimizer):
+    """An optimizer that is not torch's: each weight moves by the learning rate, against its gradient's sign."""
+
+    def __init__(self, params: list[torch.nn.Parameter], lr: float, weight_decay: float = 0.0) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for weight in group["params"]:
+                weight.sub_(weight.grad.sign(), alpha=group["lr"])
+
+
+def test_an_optimizer_need_not_be_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OPTIMIZERS, "sign", OptimizerSpec(f"{__name__}:SignDescent"))
+    (weight, _) = parameters = weights()
+    before = weight.detach().clone()
+    optimizer = build_optimizer("sign", parameters, lr=0.5)
+    weight.sum().backward()  # type: ignore[no-untyped-call]
+    parameters[1].sum().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    assert torch.equal(weight, before - 0.5)
+
+
+def test_an_optimizer_of_a_package_that_is_not_installed_is_refused_with_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(OPTIMIZERS, "lion", OptimizerSpec("no_such_package:Lion"))
+    with pytest.raises(SettingsError, match="optimizer='lion' needs the package no_such_package, which is not inst"):
+        build_optimizer("lion", weights(), lr=0.5)
 
 
 def test_adamw_keeps_the_weight_decay_that_makes_it_adamw_unless_told_to_have_none() -> None:

@@ -111,7 +111,7 @@ class TestAReproduction:
         client.set_tag(run.info.run_id, "lrstudy.device", "cuda:7")
         client.set_tag(run.info.run_id, "lrstudy.hardware", "an abacus")
         with pytest.raises(
-            SettingsError, match=r"it was trained on an abacus with python 3.*, and here device=cuda:7: "
+            SettingsError, match=r"it was trained on an abacus with python 3.*, and here device='cuda:7' is not "
         ):
             reproduce(run.info.run_id, capsys)
 

@@ -212,15 +212,15 @@ class TestASearch:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--low", "1", "--high", "0.1"], "low=1: it must be less than high=0.1"),
-        (["--low", "0"], "low=0: it must be a finite number greater than 0"),
-        (["--high", "inf"], "high=inf: it must be a finite number"),
-        (["--trials", "0"], "trials=0: it must be a whole number of at least 1"),
-        (["--trials", "2.5"], "trials=2.5: it must be a whole number"),
-        (["--optimizer", "sdg"], "optimizer=sdg: no optimizer has this name; did you mean sgd"),
-        (["--sampler", "sobol"], "sampler=sobol: it must be tpe, random, qmc or gp"),
-        (["--pruner", "mean"], "pruner=mean: it must be none, median, halving or hyperband"),
-        (["--optimizer", "adam", "--momentum", "0.9"], "momentum=0.9: adam has none to set"),
+        (["--low", "1", "--high", "0.1"], "low='1' must be less than high='0.1'"),
+        (["--low", "0"], "low='0' must be a finite number greater than 0"),
+        (["--high", "inf"], "high='inf' must be a finite number"),
+        (["--trials", "0"], "trials='0' must be a whole number of at least 1"),
+        (["--trials", "2.5"], "trials='2.5' must be a whole number"),
+        (["--optimizer", "sdg"], "optimizer='sdg' is not a known optimizer; did you mean 'sgd'"),
+        (["--sampler", "sobol"], "sampler='sobol' must be 'tpe', 'random', 'qmc' or 'gp'"),
+        (["--pruner", "mean"], "pruner='mean' must be 'none', 'median', 'halving' or 'hyperband'"),
+        (["--optimizer", "adam", "--momentum", "0.9"], "momentum='0.9' has no effect on adam"),
     ],
 )
 def test_a_bad_setting_is_refused_in_one_sentence(arguments: list[str], sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""The command line of a settings class."""
+"""Parse a command line into a settings class."""
 
 import argparse
 from collections.abc import Iterator, Mapping
@@ -8,33 +8,32 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from lrstudy.errors import SettingsError
-from lrstudy.formatting import did_you_mean, format_setting, join_or, printable
+from lrstudy.formatting import did_you_mean, format_setting, join_or, quote, setting_error
 
 Settings = TypeVar("Settings", bound=BaseModel)
-MAX_SHOWN = 200
 
 
 def parse(settings: type[Settings], arguments: list[str]) -> Settings:
-    """The settings that `arguments`, such as `["--lr", "0.1"]`, describe.
+    """Return the settings that `arguments`, such as `["--lr", "0.1"]`, describe.
 
     Raises:
-        SettingsError: an argument is unknown, has no value, or has one that its field refuses.
+        SettingsError: an argument is unknown, has no value, or its value is invalid.
     """
     values = _values(settings, arguments)
     try:
         return settings.model_validate(values)
     except ValidationError as error:
-        # A value that fits none of a field's types is a problem for each of them: one sentence a field, the first.
+        # A value that fits none of a field's types is an error of each type: the first one of each field is reported.
         problems = reversed(error.errors())
         sentences = {problem["loc"][:1]: _sentence(settings, values, dict(problem)) for problem in problems}
     raise SettingsError("\n".join(reversed(sentences.values())))
 
 
 def from_parameters(settings: type[Settings], parameters: Mapping[str, str]) -> Settings:
-    """The settings that a run's parameters, text as typed, describe; those that are no settings are passed over.
+    """Return the settings that a run's parameters, text as typed, describe; ignore parameters that are not settings.
 
     Raises:
-        SettingsError: a value is one that its field refuses.
+        SettingsError: a value is invalid.
     """
     known = {name: value for name, value in parameters.items() if name in settings.model_fields}
     return parse(settings, [f"--{name}={value}" for name, value in known.items()])
@@ -42,21 +41,21 @@ def from_parameters(settings: type[Settings], parameters: Mapping[str, str]) -> 
 
 def _values(settings: type[BaseModel], arguments: list[str]) -> dict[str, str]:
     try:
-        known, unknown = _parser(settings).parse_known_args(list(_joined(arguments)))
+        known, unknown = _parser(settings).parse_known_args(list(_join_values(arguments)))
     except argparse.ArgumentError as error:
-        raise SettingsError(f"{error.argument_name}: {error.message}; it needs a value after it.") from None
+        raise SettingsError(f"{error.argument_name} needs a value.") from None
     if unknown:
         name = unknown[0].removeprefix("--").partition("=")[0].replace("-", "_")
-        near = did_you_mean(name, list(settings.model_fields))
-        raise SettingsError(f"{_shown(unknown[0])}: no parameter is called {_shown(name)}; {near}")
-    # argparse takes a value that is nothing but two dashes for an end of the options, and gives an empty list.
+        suggestion = did_you_mean(name, list(settings.model_fields))
+        raise SettingsError(f"{quote(unknown[0])} is not a known parameter; {suggestion}")
+    # argparse takes a value of exactly two dashes for the end of the options, and returns an empty list.
     return {name: "--" if value == [] else str(value) for name, value in vars(known).items()}
 
 
 def _parser(settings: type[BaseModel]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=settings.__doc__, allow_abbrev=False, exit_on_error=False)
     for name, field in settings.model_fields.items():
-        # MLflow's spelling of a parameter has underscores, a command line's has dashes: both are understood.
+        # MLflow spells parameters with underscores, command lines with dashes: both are accepted.
         parser.add_argument(
             *dict.fromkeys((f"--{name.replace('_', '-')}", f"--{name}")),
             dest=name,
@@ -68,53 +67,48 @@ def _parser(settings: type[BaseModel]) -> argparse.ArgumentParser:
 
 
 def _help(field: FieldInfo) -> str:
-    return (
-        f"{field.description}"
-        if field.is_required()
-        else f"{field.description} (default: {format_setting(field.default)})"
-    )
+    default = "" if field.is_required() else f" (default: {format_setting(field.default)})"
+    return f"{field.description}{default}"
 
 
-def _joined(arguments: list[str]) -> Iterator[str]:
-    """`--lr -1e-3` as `--lr=-1e-3`: argparse would take a value that starts with a dash for an option."""
+def _join_values(arguments: list[str]) -> Iterator[str]:
+    """Yield `--lr -1e-3` as `--lr=-1e-3`: argparse would take a value that starts with a dash for an option."""
     rest = iter(arguments)
     for argument in rest:
-        alone = not argument.startswith("--") or "=" in argument or argument == "--help"
-        value = None if alone else next(rest, None)
+        has_value = not argument.startswith("--") or "=" in argument or argument == "--help"
+        value = None if has_value else next(rest, None)
         yield argument if value is None else f"{argument}={value}"
 
 
 def _sentence(settings: type[BaseModel], values: dict[str, str], problem: dict[str, Any]) -> str:
-    """What is wrong, with the value as typed, and what would be right; settings that clash name themselves."""
-    if not problem["loc"]:
+    """Return the problem in one sentence, with the value as typed and the values that are accepted."""
+    if not problem["loc"]:  # the settings contradict each other: the sentence names them
         return str(problem["ctx"]["error"])
-    name = str(problem["loc"][0])
+    name, *within = problem["loc"]
     if problem["type"] == "missing":
-        return f"--{name.replace('_', '-')} is missing: {settings.model_fields[name].description}."
-    if problem["type"] == "value_error":
-        return f"{name}={_shown(values[name])}: {problem['ctx']['error']}"
-    return f"{name}={_shown(values[name])}: it must be {_accepted(settings.model_json_schema()['properties'][name])}."
-
-
-def _shown(text: str) -> str:
-    """What was typed, on one line and not longer than can be taken in."""
-    return printable(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…")
+        return f"--{name.replace('_', '-')} is required: {settings.model_fields[name].description}."
+    if problem["type"] != "value_error":
+        accepted = _accepted(settings.model_json_schema()["properties"][name])
+        return setting_error(name, values[name], f"must be {accepted}.")
+    if within and problem["input"] != values[name]:  # one item of a list
+        return setting_error(name, values[name], f": {quote(str(problem['input']))} {problem['ctx']['error']}")
+    return setting_error(name, values[name], str(problem["ctx"]["error"]))
 
 
 def _accepted(schema: dict[str, Any]) -> str:
-    """The values that a field's JSON schema accepts, in words."""
+    """Return the values that a field's JSON schema accepts, in words."""
     if "anyOf" in schema:
         return join_or([_accepted(choice) for choice in schema["anyOf"]])
     if "const" in schema or "enum" in schema:
-        return join_or(schema.get("enum", [schema.get("const")]))
+        return join_or([quote(value) for value in schema.get("enum", [schema.get("const")])])
     if schema["type"] == "boolean":
-        return "true or false"
+        return "'true' or 'false'"
     if schema["type"] == "array":
         if schema["items"].get("type") == "array":
-            return f"one or more lists, separated by semicolons, each with {_accepted(schema['items'])}"
-        return f"one or more of these, separated by commas: {_accepted(schema['items'])}"
+            return f"one or more lists separated by semicolons, each of {_accepted(schema['items'])}"
+        return f"one or more values separated by commas, each {_accepted(schema['items'])}"
     noun = {"integer": "a whole number", "number": "a finite number", "string": "text"}[schema["type"]]
-    bounds = [f"{word} {schema[bound]}" for bound, word in _BOUNDS.items() if bound in schema]
+    bounds = [f"{words} {schema[bound]}" for bound, words in _BOUNDS.items() if bound in schema]
     return f"{noun} {' and '.join(bounds)}".strip()
 
 

@@ -1,7 +1,7 @@
-"""What can be wrong with what a user asked for.
+"""Errors that a user can act on.
 
 LearningRateStudyError       one sentence for the user, exit code 2
-├── SettingsError            a setting is unknown, impossible, or contradicts another
+├── SettingsError            a setting is unknown, invalid, or contradicts another
 ├── DataError                the images are missing, broken, or too few
 ├── TrackingError            the tracking server cannot be reached or written to
 ├── NotSyncedError           log calls wait on disk; exit code 3
@@ -10,11 +10,11 @@ LearningRateStudyError       one sentence for the user, exit code 2
 
 
 class LearningRateStudyError(Exception):
-    """The user's mistake or the user's data's: its text is one sentence that says what would be right."""
+    """A mistake in the user's command or data; its text is one sentence that says how to correct it."""
 
 
 class SettingsError(LearningRateStudyError):
-    """A setting is unknown, impossible, or contradicts another."""
+    """A setting is unknown, invalid, or contradicts another."""
 
 
 class DataError(LearningRateStudyError):
@@ -26,7 +26,7 @@ class TrackingError(LearningRateStudyError):
 
 
 class NotSyncedError(LearningRateStudyError):
-    """All went well, but the tracking server cannot be told of it now: what was to be logged waits on disk."""
+    """The command succeeded, but its log calls wait on disk because the tracking server does not answer."""
 
 
 class ReportError(LearningRateStudyError):

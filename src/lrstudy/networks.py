@@ -1,4 +1,4 @@
-"""The networks: two of our own, and torchvision's classifiers by name."""
+"""The networks: a table of the project's own, and torchvision's classifiers by name."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lrstudy.errors import SettingsError
+from lrstudy.formatting import setting_error
 from lrstudy.hardware import memory_bytes
 
 if TYPE_CHECKING:
     from torch import nn
 
 CNN_FIRST_CHANNELS = 16
-CNN_MOST_CHANNELS = 128
+CNN_MAX_CHANNELS = 128
 CNN_LAST_SIDE = 4  # convolutions halve the side until it is no larger
-# The weights, their gradients and the weights of the best epoch; most optimizers add one or two more.
+# The weights, their gradients and the best epoch's weights; most optimizers add one or two more.
 MIN_COPIES = 3
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What goes into a network and what comes out: images `(N, channels, side, side)`, logits `(N, classes)`."""
+    """The shape of a network's inputs, `(N, channels, side, side)`, and of its logits, `(N, classes)`."""
 
     channels: int
     side: int
@@ -31,28 +32,28 @@ class Shape:
 
 
 def build_model(name: str, shape: Shape, hidden: tuple[int, ...]) -> nn.Module:
-    """The network called `name`, its weights drawn from torch's global generator.
+    """Return the network called `name`, with weights drawn from torch's global generator.
 
     Args:
         name: one of `BUILTIN_NETWORKS` or of `torchvision_classifiers()`.
-        shape: of its input and output.
-        hidden: neurons of the dense layers of our own networks, input side first.
+        shape: of its inputs and outputs.
+        hidden: neurons of the dense layers of the project's own networks, input side first.
 
     Raises:
-        SettingsError: the network cannot take images so small, or this machine's memory not so large a network.
+        SettingsError: the images are too small for the network, or the network is too large for the machine's memory.
     """
     if name in BUILTIN_NETWORKS:
-        _check_room(name, shape, hidden)
+        _check_memory(name, shape, hidden)
         return BUILTIN_NETWORKS[name](shape, hidden)
     network = _fitting_model(name, shape)
     if network is None:
-        size = f"{shape.side}×{shape.side}"
-        raise SettingsError(f"model={name}: it takes no images of {size} pixels; {_sides_taken(name, shape)}.")
+        problem = f"does not accept images of {shape.side}×{shape.side} pixels; use image_size={_sides(name, shape)}."
+        raise SettingsError(setting_error("model", name, problem))
     return network
 
 
 def torchvision_classifiers() -> list[str]:
-    """The names of torchvision's image classifiers."""
+    """Return the names of torchvision's image classifiers."""
     from torchvision import models
 
     names: list[str] = models.list_models(module=models)
@@ -60,7 +61,7 @@ def torchvision_classifiers() -> list[str]:
 
 
 def has_batch_norm(network: nn.Module) -> bool:
-    """Whether `network` normalises over the batch, and so cannot learn from a batch of one."""
+    """Return whether `network` normalises over the batch, and so cannot learn from a batch of one."""
     from torch import nn
 
     kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -68,14 +69,14 @@ def has_batch_norm(network: nn.Module) -> bool:
 
 
 def has_convolutions(network: nn.Module) -> bool:
-    """Whether `network` has convolutions, which are fastest on images that lie in memory with their channels last."""
+    """Return whether `network` has convolutions, which are fastest on images with their channels last in memory."""
     from torch import nn
 
     return any(isinstance(layer, nn.Conv2d) for layer in network.modules())
 
 
 def dense_layers(inputs: int, hidden: tuple[int, ...], classes: int) -> list[nn.Module]:
-    """Linear layers of `hidden` neurons with ReLU between them, then one of `classes`: `(N, inputs)` to logits."""
+    """Return linear layers of `hidden` neurons, ReLU after each, then one of `classes`: `(N, inputs)` to logits."""
     from torch import nn
 
     layers: list[nn.Module] = []
@@ -100,30 +101,31 @@ def _cnn(shape: Shape, hidden: tuple[int, ...]) -> nn.Module:
         if side > 1:
             layers.append(nn.MaxPool2d(2))
             side //= 2
-        before, after = after, min(2 * after, CNN_MOST_CHANNELS)
+        before, after = after, min(2 * after, CNN_MAX_CHANNELS)
     return nn.Sequential(*layers, nn.Flatten(), *dense_layers(before * side**2, hidden, shape.classes))
 
 
 BUILTIN_NETWORKS: dict[str, Callable[[Shape, tuple[int, ...]], nn.Module]] = {"mlp": _mlp, "cnn": _cnn}
 
 
-def _check_room(name: str, shape: Shape, hidden: tuple[int, ...]) -> None:
-    """Refuses a network that is too large to be trained here, which the system would kill this process for."""
+def _check_memory(name: str, shape: Shape, hidden: tuple[int, ...]) -> None:
+    """Reject a network that is too large to train here: the system would kill this process."""
     import torch
 
-    with torch.device("meta"):  # where weights have a size and take no memory
+    with torch.device("meta"):  # where weights have a size but take no memory
         network = BUILTIN_NETWORKS[name](shape, hidden)
     needed = MIN_COPIES * sum(weight.nbytes for weight in network.parameters())
     if needed > (memory := memory_bytes()):
-        raise SettingsError(
-            f"hidden={','.join(map(str, hidden))}: to train so large a network on images of {shape.side}×{shape.side} "
-            f"pixels takes {needed / 2**30:,.0f} GiB of memory or more; this machine has {memory / 2**30:,.0f} GiB."
+        problem = (
+            f"makes a network that takes {needed / 2**30:,.0f} GiB of memory or more to train on images of "
+            f"{shape.side}×{shape.side} pixels; this machine has {memory / 2**30:,.0f} GiB."
         )
+        raise SettingsError(setting_error("hidden", hidden, problem))
 
 
-# What some families must be told besides the number of classes. The auxiliary classifiers of GoogLeNet and Inception
-# would each add a loss; without `init_weights` the two warn that its default will change.
-_TOLD: dict[str, Callable[[Shape], dict[str, Any]]] = {
+# Further arguments of some families. The auxiliary classifiers of GoogLeNet and Inception would each add a loss;
+# without `init_weights` the two warn that its default will change.
+_ARGUMENTS: dict[str, Callable[[Shape], dict[str, Any]]] = {
     "googlenet": lambda _: {"aux_logits": False, "init_weights": True},
     "inception": lambda _: {"aux_logits": False, "init_weights": True},
     "vit_": lambda shape: {"image_size": shape.side},
@@ -135,16 +137,14 @@ _COMMON_SIDES = (32, 64, 96, 128, 192, 224, 256, 320, 448)
 def _torchvision_model(name: str, shape: Shape) -> nn.Module:
     from torchvision import models
 
-    told = {
-        key: value for family, tell in _TOLD.items() if name.startswith(family) for key, value in tell(shape).items()
-    }
-    network: nn.Module = models.get_model(name, weights=None, num_classes=shape.classes, **told)
+    arguments = next((of(shape) for family, of in _ARGUMENTS.items() if name.startswith(family)), {})
+    network: nn.Module = models.get_model(name, weights=None, num_classes=shape.classes, **arguments)
     _fit_first_layer(network, shape.channels)
     return network
 
 
 def _fit_first_layer(network: nn.Module, channels: int) -> None:
-    """Replaces the first convolution by one that takes `channels` channels, if it takes another number."""
+    """Replace the first convolution by one that takes `channels` channels, unless it does."""
     from torch import nn
 
     name, first = next((name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d))
@@ -157,18 +157,19 @@ def _fit_first_layer(network: nn.Module, channels: int) -> None:
 
 
 def _fitting_model(name: str, shape: Shape) -> nn.Module | None:
-    """Torchvision's network, or None if it takes no images of this shape."""
+    """Return torchvision's network, or None if it does not accept images of this shape."""
     import torch
 
     try:
         network = _torchvision_model(name, shape)
-        with torch.no_grad(), torch.device("meta"):  # where shapes are worked out and no number is
+        with torch.no_grad(), torch.device("meta"):  # where only shapes are computed
             copy.deepcopy(network).to("meta").eval()(torch.zeros(2, shape.channels, shape.side, shape.side))
     except (RuntimeError, ValueError, AssertionError):
         return None
     return network
 
 
-def _sides_taken(name: str, shape: Shape) -> str:
+def _sides(name: str, shape: Shape) -> str:
+    """Return the smallest three of the common sides that the network accepts."""
     sides = [str(side) for side in _COMMON_SIDES if _fitting_model(name, replace(shape, side=side))]
-    return f"image_size={' or '.join(sides[:3])} would do"
+    return " or ".join(sides[:3])

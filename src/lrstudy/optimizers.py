@@ -1,16 +1,18 @@
-"""The optimizers, a row of the table each: torch's own, with torch's own defaults.
+"""The table of optimizers: a class per row, with its own defaults.
 
-Left out: LBFGS (calls the loss many times a step), Rprop (made for full batches), Muon (takes matrices alone) and
-SparseAdam (takes sparse gradients alone).
+Left out are LBFGS (evaluates the loss several times per step), Rprop (made for full batches), Muon (takes only
+matrices) and SparseAdam (takes only sparse gradients).
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from lrstudy.errors import SettingsError
+from lrstudy.formatting import setting_error
 
 if TYPE_CHECKING:
     import torch
@@ -18,26 +20,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """One of torch's optimizers: its class in `torch.optim`, and whether that class has a momentum to set."""
+    """An optimizer's class, as `module:Class`, and whether it has a momentum to set.
 
-    torch_name: str
+    The class is a subclass of `torch.optim.Optimizer` and takes `lr` and `weight_decay`.
+    """
+
+    entry: str
     momentum: bool = False
+
+    def load_class(self) -> type[torch.optim.Optimizer]:
+        """Import the optimizer's class.
+
+        Raises:
+            ModuleNotFoundError: its package is not installed.
+        """
+        module, _, name = self.entry.partition(":")
+        optimizer: type[torch.optim.Optimizer] = getattr(import_module(module), name)
+        return optimizer
 
 
 OPTIMIZERS = {
-    "sgd": OptimizerSpec("SGD", momentum=True),
-    "rmsprop": OptimizerSpec("RMSprop", momentum=True),
-    "adagrad": OptimizerSpec("Adagrad"),
-    "adam": OptimizerSpec("Adam"),
-    "adamw": OptimizerSpec("AdamW"),
-    "nadam": OptimizerSpec("NAdam"),
-    "radam": OptimizerSpec("RAdam"),
-    "adamax": OptimizerSpec("Adamax"),
-    "adadelta": OptimizerSpec("Adadelta"),
-    "adafactor": OptimizerSpec("Adafactor"),
-    "asgd": OptimizerSpec("ASGD"),
+    "sgd": OptimizerSpec("torch.optim:SGD", momentum=True),
+    "rmsprop": OptimizerSpec("torch.optim:RMSprop", momentum=True),
+    "adagrad": OptimizerSpec("torch.optim:Adagrad"),
+    "adam": OptimizerSpec("torch.optim:Adam"),
+    "adamw": OptimizerSpec("torch.optim:AdamW"),
+    "nadam": OptimizerSpec("torch.optim:NAdam"),
+    "radam": OptimizerSpec("torch.optim:RAdam"),
+    "adamax": OptimizerSpec("torch.optim:Adamax"),
+    "adadelta": OptimizerSpec("torch.optim:Adadelta"),
+    "adafactor": OptimizerSpec("torch.optim:Adafactor"),
+    "asgd": OptimizerSpec("torch.optim:ASGD"),
 }
-
 
 # The optimizers that a grid compares and a search covers by default, in the order of every table and figure.
 DEFAULT_OPTIMIZERS = ("sgd", "rmsprop", "adagrad", "adam")
@@ -50,39 +64,29 @@ def build_optimizer(
     momentum: float = 0.0,
     weight_decay: float | None = None,
 ) -> torch.optim.Optimizer:
-    """The optimizer called `name`, with torch's default for all that is not given.
+    """Return the optimizer called `name`, with its class's defaults for everything that is not given.
 
     Args:
         name: a name of the table.
-        weights: what it optimizes.
+        weights: the parameters to optimize.
         lr: learning rate.
-        momentum: 0 for an optimizer that has none.
-        weight_decay: None is torch's own default, which is not 0 for AdamW.
+        momentum: 0 for an optimizer without momentum.
+        weight_decay: None for the class's own default, which is not 0 for AdamW.
+
+    Raises:
+        SettingsError: the package that has the optimizer is not installed.
     """
-    import torch
+    from lrstudy.compat.torch_internals import without_compiler_hooks
 
     spec = OPTIMIZERS[name]
-    given: dict[str, Any] = {"lr": lr}
+    options: dict[str, Any] = {"lr": lr}
     if spec.momentum:
-        given["momentum"] = momentum
+        options["momentum"] = momentum
     if weight_decay is not None:
-        given["weight_decay"] = weight_decay
-    optimizer: torch.optim.Optimizer = _bare(getattr(torch.optim, spec.torch_name))(weights, **given)
-    return optimizer
-
-
-@cache
-def _bare(kind: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
-    """`kind` as torch wrote it, without what torch wraps around its methods for its compiler and its profiler.
-
-    The wrappers import the compiler at the first call, which takes a second and more; the numbers are the same.
-    """
-    import torch
-
-    methods = {
-        name: inspect.unwrap(method) for name in dir(kind) if hasattr(method := getattr(kind, name), "__wrapped__")
-    }
-    # The wrapper of `step` also turns gradients off; `hooked` keeps the constructor from wrapping it again.
-    step = torch.no_grad()(methods.pop("step"))
-    step.hooked = True
-    return type(kind.__name__, (kind,), methods | {"step": step})
+        options["weight_decay"] = weight_decay
+    try:
+        optimizer = without_compiler_hooks(spec.load_class())
+    except ModuleNotFoundError as error:
+        problem = f"needs the package {error.name}, which is not installed here."
+        raise SettingsError(setting_error("optimizer", name, problem)) from error
+    return optimizer(weights, **options)

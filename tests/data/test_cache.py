@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrstudy.data.cache import ENTRY, PIXELS, SUMS, Built, Scaled, scaled
+from lrstudy.data.cache import ENTRY, PIXELS, SUMS, BuiltPixels, ScaledImages, load_or_build
 from lrstudy.data.records import BadImage
 from lrstudy.errors import DataError
 
@@ -22,10 +22,10 @@ class Builder:
     def __init__(self) -> None:
         self.built = 0
 
-    def __call__(self, target: Path) -> Built:
+    def __call__(self, target: Path) -> BuiltPixels:
         self.built += 1
         target.write_bytes(PIXEL_VALUES.tobytes())
-        return Built(PIXEL_VALUES.shape, np.zeros((3, 2, 1), np.uint64), {1: BadImage("a/1.png", "torn")})
+        return BuiltPixels(PIXEL_VALUES.shape, np.zeros((3, 2, 1), np.uint64), {1: BadImage("a/1.png", "torn")})
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ def build() -> Builder:
     return Builder()
 
 
-def ask(root: Path, build: Callable[[Path], Built], state: str = "state") -> Scaled:
-    return scaled(root, "what", state, build)
+def ask(root: Path, build: Callable[[Path], BuiltPixels], state: str = "state") -> ScaledImages:
+    return load_or_build(root, "what", state, build)
 
 
-def is_right(found: Scaled) -> bool:
+def is_right(found: ScaledImages) -> bool:
     return np.array_equal(found.images, PIXEL_VALUES) and found.bad == {1: BadImage("a/1.png", "torn")}
 
 
@@ -94,7 +94,7 @@ def test_a_newer_state_takes_the_place_of_the_older_whose_readers_read_on(build:
 
 
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    def fail(target: Path) -> Built:
+    def fail(target: Path) -> BuiltPixels:
         target.write_bytes(b"some")
         raise KeyboardInterrupt
 
@@ -104,7 +104,7 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
-    def fill_up(target: Path) -> Built:
+    def fill_up(target: Path) -> BuiltPixels:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(DataError, match=r"cannot be written \(No space left on device\); free some space") as refused:

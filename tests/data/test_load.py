@@ -163,52 +163,52 @@ class TestARefusal:
         assert "\n" not in str(refused.value)
 
     def test_of_a_missing_folder(self) -> None:
-        self.refused("nowhere", "data=nowhere: there is no such folder")
+        self.refused("nowhere", "data='nowhere' is neither a known data set nor a folder")
 
     def test_of_a_misspelt_name_says_which_is_near(self) -> None:
-        self.refused("digit", "did you mean digits")
+        self.refused("digit", "did you mean 'digits'")
 
     def test_of_a_file(self, pets: Path) -> None:
-        self.refused(pets / "cat" / "0.png", "this is a file; it must be a folder")
+        self.refused(pets / "cat" / "0.png", "is a file; it must be a folder")
 
     def test_of_a_folder_without_classes(self, pets: Path) -> None:
-        self.refused(pets / "cat", "it holds no folders; it must have one for each class")
+        self.refused(pets / "cat", "has no folders; it must have one per class")
 
     def test_of_one_class(self, tmp_path: Path) -> None:
         fill(tmp_path / "one" / "cat")
-        self.refused(tmp_path / "one", "it holds one class, cat; there must be two or more")
+        self.refused(tmp_path / "one", "has one class, 'cat'; it must have two or more")
 
     def test_of_an_empty_class(self, pets: Path) -> None:
         (pets / "bird").mkdir()
-        self.refused(pets, "the class folder .*bird holds no images")
+        self.refused(pets, "the class folder '.*bird' has no images")
 
     def test_of_a_class_too_small_to_split(self, pets: Path) -> None:
         fill(pets / "bird", 2)
-        self.refused(pets, "class bird has 2 usable images, too few .* 7 are enough")
+        self.refused(pets, "class 'bird' has 2 usable images, too few .* 7 are enough")
 
     def test_of_images_beside_the_parts(self, tmp_path: Path) -> None:
         for path in ("train/cat", "train/dog", "test/cat", "test/dog", "extra"):
             fill(tmp_path / "own" / path)
-        self.refused(tmp_path / "own", "extra has images, but lies beside train and is no part")
+        self.refused(tmp_path / "own", "'extra' has images and is beside train, but is not a split")
 
     def test_of_parts_without_training(self, tmp_path: Path) -> None:
         for path in ("val/cat", "val/dog", "test/cat", "test/dog"):
             fill(tmp_path / "own" / path)
-        self.refused(tmp_path / "own", "it has the parts test and validation, but none called train")
+        self.refused(tmp_path / "own", "has the splits test and validation, but none called train")
 
     @pytest.mark.parametrize("name", ["x" * 300, "~nosuchuser/x", "zero\0byte"])
     def test_of_a_name_that_no_folder_can_have(self, name: str) -> None:
-        self.refused(name, "cannot be read|there is no such folder")
+        self.refused(name, "cannot be read|nor a folder")
 
     def test_of_two_folders_for_one_part(self, tmp_path: Path) -> None:
         for part in ("train", "val", "valid"):
             fill(tmp_path / "own" / part / "cat", 1)
-        self.refused(tmp_path / "own", "val and valid are both its validation part")
+        self.refused(tmp_path / "own", "has two validation splits, 'val' and 'valid'; remove one")
 
     def test_of_a_class_that_training_lacks(self, tmp_path: Path) -> None:
         for path in ("train/cat", "train/dog", "test/cat", "test/bird"):
             fill(tmp_path / "own" / path)
-        self.refused(tmp_path / "own", "bird is a class of its test part, but not of train")
+        self.refused(tmp_path / "own", "'bird' is a class of its test split, but not of train")
 
 
 class TestBrokenImages:
@@ -227,7 +227,7 @@ class TestBrokenImages:
         with pytest.raises(DataError) as refused:
             load(damaged)
         first, *rest = str(refused.value).splitlines()
-        assert "3 images are broken" in first
+        assert "has 3 broken images" in first
         assert "bad_images=skip" in first
         assert [line.strip().partition(": ")[0] for line in rest] == ["cat/1.png", "dog/2.png", r"dog/new\nline.jpg"]
         assert "truncated" in rest[0]

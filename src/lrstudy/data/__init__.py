@@ -1,9 +1,9 @@
-"""Image data sets: from a name or a folder to uint8 images of one size, labels, and a split.
+"""Image data sets: load a name or a folder as uint8 images of one size, with labels and splits.
 
-`sources` holds the named sets, `folder` finds the files of a folder of class folders; `letterbox` makes one image of
-any kind a square of 8-bit pixels, `decoding` does so for all of them, in processes from `crew` that may die of it;
-`cache` keeps the result on disk; `splitting` parts it. Importing this package imports none of torch, torchvision,
-scikit-learn or Pillow.
+`sources` is the table of named sets, `folder` finds the files of a folder of class folders, `image_preprocessing` makes
+an image of any kind a square of 8-bit pixels, `decoding` does so for all of them in a crash-safe process pool, `cache`
+stores the result on disk, and `splitting` splits it. This package imports neither torch, torchvision, scikit-learn nor
+Pillow while it is itself imported.
 """
 
 from lrstudy.data.loading import check_name, load

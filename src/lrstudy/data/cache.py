@@ -1,7 +1,7 @@
-"""Scaled images on disk: found again by what they were made from, built once, never believed when half made.
+"""Scaled images on disk, found by a digest of everything they are made from, built once, and never used unfinished.
 
-`images/<what is scaled, and how>/<state of the files>/` holds `pixels` (uint8, row after row), `sums.npy` and
-`entry.json`. It is built under another name and renamed when it is whole, while a lock keeps other builders waiting.
+`images/<scaled files and settings>/<state of the files>/` holds `pixels` (uint8, row after row), `sums.npy` and
+`entry.json`. An entry is built under another name and renamed when it is complete; a lock keeps other builders waiting.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
+from lrstudy.data.pixels import gather
 from lrstudy.data.records import BadImage
 from lrstudy.errors import DataError
 
 PIXELS, SUMS, ENTRY = "pixels", "sums.npy", "entry.json"
-HASHED_ROWS = 1024
-SECONDS_UNTIL_TOLD = 0.5
+ROWS_PER_HASH = 1024
+SECONDS_UNTIL_MESSAGE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Scaled:
-    """Scaled images: `images` uint8 `(n, side, side, channels)`, memory-mapped; each one's `channel_sums`, `sums`.
+class ScaledImages:
+    """Scaled images: `images` uint8 `(n, side, side, channels)`, memory-mapped; `sums`, their `channel_sums`.
 
-    `bad` are the rows that hold no image, with the reasons; `digest` is of the pixels of all others.
+    `bad` are the rows without an image, with the reasons; `digest` is of the pixels of all other rows.
     """
 
     images: np.ndarray
@@ -41,20 +42,20 @@ class Scaled:
 
 
 @dataclass(frozen=True)
-class Built:
-    """What a builder tells of the pixels it has written: their shape, the images' sums, and the rows without one.
+class BuiltPixels:
+    """A builder's description of the pixels that it wrote: their shape, the images' sums, and the rows without one.
 
-    `passing` says that a reason may be gone the next time, such as too little time or memory: it is not kept then.
+    With `transient`, a reason may be gone the next time, such as too little time or memory: the entry is not kept.
     """
 
     shape: tuple[int, int, int, int]
     sums: np.ndarray
     bad: dict[int, BadImage]
-    passing: bool = False
+    transient: bool = False
 
 
 def key(parts: Iterable[object]) -> str:
-    """32 hex digits that name `parts`."""
+    """Return a digest of `parts`, 32 hex digits."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{part}\0".encode("utf-8", "surrogateescape"))
@@ -62,43 +63,43 @@ def key(parts: Iterable[object]) -> str:
 
 
 def array_digest(array: np.ndarray) -> str:
-    """32 hex digits of an array's shape and content."""
+    """Return a digest of an array's shape and content, 32 hex digits."""
     return hashlib.sha256(repr((array.shape, array.dtype.str)).encode() + array.tobytes()).hexdigest()[:32]
 
 
-def scaled(root: Path, what: str, state: str, build: Callable[[Path], Built]) -> Scaled:
-    """The scaled images of `what` in the state `state`, from the cache in `root`, or else built into it.
+def load_or_build(root: Path, name: str, state: str, build: Callable[[Path], BuiltPixels]) -> ScaledImages:
+    """Return the images called `name` in the state `state` from the cache in `root`; build them first if necessary.
 
     Args:
         root: the cache's folder.
-        what: a `key` of what is scaled and how: of older states of the same nothing is kept.
-        state: a `key` of all that the pixels depend on.
-        build: writes the pixels to the file it is given.
+        name: a `key` of the files and the scaling; older states of the same name are removed.
+        state: a `key` of everything else that the pixels depend on.
+        build: writes the pixels to the given file.
 
     Raises:
         DataError: the cache cannot be written.
     """
-    shelf = root / what
-    if there := _read(shelf / state):
-        return there
+    folder = root / name
+    if (existing := _read(folder / state)) is not None:
+        return existing
     try:
-        shelf.mkdir(parents=True, exist_ok=True)
-        with _waiting(FileLock(shelf / "lock")):
-            return _read_or_build(shelf, state, build)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _hold(FileLock(folder / "lock")):
+            return _read_or_build(folder, state, build)
     except OSError as error:
         raise DataError(
             f"the cache of scaled images in {root} cannot be written ({error.strerror or error}); "
-            f"free some space there, or name another folder in the environment variable XDG_CACHE_HOME."
+            f"free some space there, or set the environment variable XDG_CACHE_HOME to another folder."
         ) from error
 
 
 @contextmanager
-def _waiting(lock: FileLock) -> Iterator[None]:
-    """Holds `lock`, and says so if another run has it, which may take as long as all the decoding."""
+def _hold(lock: FileLock) -> Iterator[None]:
+    """Hold `lock`; print a message if another run holds it, which may take as long as all the decoding."""
     try:
-        lock.acquire(timeout=SECONDS_UNTIL_TOLD)
+        lock.acquire(timeout=SECONDS_UNTIL_MESSAGE)
     except Timeout:
-        print("another run is decoding the same images: waiting for it", file=sys.stderr, flush=True)
+        print("waiting for another run, which is decoding the same images", file=sys.stderr, flush=True)
         lock.acquire()
     try:
         yield
@@ -106,25 +107,25 @@ def _waiting(lock: FileLock) -> Iterator[None]:
         lock.release()
 
 
-def _read_or_build(shelf: Path, state: str, build: Callable[[Path], Built]) -> Scaled:
-    if there := _read(shelf / state):  # built by another process while this one waited
-        return there
-    for outdated in (path for path in shelf.iterdir() if path.is_dir()):
-        # Older states, and what a killed process left. Processes that have such a file open keep it until they end.
+def _read_or_build(folder: Path, state: str, build: Callable[[Path], BuiltPixels]) -> ScaledImages:
+    if (existing := _read(folder / state)) is not None:  # built by another process while this one waited
+        return existing
+    for outdated in (path for path in folder.iterdir() if path.is_dir()):
+        # Older states, and leftovers of a killed process. Processes that have such a file open keep it until they end.
         shutil.rmtree(outdated, ignore_errors=True)
-    unfinished = shelf / f"unfinished-{os.getpid()}"
+    unfinished = folder / f"unfinished-{os.getpid()}"
     unfinished.mkdir()
     try:
         built = build(unfinished / PIXELS)
-        whole = _write(unfinished, built)
-        if not built.passing:
-            unfinished.rename(shelf / state)
-        return whole
+        images = _write(unfinished, built)
+        if not built.transient:
+            unfinished.rename(folder / state)
+        return images
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _write(folder: Path, built: Built) -> Scaled:
+def _write(folder: Path, built: BuiltPixels) -> ScaledImages:
     images = np.memmap(folder / PIXELS, np.uint8, "r", shape=built.shape)
     digest = _digest(images, built.bad)
     np.save(folder / SUMS, built.sums)
@@ -134,28 +135,26 @@ def _write(folder: Path, built: Built) -> Scaled:
     for name in (PIXELS, SUMS, ENTRY):
         with (folder / name).open("rb") as file:
             os.fsync(file.fileno())
-    return Scaled(images, built.sums, built.bad, digest)
+    return ScaledImages(images, built.sums, built.bad, digest)
 
 
-def _read(folder: Path) -> Scaled | None:
-    """The entry in `folder`; None if it is not there or damaged, which shows in many ways."""
+def _read(folder: Path) -> ScaledImages | None:
+    """Return the entry in `folder`; None if it does not exist or is damaged, which causes many kinds of errors."""
     try:
         entry = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
         images = np.memmap(folder / PIXELS, np.uint8, "r", shape=tuple(entry["shape"]))
-        with (folder / SUMS).open("rb") as file:  # which np.load would leave open when it fails
+        with (folder / SUMS).open("rb") as file:  # np.load would not close the file when it fails
             sums = np.load(file, allow_pickle=False)
         bad = {int(row): BadImage(**image) for row, image in entry["bad"].items()}
-        whole = (folder / PIXELS).stat().st_size == images.size and sums.shape == (len(images), 2, images.shape[3])
-        return Scaled(images, sums, bad, str(entry["digest"])) if whole else None
+        valid = (folder / PIXELS).stat().st_size == images.size and sums.shape == (len(images), 2, images.shape[3])
+        return ScaledImages(images, sums, bad, str(entry["digest"])) if valid else None
     except Exception:
         return None
 
 
 def _digest(images: np.ndarray, bad: dict[int, BadImage]) -> str:
-    from lrstudy.data.pixels import gather
-
     good = np.setdiff1d(np.arange(len(images)), list(bad))
     digest = hashlib.sha256(repr(images.shape[1:]).encode())
-    for start in range(0, len(good), HASHED_ROWS):
-        digest.update(gather(images, good[start : start + HASHED_ROWS]).tobytes())
+    for start in range(0, len(good), ROWS_PER_HASH):
+        digest.update(gather(images, good[start : start + ROWS_PER_HASH]).tobytes())
     return digest.hexdigest()[:32]

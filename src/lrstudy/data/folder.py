@@ -1,4 +1,4 @@
-"""A folder of class folders: which files are images, of which class, and which are passed over."""
+"""The files of a folder of class folders: images by class and split, and skipped files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 
 from lrstudy.errors import DataError
-from lrstudy.formatting import printable
+from lrstudy.formatting import printable, quote, setting_error
 
 SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
 
 JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
-# The first bytes of formats that a file without an image's name may well be in.
+# The first bytes of common formats, for files whose names do not end like an image's.
 MAGIC = (
     b"\xff\xd8\xff",  # JPEG
     b"\x89PNG\r\n\x1a\n",
@@ -29,13 +29,13 @@ MAGIC = (
     b"8BPS\x00\x01",  # Photoshop
     b"qoif",
 )
-# The sizes that the second header of a BMP has: "BM" alone begins many a text.
+# The possible sizes of a BMP's second header: many texts begin with "BM".
 BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A file that should be an image: its path within the folder, and what tells whether it has changed."""
+    """A file that should be an image: its path within the folder, its label, and its size and times."""
 
     path: str
     label: int
@@ -48,83 +48,83 @@ class ImageFile:
 class Listing:
     """The files of a data folder, in the order of their paths.
 
-    `parts` has for each file the part it belongs to, or `""` where the folder has no parts of its own.
+    `splits` has the split of each file, or `""` if the folder has no splits of its own.
     """
 
     folder: Path
     classes: tuple[str, ...]
     files: list[ImageFile]
-    parts: list[str]
+    splits: list[str]
     skipped_files: tuple[str, ...]
 
 
 def list_folder(folder: Path) -> Listing:
-    """The images of `folder`, by class.
+    """Return the images of `folder`, by class.
 
     Raises:
-        DataError: it is no folder of two or more class folders with images in each.
+        DataError: `folder` does not have two or more class folders with images in each.
     """
     if not folder.exists():
-        raise _error(folder, "there is no such folder.")
+        raise _error(folder, "does not exist.")
     if not folder.is_dir():
-        raise _error(folder, "this is a file; it must be a folder with one folder for each class.")
-    own_parts = _parts(folder)
-    where = [(part, class_folder) for part, path in own_parts or [("", folder)] for class_folder in _subfolders(path)]
-    classes = _classes(folder, where)
-    class_folders = {path for _, path in where} | {path for _, path in own_parts}
+        raise _error(folder, "is a file; it must be a folder with one folder per class.")
+    split_folders = _split_folders(folder)
+    class_folders = [(split, path) for split, parent in split_folders or [("", folder)] for path in _subfolders(parent)]
+    classes = _classes(folder, class_folders)
+    known_folders = {path for _, path in class_folders} | {path for _, path in split_folders}
     skipped_files = [
         os.path.relpath(entry.path, folder)
-        for place in (folder, *(path for _, path in own_parts))
-        for entry in _entries(place)
-        if Path(entry.path) not in class_folders
+        for parent in (folder, *(path for _, path in split_folders))
+        for entry in _entries(parent)
+        if Path(entry.path) not in known_folders
     ]
     files: list[ImageFile] = []
-    parts: list[str] = []
-    for part, class_folder in where:
-        found = list(_images(folder, class_folder, classes.index(class_folder.name), skipped_files))
-        if not found:
-            raise _error(folder, f"the class folder {printable(str(class_folder))} holds no images.")
-        files += found
-        parts += [part] * len(found)
-    shown = tuple(printable(name) for name in classes)
-    return Listing(folder, shown, files, parts, tuple(printable(name) for name in skipped_files))
+    splits: list[str] = []
+    for split, class_folder in class_folders:
+        images = list(_images(folder, class_folder, classes.index(class_folder.name), skipped_files))
+        if not images:
+            raise _error(folder, f": the class folder {quote(str(class_folder))} has no images.")
+        files += images
+        splits += [split] * len(images)
+    names = tuple(printable(name) for name in classes)
+    return Listing(folder, names, files, splits, tuple(printable(name) for name in skipped_files))
 
 
-def _parts(folder: Path) -> list[tuple[str, Path]]:
-    """The parts that the folder itself is split into; none if its folders are classes.
+def _split_folders(folder: Path) -> list[tuple[str, Path]]:
+    """Return the folder's own splits with their folders; none if its folders are classes.
 
-    They are parts where `train` has folders in it, alone or beside another part: a class may be called train, too.
+    Folders are splits if `train` has folders in it, and is alone or beside another split: a class may be called train.
     """
     top = _subfolders(folder)
-    parts = [(SPLIT_NAMES[path.name.lower()], path) for path in top if path.name.lower() in SPLIT_NAMES]
-    names = [name for name, _ in parts]
+    splits = [(SPLIT_NAMES[path.name.lower()], path) for path in top if path.name.lower() in SPLIT_NAMES]
+    names = [name for name, _ in splits]
     others = [path for path in top if path.name.lower() not in SPLIT_NAMES]
-    if not any(_subfolders(path) for name, path in parts if name == "train"):
-        if parts and not others and "train" not in names:
-            raise _error(folder, f"it has the parts {' and '.join(names)}, but none called train.")
+    if not any(_subfolders(path) for name, path in splits if name == "train"):
+        if splits and not others and "train" not in names:
+            raise _error(folder, f"has the splits {' and '.join(names)}, but none called train.")
         return []
-    if len(parts) == 1 and others:
+    if len(splits) == 1 and others:
         return []
     for name in names:
         if names.count(name) > 1:
-            twice = " and ".join(printable(path.name) for other, path in parts if other == name)
-            raise _error(folder, f"{twice} are both its {name} part; one of them must go.")
+            duplicates = " and ".join(quote(path.name) for other, path in splits if other == name)
+            raise _error(folder, f"has two {name} splits, {duplicates}; remove one of them.")
     for path in others:
         if any(_should_be_image(entry) for entry in _walk(path, folder)):
-            raise _error(folder, f"{printable(path.name)} has images, but lies beside train and is no part.")
-    return sorted(parts, key=lambda part: list(SPLIT_NAMES.values()).index(part[0]))
+            raise _error(folder, f": {quote(path.name)} has images and is beside train, but is not a split.")
+    return sorted(splits, key=lambda split: list(SPLIT_NAMES.values()).index(split[0]))
 
 
-def _classes(folder: Path, where: list[tuple[str, Path]]) -> list[str]:
-    first = where[0][0] if where else ""
-    classes = sorted(path.name for part, path in where if part == first)
+def _classes(folder: Path, class_folders: list[tuple[str, Path]]) -> list[str]:
+    first = class_folders[0][0] if class_folders else ""
+    classes = sorted(path.name for split, path in class_folders if split == first)
     if not classes:
-        raise _error(folder, "it holds no folders; it must have one for each class, with its images.")
+        raise _error(folder, "has no folders; it must have one per class, with its images.")
     if len(classes) == 1:
-        raise _error(folder, f"it holds one class, {printable(classes[0])}; there must be two or more.")
-    for part, path in where:
+        raise _error(folder, f"has one class, {quote(classes[0])}; it must have two or more.")
+    for split, path in class_folders:
         if path.name not in classes:
-            raise _error(folder, f"{printable(path.name)} is a class of its {part} part, but not of train.")
+            raise _error(folder, f": {quote(path.name)} is a class of its {split} split, but not of train.")
     return classes
 
 
@@ -135,21 +135,21 @@ def _images(folder: Path, class_folder: Path, label: int, skipped_files: list[st
             skipped_files.append(path)
             continue
         try:
-            found = entry.stat()
-        except OSError:  # a link to nothing: reported with the broken images
-            found = entry.stat(follow_symlinks=False)
-        yield ImageFile(path, label, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            status = entry.stat()
+        except OSError:  # a dangling link: reported with the broken images
+            status = entry.stat(follow_symlinks=False)
+        yield ImageFile(path, label, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _walk(class_folder: Path, root: Path) -> Iterator[os.DirEntry[str]]:
-    """Every file below a folder. Links are followed, but a folder is entered once, however many ways lead to it."""
+    """Yield every file below a folder. Follow links, but enter each folder once, however many links lead to it."""
     entered = {_identity(root)}
     folders, links = [str(class_folder)], list[str]()
     while folders or links:
         folder = (folders or links).pop()
-        if (here := _identity(folder)) in entered:
+        if (identity := _identity(folder)) in entered:
             continue
-        entered.add(here)
+        entered.add(identity)
         for entry in _entries(folder):
             if _is_hidden(entry.name) or not _is_folder(entry):
                 yield entry
@@ -165,12 +165,12 @@ def _should_be_image(entry: os.DirEntry[str]) -> bool:
 
 @cache
 def _image_extensions() -> set[str]:
-    """The endings, such as `.png`, of files that should be images."""
+    """Return the extensions, such as `.png`, of files that should be images."""
     from PIL import Image
 
     from lrstudy.data.image_preprocessing import FORMATS, UNSUPPORTED
 
-    return {ending for ending, kind in Image.registered_extensions().items() if kind in FORMATS} | UNSUPPORTED
+    return {extension for extension, kind in Image.registered_extensions().items() if kind in FORMATS} | UNSUPPORTED
 
 
 def _begins_like_image(entry: os.DirEntry[str]) -> bool:
@@ -186,7 +186,7 @@ def _begins_like_image(entry: os.DirEntry[str]) -> bool:
 
 
 def _error(folder: Path, problem: str) -> DataError:
-    return DataError(f"data={printable(str(folder))}: {problem}")
+    return DataError(setting_error("data", str(folder), problem))
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -196,13 +196,13 @@ def _subfolders(folder: Path) -> list[Path]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link in a circle
+    except OSError:  # a circular link
         return False
 
 
 def _identity(folder: Path | str) -> tuple[int, int]:
-    found = Path(folder).stat()
-    return found.st_dev, found.st_ino
+    status = Path(folder).stat()
+    return status.st_dev, status.st_ino
 
 
 def _is_hidden(name: str) -> bool:
@@ -214,4 +214,4 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except PermissionError:
-        raise _error(Path(folder), "permission to read this folder is denied.") from None
+        raise _error(Path(folder), "cannot be read: permission denied.") from None

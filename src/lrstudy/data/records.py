@@ -1,4 +1,4 @@
-"""What the data package's functions hand to each other and to the rest of the program."""
+"""Records that the data package returns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class BadImage:
-    """A file that should be an image and cannot be used: its path within the data folder, and why, in words."""
+    """An unusable image file: its path within the data folder, and the reason in words."""
 
     path: str
     reason: str
@@ -17,13 +17,13 @@ class BadImage:
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """A data set, ready to be trained on.
+    """A data set that is ready for training.
 
-    `images` is uint8 `(N, side, side, channels)`, memory-mapped and read-only where it was decoded from files, and
+    `images` is uint8 `(N, side, side, channels)`, memory-mapped and read-only if it was decoded from files, and
     `labels` int64 `(N,)`, an index into `classes`. `train`, `validation` and `test` are row numbers into both, int64
-    and ascending; rows of images that were left out are in none of them. `mean` and `std` are a channel's over the
-    training part alone, in units of 0 to 255; a deviation of 0 is given as 1. `digest`, 32 hex digits, is of all that a
-    training sees: pixels, labels, names of classes and split.
+    and ascending; rows of skipped images are in none of them. `mean` and `std` are per channel, over the training split
+    alone, in units of 0 to 255; a deviation of 0 is stored as 1. `digest`, 32 hex digits, covers everything that
+    affects a training: pixels, labels, names of classes and splits.
     """
 
     name: str

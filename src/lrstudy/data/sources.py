@@ -1,10 +1,9 @@
-"""The data sets that have a name: scikit-learn's digits, and torchvision's."""
+"""The table of named data sets: scikit-learn's digits, and torchvision's."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from lrstudy.compat.network import socket_timeout
 from lrstudy.data.splitting import SPLITS, Labelling
 from lrstudy.errors import DataError
 
@@ -21,7 +21,7 @@ NETWORK_SECONDS = 20.0
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """A data set in memory: its images, uint8 `(n, side, side, channels)`, and what they are labelled with."""
+    """A data set in memory: images, uint8 `(n, side, side, channels)`, and their labels."""
 
     images: np.ndarray
     labelling: Labelling
@@ -29,7 +29,7 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Source:
-    """A named data set: where it comes from, and the function that reads it from a folder that may hold it."""
+    """A named data set: its origin, and the function that reads it, given the folder of downloaded data sets."""
 
     origin: str
     read: Callable[[Path], Arrays]
@@ -45,46 +45,45 @@ def _digits(_: Path) -> Arrays:
 
 
 def _torchvision(kind: str, folder: str, files: str) -> Callable[[Path], Arrays]:
-    """A reader of torchvision's class `kind`, whose own test set stays the held-out test set."""
+    """Return a reader of torchvision's class `kind`, whose own test set is the held-out test set."""
 
     def read(root: Path) -> Arrays:
-        train, test = (_part(kind, (root / folder, files), root, train=train) for train in (True, False))
-        images = np.concatenate([np.asarray(part.data) for part in (train, test)])
-        labels = np.concatenate([np.asarray(part.targets, dtype=np.int64) for part in (train, test)])
-        parts = np.repeat([SPLITS[0], SPLITS[2]], [len(train.targets), len(test.targets)])
+        train, test = (_read_split(kind, (root / folder, files), root, train=train) for train in (True, False))
+        images = np.concatenate([np.asarray(split.data) for split in (train, test)])
+        labels = np.concatenate([np.asarray(split.targets, dtype=np.int64) for split in (train, test)])
+        splits = np.repeat([SPLITS[0], SPLITS[2]], [len(train.targets), len(test.targets)])
         images = images if images.ndim == 4 else images[..., None]
-        return Arrays(images, Labelling(labels, parts, tuple(str(one) for one in train.classes)))
+        return Arrays(images, Labelling(labels, splits, tuple(str(name) for name in train.classes)))
 
     return read
 
 
-def _part(kind: str, place: tuple[Path, str], root: Path, *, train: bool) -> Any:
+def _read_split(kind: str, place: tuple[Path, str], root: Path, *, train: bool) -> Any:
     from torchvision import datasets
 
-    make = getattr(datasets, kind)
+    open_set = getattr(datasets, kind)
     try:
-        with contextlib.suppress(RuntimeError):  # not there
-            return make(root, train=train)
-        return _download(make, root, train=train)
+        with contextlib.suppress(RuntimeError):  # not downloaded yet
+            return open_set(root, train=train)
+        return _download(open_set, root, train=train)
     except Exception as error:  # the network, the disk and the files themselves fail in many ways
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
             f"torchvision's {kind} is neither in {root} nor could it be downloaded ({reason[0].rstrip(':')}); "
-            f"put {place[1]} into {place[0]}, or give the folder that has it as data_root."
+            f"put {place[1]} into {place[0]}, or set data_root to the folder that has it."
         ) from error
 
 
-def _download(make: Callable[..., Any], root: Path, *, train: bool) -> Any:
+def _download(open_set: Callable[..., Any], root: Path, *, train: bool) -> Any:
     root.mkdir(parents=True, exist_ok=True)
-    waited = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(NETWORK_SECONDS)
-    try:
-        # torchvision writes to the files' last names, where another process would take them for whole; it downloads or
-        # unpacks only what is not there, and tells of it on the standard output.
-        with FileLock(root / "download.lock"), contextlib.redirect_stdout(io.StringIO()):
-            return make(root, train=train, download=True)
-    finally:
-        socket.setdefaulttimeout(waited)
+    # The lock: torchvision writes files under their final names, and another process would take them for complete. It
+    # downloads and unpacks only missing files, and reports that on the standard output.
+    with (
+        socket_timeout(NETWORK_SECONDS),
+        FileLock(root / "download.lock"),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        return open_set(root, train=train, download=True)
 
 
 _IDX = ", ".join(f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))

@@ -1,4 +1,4 @@
-"""The parameter of a reproduction, declared as those of a training are."""
+"""The setting of a reproduction."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -6,7 +6,7 @@ from lrstudy.settings.fields import NotBlank
 
 
 class ReproduceSettings(BaseModel):
-    """What to train again."""
+    """The setting of a reproduction."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,11 +1,11 @@
-"""The settings of a study: what each of its trainings has alike, and what it varies."""
+"""The settings of a study: those that its trainings share, and those that it varies."""
 
 from itertools import product
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from lrstudy.formatting import format_setting, join_or
+from lrstudy.formatting import format_setting, join_or, quote, setting_error
 from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS, OPTIMIZERS
 from lrstudy.settings.fields import (
@@ -19,22 +19,20 @@ from lrstudy.settings.fields import (
     split_commas,
     split_semicolons,
 )
-from lrstudy.settings.training import CommonSettings, TrainSettings
+from lrstudy.settings.training import HIDDEN_MEANING, CommonSettings, TrainSettings
 
 
 class StudySettings(CommonSettings):
-    """The settings that a grid and a search have alike."""
+    """The settings that a grid shares with a search."""
 
     workers: Auto | Annotated[int, Field(ge=1, le=1024)] = Field(
-        "auto", description="trainings at a time; auto: as many as fit the cores, on a GPU one"
+        "auto", description="parallel trainings; auto: as many as the cores allow, on a GPU one"
     )
-    log_models: Literal["best", "all"] = Field("best", description="which trainings' pictures and MLflow models to log")
-    study_file: UserPath = Field(
-        "auto", description="where Optuna's study file grows; auto: it is only an artifact, at the end"
-    )
+    log_models: Literal["best", "all"] = Field("best", description="trainings whose pictures and models are logged")
+    study_file: UserPath = Field("auto", description="path of Optuna's study file; auto: only an artifact, at the end")
 
     def training(self, optimizer: str, lr: float, hidden: tuple[int, ...], seed: int) -> TrainSettings:
-        """The settings of one of the study's trainings. Momentum is for the optimizers that have one."""
+        """Return the settings of one of the study's trainings, momentum only for optimizers that have one."""
         shared = {name: getattr(self, name) for name in CommonSettings.model_fields}
         momentum = self.momentum if OPTIMIZERS[optimizer].momentum else 0.0
         return TrainSettings(
@@ -56,40 +54,39 @@ class GridSettings(StudySettings):
         min_length=1,
         description="neurons of the dense layers; several shapes are separated by semicolons",
     )
-    seeds: int = Field(1, ge=1, le=1000, description="how often each training is repeated, from seed on upward")
-    extend: bool = Field(False, description="go on beyond an end of the learning rates that is an optimizer's best")
+    seeds: int = Field(1, ge=1, le=1000, description="repetitions of each training, with seed, seed + 1, …")
+    extend: bool = Field(False, description="search beyond the edge of the grid if the best learning rate is there")
 
     @model_validator(mode="after")
-    def _nothing_twice(self) -> Self:
+    def _no_duplicates(self) -> Self:
         for name in ("optimizers", "lrs", "hidden"):
             values = getattr(self, name)
-            twice = next((value for value in values if values.count(value) > 1), None)
-            if twice is not None:
-                raise ValueError(
-                    f"{name}={format_setting(values)}: {format_setting(twice)} is there twice; once is enough."
-                )
-        if self.momentum and not any(OPTIMIZERS[name].momentum for name in self.optimizers):
-            raise ValueError(
-                f"momentum={format_setting(self.momentum)}: none of {format_setting(self.optimizers)} has one to set; "
-                "make it 0."
-            )
+            duplicate = next((value for value in values if values.count(value) > 1), None)
+            if duplicate is not None:
+                problem = f"has a duplicate value, {quote(format_setting(duplicate))}."
+                raise ValueError(setting_error(name, values, problem))
+        return self
+
+    @model_validator(mode="after")
+    def _no_contradictions(self) -> Self:
+        _check_momentum(self.momentum, self.optimizers)
         if len(self.hidden) > 1 and self.model not in BUILTIN_NETWORKS:
-            raise ValueError(
-                f"hidden={format_setting(self.hidden)}: {self.model} has layers of its own; "
-                f"give one shape, or model={join_or(list(BUILTIN_NETWORKS))}."
-            )
+            models = join_or([quote(name) for name in BUILTIN_NETWORKS])
+            problem = f"has several shapes, but {self.model} has layers of its own; give one shape, or model={models}."
+            raise ValueError(setting_error("hidden", self.hidden, problem))
         if self.seed + self.seeds > 2**32:
-            raise ValueError(f"seeds={self.seeds}: from seed={self.seed} on there are not so many.")
+            problem = f"is more than there are from seed={self.seed} on; the last seed is {2**32 - 1}."
+            raise ValueError(setting_error("seeds", self.seeds, problem))
         return self
 
     @property
     def size(self) -> str:
-        """`4×3`: optimizers and learning rates, and shapes and seeds where there are several."""
+        """The numbers of optimizers and learning rates, and of shapes and seeds if there are several: `4×3`."""
         sizes = [len(self.optimizers), len(self.lrs), *(n for n in (len(self.hidden), self.seeds) if n > 1)]
         return "×".join(map(str, sizes))
 
     def cells(self) -> list[TrainSettings]:
-        """Every training of the grid, in its order: by optimizer, then learning rate, shape and seed."""
+        """Return every training of the grid, ordered by optimizer, then learning rate, shape and seed."""
         seeds = range(self.seed, self.seed + self.seeds)
         return [self.training(*cell) for cell in product(self.optimizers, self.lrs, self.hidden, seeds)]
 
@@ -100,10 +97,10 @@ class SearchSettings(StudySettings):
     optimizer: Annotated[str, AfterValidator(known_optimizer_or_all)] = Field(
         "all", description=f"the optimizer to search for, or all: {', '.join(DEFAULT_OPTIMIZERS)}"
     )
-    hidden: Hidden = Field(DEFAULT_HIDDEN, description="neurons of the dense layers of mlp and cnn, input side first")
+    hidden: Hidden = Field(DEFAULT_HIDDEN, description=HIDDEN_MEANING)
     low: LearningRate = Field(0.00001, description="lowest learning rate")
     high: LearningRate = Field(10.0, description="highest learning rate")
-    trials: int = Field(30, ge=1, le=100_000, description="trainings for each optimizer")
+    trials: int = Field(30, ge=1, le=100_000, description="trainings per optimizer")
     sampler: Literal["tpe", "random", "qmc", "gp"] = Field(
         "tpe", description="Optuna's: tpe, random, qmc (quasi-random) or gp (Gaussian process)"
     )
@@ -112,18 +109,24 @@ class SearchSettings(StudySettings):
     )
 
     @model_validator(mode="after")
-    def _a_range(self) -> Self:
+    def _no_contradictions(self) -> Self:
         if self.low >= self.high:
-            raise ValueError(f"low={format_setting(self.low)}: it must be less than high={format_setting(self.high)}.")
-        if self.momentum and not any(OPTIMIZERS[name].momentum for name in self.optimizers):
-            raise ValueError(f"momentum={format_setting(self.momentum)}: {self.optimizer} has none to set; make it 0.")
+            problem = f"must be less than high={quote(format_setting(self.high))}."
+            raise ValueError(setting_error("low", self.low, problem))
+        _check_momentum(self.momentum, self.optimizers)
         return self
 
     @property
     def optimizers(self) -> tuple[str, ...]:
-        """What is searched for, each with `trials` trainings."""
+        """The optimizers to search for, each with `trials` trainings."""
         return DEFAULT_OPTIMIZERS if self.optimizer == "all" else (self.optimizer,)
 
     def examples(self) -> list[TrainSettings]:
-        """A training of each optimizer."""
+        """Return a training of each optimizer."""
         return [self.training(name, self.low, self.hidden, self.seed) for name in self.optimizers]
+
+
+def _check_momentum(momentum: float, optimizers: tuple[str, ...]) -> None:
+    if momentum and not any(OPTIMIZERS[name].momentum for name in optimizers):
+        problem = f"has no effect on {join_or(optimizers)}; use momentum=0."
+        raise ValueError(setting_error("momentum", momentum, problem))

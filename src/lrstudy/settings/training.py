@@ -1,6 +1,6 @@
-"""Every parameter of a training, declared once: name, type, default, bounds, meaning.
+"""Every setting of a training, declared once: name, type, default, bounds, meaning.
 
-The command line, the parameters on the tracking server and `MLproject` derive from these fields.
+The command line, the parameters on the tracking server and `MLproject` are derived from these fields.
 """
 
 from math import log10
@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from lrstudy.formatting import format_setting, join_or
+from lrstudy.formatting import format_setting, join_and, join_or, quote, setting_error
+from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import OPTIMIZERS
 from lrstudy.settings.fields import (
     DEFAULT_HIDDEN,
@@ -28,20 +29,23 @@ from lrstudy.settings.fields import (
     known_model,
 )
 
+BUILTIN_NAMES = join_and(list(BUILTIN_NETWORKS))
+HIDDEN_MEANING = f"neurons of the dense layers of {BUILTIN_NAMES}, input side first"
+
 
 class CommonSettings(BaseModel):
-    """The settings that a single training and all trainings of a study have alike."""
+    """The settings that a single training shares with all trainings of a study."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: NotBlank = Field("digits", description="digits, mnist, fashion-mnist, cifar10, or a folder of class folders")
-    data_root: UserPath = Field("auto", description="where torchvision's data sets lie; auto: the user's cache folder")
+    data_root: UserPath = Field("auto", description="folder of torchvision's data sets; auto: the user's cache folder")
     image_size: int = Field(0, ge=0, le=1024, description="side in pixels; 0: the source's own (a folder: 64)")
     fit: Literal["pad", "crop"] = Field("pad", description="pad letterboxes, crop fills; both keep the aspect ratio")
-    bad_images: Literal["error", "skip"] = Field("error", description="broken images: stop, or train without them")
-    split_seed: int = Field(0, ge=0, lt=2**32, description="which images are for training, validation and test")
+    bad_images: Literal["error", "skip"] = Field("error", description="broken images: stop, or skip them")
+    split_seed: int = Field(0, ge=0, lt=2**32, description="seed of the split into training, validation and test")
     model: Annotated[str, AfterValidator(known_model)] = Field(
-        "mlp", description="mlp, cnn, or the name of one of torchvision's classifiers"
+        "mlp", description=f"{', '.join(BUILTIN_NETWORKS)}, or the name of one of torchvision's classifiers"
     )
     momentum: Annotated[Finite, Field(ge=0, lt=1), FlushDenormal] = Field(
         0.0, description="momentum of sgd and rmsprop"
@@ -50,41 +54,40 @@ class CommonSettings(BaseModel):
         "auto", description="auto: torch's default"
     )
     epochs: int = Field(50, ge=1, le=MAX_EPOCHS, description="passes over the training part")
-    batch_size: int = Field(256, ge=1, le=MAX_IMAGES, description="images a step")
+    batch_size: int = Field(256, ge=1, le=MAX_IMAGES, description="images per step")
     seed: int = Field(0, ge=0, lt=2**32, description="initial weights and order of batches")
     device: Annotated[str, AfterValidator(known_device)] = Field("auto", description="cpu, cuda, cuda:N or mps")
     threads: Auto | Annotated[int, Field(ge=1, le=1024)] = Field(
-        "auto", description="CPU threads; auto: 1 for mlp and cnn, every core for torchvision's networks"
+        "auto",
+        description=f"CPU threads; auto: 1 for {BUILTIN_NAMES}, every core for torchvision's networks",
     )
 
     @model_validator(mode="after")
-    def _nothing_too_long_for_the_server(self) -> Self:
+    def _fits_the_server(self) -> Self:
         for name, value in self:
             if (length := len(format_setting(value))) > MAX_CHARACTERS:
-                raise ValueError(f"{name}: of its {length:,} characters MLflow takes {MAX_CHARACTERS:,}; shorten it.")
+                raise ValueError(f"{name} has {length:,} characters; MLflow accepts at most {MAX_CHARACTERS:,}.")
         return self
 
 
 class TrainSettings(CommonSettings):
     """The settings of one training."""
 
-    hidden: Hidden = Field(DEFAULT_HIDDEN, description="neurons of the dense layers of mlp and cnn, input side first")
+    hidden: Hidden = Field(DEFAULT_HIDDEN, description=HIDDEN_MEANING)
     optimizer: OptimizerName = Field("adam", description=", ".join(OPTIMIZERS))
     lr: LearningRate = Field(0.001, description="learning rate")
 
     @model_validator(mode="after")
-    def _momentum_has_a_taker(self) -> Self:
+    def _momentum_has_an_effect(self) -> Self:
         if self.momentum and not OPTIMIZERS[self.optimizer].momentum:
-            takers = join_or([name for name, spec in OPTIMIZERS.items() if spec.momentum])
-            raise ValueError(
-                f"momentum={format_setting(self.momentum)}: {self.optimizer} has none to set; make it 0, or "
-                f"optimizer={takers}."
-            )
+            optimizers = join_or([quote(name) for name, spec in OPTIMIZERS.items() if spec.momentum])
+            problem = f"has no effect on {self.optimizer}; use momentum=0, or optimizer={optimizers}."
+            raise ValueError(setting_error("momentum", self.momentum, problem))
         return self
 
 
 def parameters(settings: BaseModel) -> dict[str, str]:
-    """What MLflow shows of `settings`, spelled as a user would type it, and log10_lr for its parallel coordinates."""
+    """Return the parameters that MLflow shows: `settings` as typed, and log10_lr for the parallel coordinates."""
     shown = {name: format_setting(value) for name, value in settings}
     if "lr" in shown:
         shown["log10_lr"] = f"{log10(float(shown['lr'])):.6g}"
