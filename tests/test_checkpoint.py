@@ -1,6 +1,8 @@
 """A training that is cut off and goes on, against one that was not."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 import pytest
@@ -108,7 +110,7 @@ def test_a_checkpoint_of_another_training_is_not_used(capsys: pytest.CaptureFixt
     trained(plan(momentum=0.9, optimizer="sgd"), 3)
     history, *_ = trained(plan(momentum=0.5, optimizer="sgd"))
     assert [epoch.epoch for epoch in history] == list(range(EPOCHS + 1))
-    assert "it is of another training" in capsys.readouterr().err
+    assert "it belongs to another training" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +119,19 @@ def test_a_checkpoint_of_another_version_is_not_used(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(provenance, "versions", lambda: {"torch": "another"})
     _, progress = checkpoint.resume(setup.build(what), RUN)
     assert progress.history == []
+
+
+def test_a_checkpoint_from_before_a_metric_was_added_is_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class LaterEpoch(Epoch):
+        val_error: float = math.nan
+
+    history, *_ = trained(plan(), 3)
+    monkeypatch.setattr(checkpoint, "Epoch", LaterEpoch)
+    _, progress = checkpoint.resume(setup.build(plan()), RUN)
+    assert losses(progress.history) == losses(history)
+    assert all(math.isnan(epoch.val_error) for epoch in progress.history if isinstance(epoch, LaterEpoch))
+    assert {type(epoch) for epoch in progress.history} == {LaterEpoch}
 
 
 def test_a_training_goes_on_where_no_checkpoint_can_be_written(capsys: pytest.CaptureFixture[str]) -> None:

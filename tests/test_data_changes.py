@@ -13,7 +13,7 @@ from lrstudy.study.trial_job import TrialJob
 from lrstudy.training.plan import data_changes
 from studies import running, runs, studies
 
-SENTENCE = "the images have changed since they were read; all that was trained is of those before."
+SENTENCE = "the images have changed since they were read; training used the images from before."
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_what_changes_in_a_folder_is_noticed(harm: Callable[[Path], None], folde
     digest = planned(of(folder)).data.digest
     assert data_changes(of(folder), digest) == []
     harm(folder)
-    assert data_changes(of(folder), digest) == [f"data={folder}: {SENTENCE}"]
+    assert data_changes(of(folder), digest) == [f"data='{folder}': {SENTENCE}"]
 
 
 def test_files_that_are_touched_and_files_that_are_no_images_are_no_change(folder: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_training_during_which_the_folder_changes_says_so(folder: Path) -> Non
         add(folder)
         said, complaints = training.communicate(timeout=60)
     assert training.returncode == 0, complaints
-    assert said.splitlines()[-1] == f"data={folder}: {SENTENCE}"
+    assert said.splitlines()[-1] == f"data='{folder}': {SENTENCE}"
     (run,) = runs()
     assert SENTENCE in run.data.tags["mlflow.note.content"]
 
@@ -98,7 +98,7 @@ def test_a_study_between_whose_trials_the_folder_changes_says_so_and_is_of_the_i
         change(folder)
         said, complaints = study.communicate(timeout=100)
     assert study.returncode == 0, complaints
-    assert said.splitlines()[-1] == f"data={folder}: {SENTENCE}"
+    assert said.splitlines()[-1] == f"data='{folder}': {SENTENCE}"
     assert SENTENCE in studies()[0].data.tags["mlflow.note.content"]
     assert len(runs()) == 4
     assert len({run.data.tags["lrstudy.data_digest"] for run in runs()}) == 1

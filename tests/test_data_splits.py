@@ -21,7 +21,7 @@ def test_a_part_streamed_from_the_disk_gives_the_bits_of_one_kept_in_memory(
     rows = np.sort(random.permutation(50)[:30])
     normalise = Normalise((100.0, 120.0, 140.0)[:channels], (50.0, 60.0, 70.0)[:channels])
     kept = load_split(images, labels, rows, normalise, channels_last=channels_last)
-    monkeypatch.setattr("lrstudy.training.data_splits.KEPT_BYTES", 0)
+    monkeypatch.setattr("lrstudy.training.data_splits.MAX_BYTES_IN_MEMORY", 0)
     streamed = load_split(images, labels, rows, normalise, channels_last=channels_last)
     assert isinstance(kept, InMemorySplit)
     assert isinstance(streamed, StreamedSplit)

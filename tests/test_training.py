@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lrstudy.errors import SettingsError
+from lrstudy.server_names import CURVES
+from lrstudy.training import history
 from lrstudy.training.data_splits import InMemorySplit
-from lrstudy.training.epoch import Epoch
-from lrstudy.training.loop import batch_sizes, evaluate, fit, predict
+from lrstudy.training.epoch import BATCH_SUMS, Epoch
+from lrstudy.training.loop import batch_sizes, evaluate, predict, train_epochs
 
 
 def part(images: int, seed: int, side: int = 4) -> InMemorySplit:
@@ -33,12 +36,12 @@ def network(seed: int = 0) -> nn.Module:
 def trained(lr: float = 0.1, epochs: int = 4, seed: int = 0, batch_size: int = 16) -> tuple[nn.Module, list[Epoch]]:
     net = network()
     optimizer = torch.optim.SGD(net.parameters(), lr=lr)
-    records = fit(net, optimizer, part(50, 1), part(30, 2), epochs=epochs, batch_size=batch_size, seed=seed)
+    records = train_epochs(net, optimizer, part(50, 1), part(30, 2), epochs=epochs, batch_size=batch_size, seed=seed)
     return net, list(records)
 
 
 def numbers(records: list[Epoch]) -> list[tuple[float, ...]]:
-    return [(one.train_loss, one.train_accuracy, one.val_loss, one.val_accuracy) for one in records]
+    return [(record.train_loss, record.train_accuracy, record.val_loss, record.val_accuracy) for record in records]
 
 
 def test_the_records_are_those_of_a_plain_loop_over_the_same_batches() -> None:
@@ -52,14 +55,14 @@ def test_the_records_are_those_of_a_plain_loop_over_the_same_batches() -> None:
         rows = torch.randperm(50, generator=torch.Generator().manual_seed(int(order)))
         total, correct = 0.0, 0
         for start in range(0, 50, 16):
-            some = rows[start : start + 16]
-            logits = net(everything[some])
-            loss = cross_entropy(logits, labels[some])
+            batch = rows[start : start + 16]
+            logits = net(everything[batch])
+            loss = cross_entropy(logits, labels[batch])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            total += loss.item() * len(some)
-            correct += int((logits.argmax(1) == labels[some]).sum())
+            total += loss.item() * len(batch)
+            correct += int((logits.argmax(1) == labels[batch]).sum())
         assert record.train_loss == pytest.approx(total / 50, rel=1e-12)
         assert record.train_accuracy == correct / 50
         val_logits = net(val_inputs)
@@ -96,12 +99,38 @@ def test_what_others_draw_between_epochs_changes_nothing() -> None:
         copy.load_state_dict(net.state_dict())
         optimizer = torch.optim.SGD(copy.parameters(), lr=0.1)
         records = []
-        for record in fit(copy, optimizer, part(50, 1), part(30, 2), epochs=3, batch_size=16, seed=0):
+        for record in train_epochs(copy, optimizer, part(50, 1), part(30, 2), epochs=3, batch_size=16, seed=0):
             records.append(record)
             if disturb:
                 torch.rand(17)
         runs.append(numbers(records))
     assert runs[0] == runs[1]
+
+
+def test_a_metric_of_the_table_is_its_mean_per_image_on_both_splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class EpochWithErrors(Epoch):
+        train_error: float = math.nan
+        val_error: float = math.nan
+
+    monkeypatch.setitem(BATCH_SUMS, "error", lambda logits, labels: (logits.argmax(1) != labels).sum())
+    monkeypatch.setattr("lrstudy.training.loop.Epoch", EpochWithErrors)
+    _, records = trained(epochs=2)
+    for record in records:
+        assert isinstance(record, EpochWithErrors)
+        assert record.train_error == pytest.approx(1 - record.train_accuracy, rel=1e-12)
+        assert record.val_error == pytest.approx(1 - record.val_accuracy, rel=1e-12)
+        assert list(record.metrics) == [*CURVES, "train_error", "val_error"]
+
+
+def test_a_record_logs_the_curves_that_the_report_reads() -> None:
+    _, records = trained(epochs=1)
+    assert [tuple(record.metrics) for record in records] == [CURVES] * 2
+
+
+def test_the_history_is_read_as_it_was_written() -> None:
+    _, records = trained(lr=1e30, epochs=20)
+    assert repr(history.from_csv(history.to_csv(records))) == repr(records)
 
 
 def test_a_diverged_training_ends_early_and_its_last_record_says_so() -> None:
@@ -131,7 +160,7 @@ def test_predictions_are_the_classes_of_the_largest_logits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "batch_size", "whole", "sizes"),
+    ("images", "batch_size", "no_single", "sizes"),
     [
         (10, 4, False, [4, 4, 2]),
         (9, 4, False, [4, 4, 1]),
@@ -142,11 +171,11 @@ def test_predictions_are_the_classes_of_the_largest_logits() -> None:
     ],
 )
 def test_batches_cover_the_images_and_none_is_of_one_where_that_cannot_be(
-    images: int, batch_size: int, whole: bool, sizes: list[int]
+    images: int, batch_size: int, no_single: bool, sizes: list[int]
 ) -> None:
-    assert batch_sizes(images, batch_size, whole=whole) == sizes
+    assert batch_sizes(images, batch_size, no_single=no_single) == sizes
 
 
 def test_a_network_that_normalises_over_batches_refuses_batches_of_one() -> None:
-    with pytest.raises(SettingsError, match=r"batch_size=1: .* 2 images or more"):
-        batch_sizes(10, 1, whole=True)
+    with pytest.raises(SettingsError, match=r"batch_size='1' .* 2 images or more"):
+        batch_sizes(10, 1, no_single=True)

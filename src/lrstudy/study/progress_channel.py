@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,7 +23,7 @@ SECONDS_BETWEEN_MESSAGES = 0.25
 # What every system takes as one datagram between processes.
 MAX_MESSAGE_BYTES = 2048
 _NUMBER = struct.Struct("!q")
-_EPOCH = struct.Struct("!q6d")
+_EPOCH = struct.Struct(f"!q{len(fields(Epoch)) - 1}d")
 EPOCHS_PER_MESSAGE = (MAX_MESSAGE_BYTES - _NUMBER.size) // _EPOCH.size
 
 

@@ -16,7 +16,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from lrstudy.errors import LearningRateStudyError, NotSyncedError, TrackingError
-from lrstudy.server_names import CURVES, DESCRIPTION, OWNER
+from lrstudy.server_names import DESCRIPTION, OWNER
 from lrstudy.tracking import epoch_times, owner
 from lrstudy.tracking.calls import DeleteDuplicateRuns, Log, LogFiles, RemoveCheckpoint, SetStatus
 from lrstudy.tracking.claims import NEW_RUN, RunState
@@ -53,7 +53,7 @@ class TrackedRun:
     def log_epoch(self, epoch: Epoch) -> None:
         """Logs the epoch's losses and accuracies at the step that is its number, without waiting for the server."""
         time = self.existing.times.get(epoch.epoch) or epoch_times.record(self.run_id, epoch.epoch)
-        self._put({name: getattr(epoch, name) for name in CURVES}, time, epoch.epoch)
+        self._put(epoch.metrics, time, epoch.epoch)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Logs the values that `metrics` have at `step`."""

@@ -1,4 +1,4 @@
-"""The files that a training leaves: its history, scikit-learn's report, context, and the best weights."""
+"""The files of a training: its history, scikit-learn's report, the data and environment, the best weights."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from lrstudy.training.result import CONFUSION, HISTORY, WEIGHTS, Result
 from lrstudy.training.setup import TrainingSetup
 
 
-def artifact_files(experiment: TrainingSetup, result: Result) -> dict[str, bytes]:
+def artifact_files(training: TrainingSetup, result: Result) -> dict[str, bytes]:
     """Return the files of a finished training by their paths: history, scores, context, best weights."""
-    data = experiment.plan.data
+    data = training.plan.data
     classes = data.classes
-    true, predicted = data.labels[data.validation], predict(experiment.network, experiment.validation)
+    true, predicted = data.labels[data.validation], predict(training.network, training.validation)
     labels = range(len(classes))
     report = classification_report(true, predicted, labels=labels, target_names=classes, digits=3, zero_division=0.0)
     counts = confusion_matrix(true, predicted, labels=labels)
     weights = io.BytesIO()
-    torch.save({name: value.cpu() for name, value in experiment.network.state_dict().items()}, weights)
+    torch.save({name: value.cpu() for name, value in training.network.state_dict().items()}, weights)
     return {
         HISTORY: history.to_csv(result.history),
         "classification_report.txt": f"Validation part\n\n{report}".encode(),
@@ -34,8 +34,8 @@ def artifact_files(experiment: TrainingSetup, result: Result) -> dict[str, bytes
             ["true class / predicted class", *classes],
             [[name, *row] for name, row in zip(classes, counts.tolist(), strict=True)],
         ),
-        "data.json": _json(_data_facts(experiment)),
-        "environment.json": _json(_environment(experiment)),
+        "data.json": _json(_data_summary(training)),
+        "environment.json": _json(_environment(training)),
         WEIGHTS: weights.getvalue(),
     }
 
@@ -52,8 +52,8 @@ def _json(value: object) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _data_facts(experiment: TrainingSetup) -> dict[str, object]:
-    data = experiment.plan.data
+def _data_summary(training: TrainingSetup) -> dict[str, object]:
+    data = training.plan.data
     return {
         "name": data.name,
         "source": data.source,
@@ -67,10 +67,10 @@ def _data_facts(experiment: TrainingSetup) -> dict[str, object]:
     }
 
 
-def _environment(experiment: TrainingSetup) -> dict[str, object]:
+def _environment(training: TrainingSetup) -> dict[str, object]:
     return {
         "versions": provenance.versions(),
-        "hardware": hardware.describe(experiment.plan.runtime.device),
-        "device": str(experiment.plan.runtime.device),
-        "threads": experiment.plan.runtime.threads,
+        "hardware": hardware.describe(training.plan.runtime.device),
+        "device": str(training.plan.runtime.device),
+        "threads": training.plan.runtime.threads,
     }

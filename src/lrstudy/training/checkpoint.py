@@ -1,8 +1,8 @@
-"""A training on disk as it goes on, so that one that was killed goes on from an epoch's end with the same bits.
+"""Checkpoints: an interrupted training resumes after its last saved epoch with the same bits.
 
-`<cache>/checkpoints/<run id>.pt` is written whole or not at all, every few seconds, and goes when the run has ended. An
-epoch's order of batches and all that is drawn within it come from the seed and the epoch's number: beside weights and
-the optimizer's state there are no random states to keep.
+`<cache>/checkpoints/<run id>.pt` is written atomically, every few seconds, and removed when the run has ended. The
+order of an epoch's batches and all its random draws come from the seed and the epoch's number: beside the weights and
+the optimizer's state there are no random states to save.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from lrstudy.training.setup import TrainingSetup
 MAX_SHARE = 0.01
 # … and a training shorter than this needs no checkpoint.
 SECONDS_BETWEEN = 2.0
-# How fast a checkpoint is written, at least: what a disk of a cloud's takes.
+# The slowest speed at which a checkpoint is written: that of a cloud's disk.
 BYTES_PER_SECOND = 100e6
 
 
 def resume(training: TrainingSetup, run_id: str) -> tuple[TrainingSetup, Progress]:
-    """`training` where the checkpoint of its run left it; without one of use, at its beginning.
+    """Return `training` and its progress as in the checkpoint of its run; without a usable one, at its beginning.
 
-    A checkpoint of other versions of the libraries is not used, since its bits may differ; a damaged one is told of.
+    A checkpoint of other versions of the libraries is not used, since its bits may differ; a damaged one is reported.
     """
     path = cache_paths.checkpoint(run_id)
     try:
         return training, _restore(training, path.read_bytes()) or initial_progress(training)
     except FileNotFoundError:
         return training, initial_progress(training)
-    except Exception as error:  # a damaged file fails in many ways, some of which leave the weights half changed
+    except Exception as error:  # a damaged file fails in many ways, some after changing part of the weights
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        print(f"the checkpoint {path} is damaged ({reason}): starting over", file=sys.stderr, flush=True)
+        print(f"the checkpoint {path} is damaged ({reason}): training starts over", file=sys.stderr, flush=True)
         rebuilt = setup.build(training.plan)
         return rebuilt, initial_progress(rebuilt)
 
@@ -52,15 +52,15 @@ def resume(training: TrainingSetup, run_id: str) -> tuple[TrainingSetup, Progres
 def save_checkpoints(
     training: TrainingSetup, run_id: str, progress: Progress, epochs: Iterable[Epoch]
 ) -> Iterator[Epoch]:
-    """Passes `epochs` on, and every few seconds writes what `progress` has of them.
+    """Yield `epochs`, and write `progress` to disk every few seconds.
 
-    Where that fails, the training goes on without a checkpoint, and says so.
+    If writing fails, print a warning; training continues without checkpoints.
     """
     last, seconds = time.monotonic(), None
     for epoch in epochs:
         started = time.monotonic()
         passed = started - last
-        if passed > SECONDS_BETWEEN and not epoch.diverged:  # from which no step leads on
+        if passed > SECONDS_BETWEEN and not epoch.diverged:  # from which training cannot recover
             seconds = seconds or _expected_seconds(training)
             if passed > seconds / MAX_SHARE:
                 try:
@@ -68,13 +68,17 @@ def save_checkpoints(
                     last = time.monotonic()
                     seconds = last - started
                 except (OSError, RuntimeError) as error:
-                    print(f"no checkpoint can be written ({error}): going on without", file=sys.stderr, flush=True)
+                    print(
+                        f"no checkpoint can be written ({error}): training continues without",
+                        file=sys.stderr,
+                        flush=True,
+                    )
                     seconds = float("inf")
         yield epoch
 
 
 def _expected_seconds(training: TrainingSetup) -> float:
-    """What writing will take, before it has been done once."""
+    """Return how long writing will take, estimated before the first time."""
     slots = [value for state in training.optimizer.state.values() for value in state.values()]
     weights = list(training.network.state_dict().values())
     tensors = [value for value in [*weights, *weights, *slots] if isinstance(value, torch.Tensor)]
@@ -95,7 +99,7 @@ def _write(training: TrainingSetup, path: Path, progress: Progress) -> None:
         },
         content,
     )
-    path = path.resolve()  # it may have been begun by another name
+    path = path.resolve()  # another name of the run may link to it
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}")
     try:
@@ -115,7 +119,7 @@ def _restore(training: TrainingSetup, content: bytes) -> Progress | None:
         raise ValueError("its content has changed")
     saved = torch.load(io.BytesIO(saved_bytes), map_location=training.plan.runtime.device, weights_only=True)
     if saved["key"] != training.plan.specification.key:
-        raise ValueError("it is of another training")
+        raise ValueError("it belongs to another training")
     if saved["versions"] != provenance.versions():
         return None
     training.network.load_state_dict(saved["network"])

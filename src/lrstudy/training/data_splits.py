@@ -1,4 +1,4 @@
-"""A part of the data as a network takes it: batches of normalised images, whole in memory where they fit."""
+"""The splits of the data as batches of normalised images, in memory if they fit."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from lrstudy.data import gather
 
-# Normalised images up to this size are kept ready; above it each batch is gathered and normalised anew.
-KEPT_BYTES = 256 * 2**20
-CHUNK = 4096
+# A split of normalised images up to this size is kept in memory; of larger ones, each batch is normalised when used.
+MAX_BYTES_IN_MEMORY = 256 * 2**20
+IMAGES_PER_CHUNK = 4096
 
 
 class Normalise(nn.Module):
-    """Images as they are stored, uint8 `(N, side, side, channels)`, to float32 `(N, channels, side, side)`.
+    """Normalisation of stored images, uint8 `(N, side, side, channels)`, to float32 `(N, channels, side, side)`.
 
-    Each channel has the given mean taken away and is divided by the given deviation, in units of 0 to 255.
+    The given mean is subtracted from each channel, which is divided by the given deviation, in units of 0 to 255.
     """
 
     mean: Tensor
@@ -37,18 +37,18 @@ class DataSplit(Protocol):
     """The images of training, validation or test."""
 
     def __len__(self) -> int:
-        """The number of images."""
+        """Return the number of images."""
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images, float32 `(len(rows), channels, side, side)`, and labels `(len(rows),)`, on the device.
+        """Return normalised images, float32 `(len(rows), channels, side, side)`, and labels, on the device.
 
         Args:
-            rows: int64 positions within the part, on the CPU.
+            rows: int64 positions within the split, on the CPU.
         """
 
 
 class InMemorySplit:
-    """A part that lies normalised on the device, as batches of it are asked for or with the channels last."""
+    """A split that is kept normalised on the device, with the channels first or last in memory."""
 
     def __init__(self, images: Tensor, labels: Tensor, *, channels_last: bool) -> None:
         self._images = images
@@ -65,7 +65,7 @@ class InMemorySplit:
 
 
 class StreamedSplit:
-    """A part too large to be kept: its images come from the disk, batch by batch."""
+    """A split too large for memory: its images are read from the disk, batch by batch."""
 
     def __init__(self, images: np.ndarray, labels: Tensor, rows: np.ndarray, normalise: Normalise) -> None:
         self._images = images
@@ -84,19 +84,20 @@ class StreamedSplit:
 def load_split(
     images: np.ndarray, labels: np.ndarray, rows: np.ndarray, normalise: Normalise, *, channels_last: bool
 ) -> DataSplit:
-    """The part made of `rows` of `images`, on the device where `normalise` lies.
+    """Return the split of `rows` of `images`, on the device of `normalise`.
 
     Args:
         images: uint8 `(N, side, side, channels)`.
         labels: int64 `(N,)`.
         rows: int64 `(n,)`.
         normalise: the images' normalisation.
-        channels_last: how batches lie in memory: what convolutions are fastest on; dense layers would copy them first.
+        channels_last: the memory layout on which convolutions are fastest; dense layers would first copy it.
     """
     on_device = torch.from_numpy(labels[rows]).to(normalise.mean.device)
-    if len(rows) * images[0].size * 4 > KEPT_BYTES:
+    if len(rows) * images[0].size * 4 > MAX_BYTES_IN_MEMORY:
         return StreamedSplit(images, on_device, rows, normalise)
-    chunks = [torch.from_numpy(gather(images, some)) for some in np.split(rows, range(CHUNK, len(rows), CHUNK))]
-    normalised = (normalise(chunk.to(on_device.device)) for chunk in chunks)
-    whole = torch.cat([some.permute(0, 2, 3, 1) if channels_last else some.contiguous() for some in normalised])
-    return InMemorySplit(whole, on_device, channels_last=channels_last)
+    chunks = np.split(rows, range(IMAGES_PER_CHUNK, len(rows), IMAGES_PER_CHUNK))
+    stored = [torch.from_numpy(gather(images, chunk)) for chunk in chunks]
+    normalised = (normalise(chunk.to(on_device.device)) for chunk in stored)
+    joined = torch.cat([chunk.permute(0, 2, 3, 1) if channels_last else chunk.contiguous() for chunk in normalised])
+    return InMemorySplit(joined, on_device, channels_last=channels_last)

@@ -1,16 +1,30 @@
-"""What one epoch of a training came to: a record that needs no PyTorch."""
+"""The record of one epoch, and the table of its metrics; importable without PyTorch."""
+
+from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# The metrics beside the loss: each function takes a batch's logits `(n, classes)` and labels `(n,)`, and returns the
+# sum over the batch's images. The epoch's metric is the sum over all batches, per image. To add one, add a row here,
+# and to `Epoch` the fields `train_NAME` and `val_NAME`, or only one of them, with the default `math.nan`.
+BATCH_SUMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "accuracy": lambda logits, labels: (logits.argmax(1) == labels).sum(),
+}
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the training part came to. Losses are mean cross-entropies in nats.
+    """The metrics of one pass over the training split. Losses are mean cross-entropies in nats.
 
-    Epoch 0 is the untrained network, evaluated on both parts. From epoch 1 on the training loss and accuracy are the
-    means over the epoch's steps, each taken before its update, as deep-learning libraries commonly report them; those
-    of validation are taken after the epoch's last step.
+    Epoch 0 is the untrained network, evaluated on both splits. From epoch 1 on, the training metrics are means over the
+    epoch's steps, each computed before its update, as is common in deep-learning libraries; the validation metrics are
+    computed after the epoch's last step.
     """
 
     epoch: int
@@ -21,12 +35,30 @@ class Epoch:
     train_seconds: float
     val_seconds: float
 
+    @classmethod
+    def of_splits(
+        cls, epoch: int, train: dict[str, float], val: dict[str, float], seconds: tuple[float, float]
+    ) -> Self:
+        """Make a record from the metrics of both splits by their names, and the seconds that each split took."""
+        metrics = {f"train_{name}": value for name, value in train.items()}
+        metrics |= {f"val_{name}": value for name, value in val.items()}
+        known = {field.name for field in fields(cls)}
+        values = {name: value for name, value in metrics.items() if name in known}
+        return cls(epoch, **values, train_seconds=seconds[0], val_seconds=seconds[1])
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The numbers that are logged for each epoch, by their names on the server."""
+        return {
+            name: value for name, value in asdict(self).items() if name != "epoch" and not name.endswith("_seconds")
+        }
+
     @property
     def diverged(self) -> bool:
-        """Whether a loss is no longer a finite number, from which no step leads back."""
+        """Whether a loss is no longer a finite number; training cannot recover from that."""
         return not (math.isfinite(self.train_loss) and math.isfinite(self.val_loss))
 
     @property
     def score(self) -> float:
-        """The validation loss, by which epochs are ranked: infinite where it is no finite number."""
+        """The validation loss, by which epochs are ranked; infinite if it is not a finite number."""
         return self.val_loss if self.val_loss < math.inf else math.inf

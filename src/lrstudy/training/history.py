@@ -1,4 +1,4 @@
-"""The table of a training's epochs, `history.csv`: written and read again."""
+"""The table of a training's epochs, `history.csv`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrstudy.training.epoch import Epoch
 
 
 def to_csv(epochs: Sequence[Epoch]) -> bytes:
-    """A row for each epoch, under the names of its numbers."""
+    """Return a table with a row per epoch and a column per field of `Epoch`."""
     file = io.StringIO(newline="")
     writer = csv.writer(file)
     writer.writerow([field.name for field in fields(Epoch)])
@@ -20,6 +20,6 @@ def to_csv(epochs: Sequence[Epoch]) -> bytes:
 
 
 def from_csv(table: bytes) -> list[Epoch]:
-    """The epochs of a table that `write` gave."""
+    """Return the epochs of a table that `to_csv` wrote."""
     rows = csv.DictReader(io.StringIO(table.decode(), newline=""))
     return [Epoch(int(row.pop("epoch")), **{name: float(value) for name, value in row.items()}) for row in rows]

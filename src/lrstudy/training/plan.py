@@ -1,4 +1,4 @@
-"""A training that has not begun: its settings, its images, its machine."""
+"""The plan of a training: its settings, its images, its device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrstudy import data, hardware
 from lrstudy.data import ImageData
 from lrstudy.data.splitting import SPLITS
 from lrstudy.errors import DataError
-from lrstudy.formatting import printable
+from lrstudy.formatting import setting_error
 from lrstudy.optimizers import build_optimizer
 from lrstudy.settings import TrainSettings
 from lrstudy.training.runtime import Runtime
@@ -24,7 +24,7 @@ from lrstudy.training.specification import DataSummary, StudyContext, TrialSpeci
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A training that has not begun."""
+    """The settings, images and device of a training."""
 
     settings: TrainSettings
     data: ImageData
@@ -32,7 +32,7 @@ class TrainingPlan:
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """All that the optimizer works with: the settings, and torch's defaults for the rest."""
+        """The optimizer's hyperparameters: the settings, and its own defaults for the rest."""
         return self.optimizer([torch.nn.Parameter(torch.zeros(1))]).defaults
 
     @property
@@ -42,14 +42,14 @@ class TrainingPlan:
 
     @property
     def context(self) -> StudyContext:
-        """What is known of the data and the machine, in plain values."""
+        """The data and the machine, in plain values."""
         images = self.data
         summary = DataSummary(
             images.name,
             images.source,
             images.digest,
             (images.images.shape[1], images.images.shape[2], images.images.shape[3]),
-            {part: len(getattr(images, part)) for part in SPLITS},
+            {split: len(getattr(images, split)) for split in SPLITS},
             self.chance_loss,
             images.bad_images,
         )
@@ -59,16 +59,16 @@ class TrainingPlan:
 
     @property
     def chance_loss(self) -> float:
-        """The cross-entropy, in nats, of predicting the training part's class shares for every image."""
+        """The cross-entropy, in nats, of predicting the class shares of the training split for every image."""
         return float(-sum(share * math.log(share) for share in self._shares(self.data.train) if share))
 
     @property
     def chance_accuracy(self) -> float:
-        """The accuracy on the validation part of naming its largest class always."""
+        """The accuracy, on the validation split, of always predicting its largest class."""
         return float(self._shares(self.data.validation).max())
 
     def optimizer(self, weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-        """The optimizer that the settings name, for `weights`."""
+        """Return the optimizer that the settings name, for `weights`."""
         settings = self.settings
         decay = None if settings.weight_decay == "auto" else settings.weight_decay
         return build_optimizer(settings.optimizer, weights, settings.lr, settings.momentum, decay)
@@ -78,21 +78,21 @@ class TrainingPlan:
 
 
 def data_changes(settings: TrainSettings, digest: str) -> list[str]:
-    """A sentence if the data folder that `settings` name no longer holds the images with this digest.
+    """Return a sentence if the data folder that `settings` name no longer has the images with this digest.
 
-    It looks at every file's size and times, and decodes the folder again where one has changed.
+    Compare every file's size and times, and decode the folder again if one has changed.
     """
     if settings.data in data.SOURCES:
         return []
     with suppress(DataError):
         if load_data(settings).digest == digest:
             return []
-    name = printable(settings.data)
-    return [f"data={name}: the images have changed since they were read; all that was trained is of those before."]
+    problem = ": the images have changed since they were read; training used the images from before."
+    return [setting_error("data", settings.data, problem)]
 
 
 def load_data(settings: TrainSettings) -> ImageData:
-    """The data set that `settings` name.
+    """Load the data set that `settings` name.
 
     Raises:
         DataError: the images are missing, broken, or too few.

@@ -1,4 +1,4 @@
-"""Watches a training to its end: keeps the best epoch's weights, and sums up what it came to."""
+"""The progress of a training: its epochs, and the best epoch's weights."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lrstudy.training.verdict import Curve, judge
 
 @dataclass
 class Progress:
-    """How far a training is: its epochs, the one with the lowest validation loss, and the weights after that one.
+    """The epochs of a training so far, the one with the lowest validation loss, and the weights after that one.
 
-    Of a training whose validation loss was never a finite number, the untrained network is the best.
+    The untrained network is the best one if the validation loss was never a finite number.
     """
 
     best_weights: dict[str, Tensor]
@@ -27,31 +27,30 @@ class Progress:
     best: Epoch | None = None
 
 
-def initial_progress(experiment: TrainingSetup) -> Progress:
-    """The progress of a training that has none."""
-    return Progress(copy.deepcopy(experiment.network.state_dict()))
+def initial_progress(training: TrainingSetup) -> Progress:
+    """Return the progress of a training before its first epoch."""
+    return Progress(copy.deepcopy(training.network.state_dict()))
 
 
-def track_best(experiment: TrainingSetup, progress: Progress, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
-    """Passes `epochs` on; when one is passed, `progress` has it."""
+def track_best(training: TrainingSetup, progress: Progress, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
+    """Yield `epochs`, each after recording it in `progress`."""
     for epoch in epochs:
         progress.history.append(epoch)
         if progress.best is None or epoch.score < progress.best.score:
             progress.best = epoch
-            for name, value in experiment.network.state_dict().items():
+            for name, value in training.network.state_dict().items():
                 progress.best_weights[name].copy_(value)
         yield epoch
 
 
-def finalize(experiment: TrainingSetup, progress: Progress) -> Result:
-    """What a training that has ended came to.
+def finalize(training: TrainingSetup, progress: Progress) -> Result:
+    """Return the result of a training that has ended.
 
-    The network is left with the best epoch's weights, with which the test part, looked at here for the only time, is
-    scored.
+    Load the best epoch's weights into the network, and evaluate them on the test split, the only time that it is used.
     """
-    experiment.network.load_state_dict(progress.best_weights)
-    test_loss, test_accuracy = evaluate(experiment.network, experiment.load_test())
-    plan = experiment.plan
+    training.network.load_state_dict(progress.best_weights)
+    test = evaluate(training.network, training.load_test())
+    plan = training.plan
     verdict = judge(Curve(progress.history, plan.chance_loss, plan.chance_accuracy))
     best = progress.best or progress.history[0]
-    return Result(tuple(progress.history), best, verdict, test_loss, test_accuracy)
+    return Result(tuple(progress.history), best, verdict, test["loss"], test["accuracy"])

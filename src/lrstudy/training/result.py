@@ -1,4 +1,4 @@
-"""What a training came to: its epochs, its verdict, its score on the held-out test part. Needs no PyTorch."""
+"""The result of a training: epochs, verdict, score on the held-out test split; importable without PyTorch."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from lrstudy.training import history as history_table
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.verdict import Verdict
 
-# Those of a training's files that are read again.
+# The files of a training that other modules read.
 HISTORY, CONFUSION, WEIGHTS = "history.csv", "confusion_matrix.csv", "weights.pt"
-# The names of its pictures.
+# The names of its figures.
 PICTURES = ("loss_curves", "confusion_matrix", "first_layer_filters", "what_each_layer_sees")
 
 
@@ -38,7 +38,7 @@ class Result:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What is logged once, at the end, by its names on the server."""
+        """The metrics that are logged once, at the end, by their names on the server."""
         last = self.history[-1]
         return {
             BEST_VAL_LOSS: self.best.val_loss,
@@ -55,7 +55,7 @@ class Result:
 
 @dataclass(frozen=True)
 class WorkerResult:
-    """What a worker brings back: the epochs, the result and its files by their paths; a pruned trial has no result."""
+    """A worker's epochs, result, and files by their paths; a pruned trial has no result."""
 
     history: tuple[Epoch, ...]
     result: Result | None = None
@@ -68,6 +68,6 @@ class WorkerResult:
 
 
 def pruned_result(epochs: Sequence[Epoch], last: int) -> WorkerResult:
-    """What a trial comes to that is pruned after the epoch `last`."""
+    """Return the worker's result of a trial that is pruned after the epoch `last`."""
     history = tuple(epochs[: last + 1])
     return WorkerResult(history, files={HISTORY: history_table.to_csv(history)})

@@ -1,4 +1,4 @@
-"""A training put together, about to begin: the network, the optimizer and the parts of the data, on the device."""
+"""The setup of a training: the network, the optimizer and the splits of the data, on the device."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from lrstudy.networks import Shape, build_model, has_batch_norm, has_convolutions
 from lrstudy.training.data_splits import DataSplit, Normalise, load_split
 from lrstudy.training.epoch import Epoch
-from lrstudy.training.loop import batch_sizes, fit
+from lrstudy.training.loop import batch_sizes, train_epochs
 from lrstudy.training.plan import TrainingPlan
 
 
 class Classifier(nn.Module):
-    """A network with its normalisation: stored images, uint8 `(N, side, side, channels)`, to `(N, classes)`.
+    """A network with its normalisation, from stored images, uint8 `(N, side, side, channels)`, to probabilities.
 
-    What comes out are probabilities. Training and evaluation use `network` alone, on normalised images, for its logits.
+    Training and evaluation use `network` alone, on normalised images, for its logits.
     """
 
     def __init__(self, normalise: Normalise, network: nn.Module) -> None:
@@ -33,7 +33,7 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """All that a training is made of."""
+    """The pieces of a training that is ready to run."""
 
     plan: TrainingPlan
     classifier: Classifier
@@ -42,18 +42,18 @@ class TrainingSetup:
     validation: DataSplit
 
     def load_test(self) -> DataSplit:
-        """The held-out test part, which is to be looked at once, after the training's end."""
-        return _part(self.plan, self.classifier, self.plan.data.test)
+        """Load the held-out test split, which is evaluated once, after training."""
+        return _load_split(self.plan, self.classifier, self.plan.data.test)
 
     @property
     def network(self) -> nn.Module:
-        """Normalised images, float32 `(N, channels, side, side)`, to logits `(N, classes)`."""
+        """The network, from normalised images, float32 `(N, channels, side, side)`, to logits `(N, classes)`."""
         return self.classifier.network
 
     def epochs(self, last_done: int = -1) -> Iterator[Epoch]:
-        """Trains, and yields epoch 0 and each epoch as it ends, after `last_done` if there is progress already."""
+        """Train; yield epoch 0 and each epoch as it ends, those after `last_done` if the training resumes."""
         settings = self.plan.settings
-        return fit(
+        return train_epochs(
             self.network,
             self.optimizer,
             self.train,
@@ -66,24 +66,24 @@ class TrainingSetup:
 
 
 def build(plan: TrainingPlan) -> TrainingSetup:
-    """The training that `plan` describes: the same seed gives the same initial weights.
+    """Build the training that `plan` describes; the same seed gives the same initial weights.
 
     Raises:
-        SettingsError: the network cannot take these images, or learn from batches of one.
+        SettingsError: the network does not accept these images, or cannot learn from batches of one.
     """
     settings, data = plan.settings, plan.data
     shape = Shape(channels=data.images.shape[3], side=data.images.shape[1], classes=len(data.classes))
     torch.manual_seed(settings.seed)
     network = build_model(settings.model, shape, settings.hidden)
-    # Refused here, before a run is opened, and not at the first step.
-    batch_sizes(len(data.train), settings.batch_size, whole=has_batch_norm(network))
+    # Reject the settings here, before a run is opened, and not at the first step.
+    batch_sizes(len(data.train), settings.batch_size, no_single=has_batch_norm(network))
     classifier = Classifier(Normalise(data.mean, data.std), network).to(plan.runtime.device)
     if has_convolutions(network):
         network.to(memory_format=torch.channels_last)
-    train, validation = (_part(plan, classifier, rows) for rows in (data.train, data.validation))
+    train, validation = (_load_split(plan, classifier, rows) for rows in (data.train, data.validation))
     return TrainingSetup(plan, classifier, plan.optimizer(list(network.parameters())), train, validation)
 
 
-def _part(plan: TrainingPlan, classifier: Classifier, rows: np.ndarray) -> DataSplit:
+def _load_split(plan: TrainingPlan, classifier: Classifier, rows: np.ndarray) -> DataSplit:
     channels_last = has_convolutions(classifier.network)
     return load_split(plan.data.images, plan.data.labels, rows, classifier.normalise, channels_last=channels_last)
