@@ -28,7 +28,7 @@ def build_from_files(listing: Listing, target: Path, side: int, fit: str) -> Bui
         for image in decode_all(job, paths, usable_cores(), done):
             if image.sums is None:
                 bad[image.row] = BadImage(printable(paths[image.row]), image.reason or "")
-                transient = transient or image.passing
+                transient = transient or image.transient
             else:
                 sums[image.row] = image.sums
                 grey = grey and image.grey

@@ -1,12 +1,15 @@
-"""Decodes and scales every image of a list, on every core, into one file; finds all that are broken."""
+"""Decode and scale all images of a list, on all cores, into one file, and find those that are broken."""
 
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -14,37 +17,41 @@ from pathlib import Path
 
 import numpy as np
 
-from lrstudy.data.crash_safe_pool import Died, imap_unordered
+from lrstudy.compat.processes import limit_memory, silence_stderr
+from lrstudy.crash_safe_pool import CrashSafePool, WorkerDied, imap_unordered
 from lrstudy.data.pixels import channel_sums
+from lrstudy.errors import DataError
 
-# Images a process is given at once: enough that handing them over costs little beside decoding them; but of few
-# images, no more than leaves each process this many times its turn, so that large ones are spread over all.
-CHUNK = 64
-TURNS = 4
-# No image takes so long that is not made to: a photograph of 100 megapixels takes a few seconds.
-SECONDS_PER_IMAGE = 30.0
+# Images per task: enough that handing them over costs little beside decoding them. Small sets are split into at least
+# MIN_TASKS_PER_PROCESS tasks per process, so that their large images are spread over all processes.
+MAX_IMAGES_PER_TASK = 64
+MIN_TASKS_PER_PROCESS = 4
+# An image that takes longer was made to: a photograph of 100 megapixels takes a few seconds.
+MAX_SECONDS_PER_IMAGE = 30.0
+# Enough for an image of 100 megapixels.
+MIN_MEMORY = 2 * 2**30
 CHANNELS = 3
 
 Chunk = list[tuple[int, str]]
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """What became of the image with number `row`: its channels' sums and whether it is grey, or why it is broken.
+class DecodedImage:
+    """The image of row `row`: its channels' sums and whether it is grey, or the reason why it is broken.
 
-    `passing` says that the reason may be the machine's, not the image's.
+    `transient` says that the reason may lie in the machine, not in the image.
     """
 
     row: int
     sums: np.ndarray | None
     grey: bool
     reason: str | None
-    passing: bool = False
+    transient: bool = False
 
 
 @dataclass(frozen=True)
 class DecodeJob:
-    """What to decode, and where its pixels go: row after row, uint8 `(side, side, 3)`, into the file `target`."""
+    """The folder to decode, and the file `target` for its pixels: row after row, uint8 `(side, side, 3)`."""
 
     folder: str
     target: str
@@ -52,38 +59,65 @@ class DecodeJob:
     fit: str
 
 
-def decode_all(job: DecodeJob, paths: Sequence[str], cores: int, done: Callable[[int], None]) -> Iterator[Decoded]:
-    """Decodes the files `paths` of the job's folder, and yields each image's fate, in no order.
+def decode_all(
+    job: DecodeJob, paths: Sequence[str], processes: int, progress: Callable[[int], None]
+) -> Iterator[DecodedImage]:
+    """Decode the files `paths` of the job's folder, and yield the result for each image, in the order they end.
 
-    An image that crashes its decoder or takes too long costs the process that decodes it, not the others: the images
-    it was given are tried again one by one, and the culprit is known.
+    An image that crashes its decoder or takes too long costs the process that decodes it, not the others: all images
+    of the same task are tried again one by one, which finds the culprit.
 
     Args:
-        job: what to decode.
+        job: the folder and the target.
         paths: within the job's folder, in the order of their rows.
-        cores: how many processes to decode in.
-        done: called with a number of images whenever so many more are done.
+        processes: the number of processes that decode.
+        progress: called with the number of images that were decoded since the last call.
+
+    Raises:
+        DataError: the processes do not start.
     """
     with open(job.target, "wb") as file:  # noqa: PTH123
         file.truncate(len(paths) * job.side**2 * CHANNELS)
     numbered = list(enumerate(paths))
-    size = min(CHUNK, ceil(len(paths) / (cores * TURNS)))
+    size = min(MAX_IMAGES_PER_TASK, ceil(len(paths) / (processes * MIN_TASKS_PER_PROCESS)))
     chunks = deque(numbered[start : start + size] for start in range(0, len(numbered), size))
-    for chunk, fates in imap_unordered(chunks, partial(_decode_chunk, job, SECONDS_PER_IMAGE), cores):
-        if isinstance(fates, Died) and len(chunk) > 1:
-            chunks.extendleft([one] for one in chunk)
-            continue
-        done(len(chunk))
-        yield from [_killer(*chunk[0], fates)] if isinstance(fates, Died) else fates
+    with decoding_pool(processes) as pool:
+        for chunk, images in imap_unordered(pool, partial(_decode_chunk, job, MAX_SECONDS_PER_IMAGE), chunks):
+            if isinstance(images, WorkerDied) and len(chunk) > 1:
+                chunks.extendleft([image] for image in chunk)
+                continue
+            progress(len(chunk))
+            yield from [_fatal_image(*chunk[0], images)] if isinstance(images, WorkerDied) else images
 
 
-def _killer(row: int, _: str, death: Died) -> Decoded:
-    slow = f"it takes more than {SECONDS_PER_IMAGE:.0f} s to decode"
+@contextmanager
+def decoding_pool(processes: int) -> Iterator[CrashSafePool]:
+    """Yield processes that decode images; together they get no more memory than the machine has.
+
+    Raises:
+        DataError: the processes do not start.
+    """
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    share = max(physical // processes, MIN_MEMORY)
+    try:
+        with CrashSafePool(processes, multiprocessing.get_context("spawn"), _prepare_process, (share,)) as pool:
+            yield pool
+    except BrokenExecutor as error:
+        raise DataError("the processes that decode images do not start; is there memory for them?") from error
+
+
+def _prepare_process(memory: int) -> None:
+    silence_stderr()
+    limit_memory(memory)
+
+
+def _fatal_image(row: int, _: str, death: WorkerDied) -> DecodedImage:
+    slow = f"it takes more than {MAX_SECONDS_PER_IMAGE:.0f} s to decode"
     reason = slow if death.signal == signal.SIGALRM else "its decoder crashes, or runs out of memory"
-    return Decoded(row, None, False, reason, passing=True)
+    return DecodedImage(row, None, False, reason, transient=True)
 
 
-def _decode_chunk(job: DecodeJob, seconds: float, chunk: Chunk) -> list[Decoded]:
+def _decode_chunk(job: DecodeJob, seconds: float, chunk: Chunk) -> list[DecodedImage]:
     target = os.open(job.target, os.O_WRONLY)
     try:
         return [_decode_in_time(job, seconds, target, row, path) for row, path in chunk]
@@ -91,8 +125,8 @@ def _decode_chunk(job: DecodeJob, seconds: float, chunk: Chunk) -> list[Decoded]
         os.close(target)
 
 
-def _decode_in_time(job: DecodeJob, seconds: float, target: int, row: int, path: str) -> Decoded:
-    """Ends this process when time is up: nothing less stops a decoder that is written in C."""
+def _decode_in_time(job: DecodeJob, seconds: float, target: int, row: int, path: str) -> DecodedImage:
+    """Decode an image; end this process after `seconds`, since nothing less stops a decoder that is written in C."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         return _decode(job, target, row, path)
@@ -100,25 +134,25 @@ def _decode_in_time(job: DecodeJob, seconds: float, target: int, row: int, path:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _decode(job: DecodeJob, target: int, row: int, path: str) -> Decoded:
+def _decode(job: DecodeJob, target: int, row: int, path: str) -> DecodedImage:
     from lrstudy.data.image_preprocessing import BrokenImageError, read_square
 
     try:
         image = read_square(str(Path(job.folder, path)), job.side, job.fit)
     except BrokenImageError as error:
-        return Decoded(row, None, False, str(error), passing=isinstance(error.__cause__, MemoryError))
-    # Not through a memory map, whose pages would count as this process's memory.
+        return DecodedImage(row, None, False, str(error), transient=isinstance(error.__cause__, MemoryError))
+    # Not by a memory map, whose pages would count as this process's memory.
     if os.pwrite(target, image.tobytes(), row * image.size) < image.size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     grey = bool((image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all())
-    return Decoded(row, channel_sums(image[None])[0], grey, None)
+    return DecodedImage(row, channel_sums(image[None])[0], grey, None)
 
 
 def drop_colour(path: Path, pixels: int) -> None:
-    """Rewrites a file of RGB pixels whose three channels are the same as one of a single channel."""
+    """Rewrite a file of RGB pixels whose three channels are equal as a file of a single channel."""
     read, written = 0, 0
     with path.open("r+b") as file:
-        while chunk := os.pread(file.fileno(), CHUNK * pixels * CHANNELS, read):
+        while chunk := os.pread(file.fileno(), MAX_IMAGES_PER_TASK * pixels * CHANNELS, read):
             read += len(chunk)
             written += os.pwrite(file.fileno(), chunk[::CHANNELS], written)
         file.truncate(written)

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from lrstudy.settings import StudySettings, parameters
 from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import show
 from lrstudy.study.display import StudyDisplay, estimate, table
+from lrstudy.study.executors import open_executor
 from lrstudy.study.helper_worker import HelperWorker
 from lrstudy.study.optuna_study import ARTIFACT, StudyFile, study_file
 from lrstudy.study.progress_channel import ProgressChannel
@@ -33,7 +34,6 @@ from lrstudy.study.search import window
 from lrstudy.study.study_run import StudyRun, log_best, open_study
 from lrstudy.study.trial_result import TrialResult, best_of
 from lrstudy.study.trial_runner import Proposer, TrialRunner
-from lrstudy.study.workers import Workers
 from lrstudy.tracking.failures import failure_reason, is_transient
 from lrstudy.tracking.server import truncate_tag
 from lrstudy.training.specification import StudyContext
@@ -83,7 +83,7 @@ def run_study(
     with (
         study_file(settings.study_file, identity) as file,
         open_study(kind, f"{name} {survey.context.data.name}", settings, survey.context, identity) as study,
-        _workers(at_a_time) as executor,
+        open_executor(at_a_time) as executor,
     ):
         proposer = propose(file, at_a_time)
         print(estimate(survey, proposer.planned, settings.epochs, at_a_time), flush=True)
@@ -136,16 +136,6 @@ def _changes(looking: Future[list[str]]) -> list[str]:
 def _age() -> float:
     """Seconds since this process began."""
     return time.time() - psutil.Process().create_time()
-
-
-@contextmanager
-def _workers(count: int) -> Iterator[Executor]:
-    """Workers, of which none is left when the `with` block ends."""
-    executor = Workers(count)
-    try:
-        yield executor
-    finally:
-        executor.shutdown(cancel_futures=True)
 
 
 def _at_a_time(settings: StudySettings, context: StudyContext) -> int:

@@ -20,7 +20,6 @@ from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.study_run import StudyRun, claim, log_crash, log_outcome, log_pruned, take_in
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.study.trial_result import PRUNED, TrialResult, best_of
-from lrstudy.study.workers import WORKER_DIED
 from lrstudy.tracking.claims import validation_curve
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.tracking.training_run import log_setup
@@ -242,7 +241,7 @@ class TrialRunner:
         error = future.exception()
         if isinstance(error, LearningRateStudyError):
             raise error
-        if isinstance(error, (BrokenExecutor, WORKER_DIED)) and trial.tries < TRIES:
+        if isinstance(error, BrokenExecutor) and trial.tries < TRIES:
             trial.tries += 1
             self._submit(trial, mailbox)
             return None
