@@ -10,16 +10,10 @@ from pydantic import BaseModel
 from conftest import ROOT
 from lrstudy.command_line import parse
 from lrstudy.formatting import format_setting
-from lrstudy.settings import GridSettings, ReproduceSettings, SearchSettings, TrainSettings
+from lrstudy.settings.mlproject import ENTRY_POINTS, PATH, mlproject
 
 PROJECT = load_project(ROOT)  # type: ignore[no-untyped-call]
-ENTRY_POINTS: dict[str, tuple[str, type[BaseModel]]] = {
-    "main": ("src/train.py", TrainSettings),
-    "grid": ("src/grid.py", GridSettings),
-    "search": ("src/search.py", SearchSettings),
-    "reproduce": ("src/reproduce.py", ReproduceSettings),
-}
-OTHER = {
+OTHER_VALUES = {
     "data": "mnist",
     "data_root": "/data",
     "image_size": "32",
@@ -51,14 +45,18 @@ OTHER = {
     "pruner": "median",
     "run_id": "3f0c",
 }
-NEEDED = {"reproduce": {"run_id": "0a1b"}}  # parameters without a default
-BESIDES = {("main", "momentum"): {"optimizer": "sgd"}}  # what a parameter needs to be set at all
+REQUIRED = {"reproduce": {"run_id": "0a1b"}}  # parameters without a default
+PRECONDITIONS = {("main", "momentum"): {"optimizer": "sgd"}}  # parameters that another one requires
+
+
+def test_mlproject_is_as_the_settings_write_it() -> None:
+    assert PATH.read_text(encoding="utf-8") == mlproject(), "run PYTHONPATH=src python -m lrstudy.settings.mlproject"
 
 
 def settings_of(entry_point: str, parameters: dict[str, str]) -> BaseModel:
-    """The settings that the script gets from the command which MLflow would run."""
+    """Return the settings that the script parses from the command that MLflow would run."""
     script, settings = ENTRY_POINTS[entry_point]
-    given = NEEDED.get(entry_point, {}) | parameters
+    given = REQUIRED.get(entry_point, {}) | parameters
     command = PROJECT.get_entry_point(entry_point).compute_command(given, storage_dir=None)
     python, run, *arguments = shlex.split(command)
     assert (python, run) == ("python", script)
@@ -66,7 +64,7 @@ def settings_of(entry_point: str, parameters: dict[str, str]) -> BaseModel:
 
 
 def defaults(entry_point: str) -> BaseModel:
-    return ENTRY_POINTS[entry_point][1].model_validate(NEEDED.get(entry_point, {}))
+    return ENTRY_POINTS[entry_point][1].model_validate(REQUIRED.get(entry_point, {}))
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
@@ -84,13 +82,13 @@ def test_an_entry_point_has_the_default_settings(entry_point: str) -> None:
     ("entry_point", "name"), [(point, name) for point, (_, kind) in ENTRY_POINTS.items() for name in kind.model_fields]
 )
 def test_each_parameter_of_mlproject_reaches_the_setting_of_its_name(entry_point: str, name: str) -> None:
-    given = BESIDES.get((entry_point, name), {}) | {name: OTHER[name]}
+    given = PRECONDITIONS.get((entry_point, name), {}) | {name: OTHER_VALUES[name]}
     reached, default = settings_of(entry_point, given), defaults(entry_point)
-    assert format_setting(getattr(reached, name)) == OTHER[name]
+    assert format_setting(getattr(reached, name)) == OTHER_VALUES[name]
     assert reached.model_copy(update={key: getattr(default, key) for key in given}) == default
 
 
-def test_what_waits_is_sent_by_an_entry_point_without_parameters() -> None:
+def test_log_calls_are_synced_by_an_entry_point_without_parameters() -> None:
     entry_point = PROJECT.get_entry_point("sync")
     assert not entry_point.parameters
     assert entry_point.compute_command({}, storage_dir=None) == "python src/sync.py"
