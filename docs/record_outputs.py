@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from page_commands import PAGES, ROOT, Block, as_script, blocks, commands
 
-README, SCREEN = ROOT / "README.md", "800,900"
+README, SCREEN = ROOT / "README.md", "800,780"
 PROGRESS = re.compile(r"(?:\[\d+/\d+\]|epoch +\d|data: |study: |training: |report: |run [0-9a-f]{32}; ).*\n")
 
 
