@@ -39,7 +39,6 @@ SMALLER = {
 BEFORE = {
     "how-to/report.md": "mlflow run . --env-manager uv -e grid",
     "how-to/repeat.md": "mlflow run . --env-manager uv",
-    "reference/names.md": "mlflow run . --env-manager uv",
 }
 WRONG = "--optimizer adm"  # the command of the reference that shows an error
 
