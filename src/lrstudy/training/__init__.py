@@ -1,6 +1,6 @@
-"""One training: networks, optimizers, the loop, what came of it. It knows neither MLflow nor Optuna.
+"""One training, from its plan to its result. It knows neither MLflow nor Optuna.
 
-A `plan` has settings, images and machine; its `description` is what is known before the beginning, in plain values. An
-`experiment` puts network, optimizer and parts of the data together, the `loop` trains, `watch` follows it to its
-`result`, of which a `verdict` is drawn and `artifacts` are made. A `checkpoint` has it go on after a kill.
+A `plan` has settings, images and device; its `specification` is the same in plain values. `setup` builds network,
+optimizer and data splits, `loop` trains and yields an `epoch` at a time, `progress` tracks the best epoch and makes the
+`result`, of which `verdict` judges the curve and `artifacts` writes the files. A `checkpoint` resumes after a kill.
 """

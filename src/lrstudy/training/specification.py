@@ -1,6 +1,6 @@
-"""What is known of a training before it begins, in plain values: its settings, the data, the machine, its identity.
+"""The specification of a training in plain values: its settings, the data, the machine, its identity.
 
-It needs no PyTorch: a study's driver tells trainings apart, and the server of them, without importing it.
+Importing it does not import PyTorch: a study's driver identifies and logs trainings without it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.server_names import DATA_DIGEST, DEVICE, HARDWARE, KEY, KIND, THREADS, UNCOMMITTED, VERSIONS
 from lrstudy.settings import TrainSettings, parameters
 
-# Part of a training's identity: to be raised whenever the numbers that a training gives change.
+# Part of a training's identity: raise it whenever the numbers of trainings change.
 TRAINING_VERSION = 1
-# Of an optimizer's defaults those that say how it computes, not what.
+# Those of an optimizer's defaults that select an implementation, and not its results.
 SWITCHES = ("foreach", "fused", "capturable", "differentiable")
 
 
 @dataclass(frozen=True)
 class DataSummary:
-    """A data set without its images. `image` is a stored image's shape, `parts` the number of images in each part.
+    """A data set without its images. `image_shape` is that of a stored image, `split_sizes` are images per split.
 
-    `chance_loss` is the cross-entropy, in nats, of predicting the training part's class shares for every image.
+    `chance_loss` is the cross-entropy, in nats, of predicting the class shares of the training split for every image.
     """
 
     name: str
@@ -42,7 +42,7 @@ class DataSummary:
 
 @dataclass(frozen=True)
 class StudyContext:
-    """What all trainings of a study have alike: the data, and the machine that they run on."""
+    """The data and the machine, which all trainings of a study share."""
 
     data: DataSummary
     device: str
@@ -52,7 +52,7 @@ class StudyContext:
 
 @dataclass(frozen=True)
 class TrialSpecification:
-    """A training that has not begun; `hyperparameters` are all that its optimizer works with."""
+    """A training in plain values; `hyperparameters` are all of its optimizer's."""
 
     settings: TrainSettings
     context: StudyContext
@@ -60,9 +60,9 @@ class TrialSpecification:
 
     @property
     def key(self) -> str:
-        """The training's identity: 32 hex digits of the settings, the data and our code's version.
+        """The training's identity: a digest of the settings, the data and the training code's version, 32 hex digits.
 
-        Versions of libraries are not in it, though some change a number's last digits: the run's tags have them.
+        Versions of libraries are not part of it, though some change a number's last digits; the run's tags have them.
         """
         settings = self.settings
         identity = {
@@ -82,19 +82,19 @@ class TrialSpecification:
 
     @property
     def name(self) -> str:
-        """What a person reads in a list of runs: `adam lr=0.001`."""
+        """The run's name: `adam lr=0.001`."""
         return f"{self.settings.optimizer} lr={format_setting(self.settings.lr)}"
 
     @property
     def title(self) -> str:
-        """What a person reads above a picture: `digits: mlp, adam, learning rate 0.001`."""
+        """The title of figures: `digits: mlp, adam, learning rate 0.001`."""
         settings = self.settings
         lr = format_setting(settings.lr)
         return f"{self.context.data.name}: {settings.model}, {settings.optimizer}, learning rate {lr}"
 
     @property
     def params(self) -> dict[str, str]:
-        """The parameters on the server: the settings, and as `optimizer.betas` torch's defaults for the rest."""
+        """The parameters on the server: the settings, and the optimizer's other defaults, such as `optimizer.betas`."""
         defaults = {name: value for name, value in self.hyperparameters.items() if name not in ("lr", "momentum")}
         return parameters(self.settings) | {
             f"optimizer.{name}": format_setting(value) for name, value in defaults.items()
@@ -102,7 +102,7 @@ class TrialSpecification:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags on the server: what a person or a report asks for later."""
+        """The tags on the server."""
         tags = {
             KIND: "train",
             KEY: self.key,
@@ -118,9 +118,9 @@ class TrialSpecification:
 
 @dataclass(frozen=True)
 class PreflightResult:
-    """What a worker found out for a study: the context, each optimizer's hyperparameters, and how long things take.
+    """A worker's answers before a study: the context, each optimizer's hyperparameters, and durations.
 
-    `data_seconds` is what it took to load the data, `epoch_seconds` about what an epoch takes.
+    `data_seconds` is the time to load the data, `epoch_seconds` the approximate time of an epoch.
     """
 
     context: StudyContext
@@ -129,7 +129,7 @@ class PreflightResult:
     epoch_seconds: float
 
     def describe(self, settings: TrainSettings) -> TrialSpecification:
-        """One of the study's trainings."""
+        """Return the specification of one of the study's trainings."""
         return TrialSpecification(
             settings, self.context, {**self.hyperparameters[settings.optimizer], "lr": settings.lr}
         )

@@ -1,8 +1,8 @@
-"""What a loss curve says of its learning rate: a pure function of the curve.
+"""The verdict on a learning rate: a pure function of the loss curve.
 
-Most failures of a learning rate that is too large are finite, so that a check for NaN alone misses them: the loss
-explodes and comes back to that of guessing, or keeps jumping. Each kind of curve has one word; the first of the table
-`_KINDS` that applies is the verdict.
+Most failures of a learning rate that is too large are finite, and a check for NaN alone misses them: the loss explodes
+and returns to chance, or keeps jumping. Each kind of curve has one word; the verdict is the first kind of the table
+`_KINDS` that applies. Chance is the loss, or the accuracy, of a guess that ignores the image.
 """
 
 import math
@@ -13,44 +13,44 @@ from statistics import median
 
 from lrstudy.training.epoch import Epoch
 
-# A loss is judged by the median of its last epochs: one epoch that happens to end on a jump is no trend.
+# The final loss is the median of the last epochs: one epoch that ends on a jump is not a trend.
 END_EPOCHS = 3
-# A network that collapsed hovers a few percent around the loss of guessing, where every curve began: only what ends
-# further above is worse than no training at all.
+# The loss of a collapsed network hovers a few percent around chance, where every curve begins: only a loss that ends
+# further above is worse than no training.
 DIVERGED_RATIO = 1.2
-# Within this share of the loss of guessing nothing has been learned…
+# With a loss above this share of chance, nothing has been learned…
 COLLAPSED_LOSS = 0.95
-# … if the accuracy, too, is that of naming one class always, give or take a few images.
+# … if the accuracy is also at most this multiple of chance: that of always predicting one class, and a few images.
 COLLAPSED_ACCURACY = 1.25
-# A curve that never went further than this share of the loss of guessing from where it began has not moved.
+# A curve that never moved further than this share of chance from its start has not moved.
 MOVED = 0.02
-# A jump is a rise, from an epoch to the next, by this share of the loss of guessing. Near its floor a loss doubles and
-# halves by amounts that mean nothing, so that jumps are not measured against the loss itself.
+# A jump is a rise, from one epoch to the next, by this share of chance. Close to its floor a loss doubles and halves by
+# meaningless amounts, so jumps are not measured relative to the loss itself.
 JUMP = 0.05
-# A loss that went up to this many times that of guessing was thrown far off, and if it does not come near zero after
-# that, it has settled where it was thrown.
+# A loss that rose to this multiple of chance was thrown far off; unless it later comes close to zero, it has settled
+# there.
 THROWN = 2.0
-# Descents that end well jump a few times while the rate is large for the slope; those that are unstable go on.
+# A descent that ends well jumps a few times while the rate is large for the slope; an unstable one keeps jumping.
 JUMPS_SHARE = 0.1
 MIN_JUMPS = 2
-# The curve's last part, over which it is asked whether it still falls.
+# The last part of the curve, in which a loss that still falls is too slow.
 TAIL = 0.25
-# A descent is steady if at least this share of its epochs went down.
+# A descent is steady if the loss fell in at least this share of its epochs.
 STEADY = 0.75
-# The floor is near once the loss is under this share of the loss of guessing: what more epochs bring is small.
+# The floor is near once the loss is below this share of chance: further epochs gain little.
 NEAR_FLOOR = 0.1
-# A slow descent lowers the loss, over the curve's last part, by at least this share of it. A converged network on hard
-# data also creeps down at every epoch, but by less. Far above, near the loss of guessing, any steady fall counts.
+# A slow descent lowers the loss, over the last part of the curve, by at least this share of it. A converged network on
+# hard data also improves a little in every epoch, but by less. Near chance, any steady fall counts.
 CREEP = 0.01
-# Validation loss wobbles by a tenth or so on a few hundred images; a rise by a quarter of its minimum is more…
+# The validation loss varies by about a tenth on a few hundred images; a rise by a quarter of its minimum is more…
 OVERFIT_RATIO = 1.25
-# … unless the minimum itself is next to nothing.
+# … unless the minimum itself is close to zero: the rise must also be this share of chance.
 OVERFIT_RISE = 0.02
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word for a curve, and the sentence with the numbers that led to it."""
+    """The word for a curve, and the reason for it with its numbers."""
 
     word: str
     reason: str
@@ -58,10 +58,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Curve:
-    """The losses of a training, epoch 0 first, and what guessing would get.
+    """The epochs of a training, epoch 0 first, and the loss and accuracy of chance.
 
-    `chance_loss` is the cross-entropy of always predicting the classes' shares, ln C for C balanced classes;
-    `chance_accuracy` is the largest class's share.
+    `chance_loss` is the cross-entropy of always predicting the class shares, ln C for C balanced classes;
+    `chance_accuracy` is the share of the largest class.
     """
 
     history: Sequence[Epoch]
@@ -70,33 +70,33 @@ class Curve:
 
     @property
     def train(self) -> list[float]:
-        """Training losses."""
+        """The training losses."""
         return [epoch.train_loss for epoch in self.history]
 
     @property
     def val(self) -> list[float]:
-        """Validation losses."""
+        """The validation losses."""
         return [epoch.val_loss for epoch in self.history]
 
     @property
     def end(self) -> float:
-        """The training loss that the curve ends at, epoch 0 left out."""
+        """The training loss at the end of the curve, without epoch 0."""
         return median(self.train[1:][-END_EPOCHS:])
 
     @property
     def tail(self) -> int:
-        """The number of steps, from an epoch to the next, in the curve's last part."""
+        """The number of steps, from one epoch to the next, in the last part of the curve."""
         return max(1, math.ceil(TAIL * (len(self.history) - 1)))
 
     @property
     def falls_steadily(self) -> bool:
-        """Whether the training loss went down in most epochs of the curve's last part."""
+        """Whether the training loss fell in most epochs of the last part of the curve."""
         steps = list(pairwise(self.train))[-self.tail :]
         return sum(after < before for before, after in steps) >= STEADY * len(steps)
 
 
 def judge(curve: Curve) -> Verdict:
-    """The first kind that the curve is of, the kinds taken in the order of the table; `good` if of none."""
+    """Return the first kind of the table that applies to the curve; `good` if none does."""
     for word, kind in _KINDS.items():
         if reason := kind(curve):
             return Verdict(word, reason)
@@ -113,7 +113,7 @@ def _diverged(curve: Curve) -> str | None:
     if last.diverged:
         return f"a loss is no longer a finite number after epoch {last.epoch}"
     if curve.end > DIVERGED_RATIO * curve.train[0]:
-        return f"the training loss ended at about {curve.end:.3g}, above the {curve.train[0]:.3g} it began at"
+        return f"the training loss ended at about {curve.end:.3g}, above its start, {curve.train[0]:.3g}"
     return None
 
 
@@ -124,8 +124,8 @@ def _collapsed(curve: Curve) -> str | None:
     guesses = accuracy <= COLLAPSED_ACCURACY * curve.chance_accuracy
     if at_chance and moved and guesses and not curve.falls_steadily:
         return (
-            f"the training loss sits at {curve.end:.3g}, that of guessing ({curve.chance_loss:.3g}), "
-            f"and an accuracy of {accuracy:.1%} is no better than naming one class always"
+            f"the training loss stays at {curve.end:.3g}, that of chance ({curve.chance_loss:.3g}), "
+            f"and an accuracy of {accuracy:.1%} is not better than always predicting one class"
         )
     return None
 
@@ -133,7 +133,7 @@ def _collapsed(curve: Curve) -> str | None:
 def _unstable(curve: Curve) -> str | None:
     peak = max(curve.train)
     if peak > THROWN * curve.chance_loss and curve.end > NEAR_FLOOR * curve.chance_loss:
-        return f"the training loss shot up to {peak:.3g} and settled at {curve.end:.3g}"
+        return f"the training loss rose to {peak:.3g} and settled at {curve.end:.3g}"
     rises = [after - before for before, after in pairwise(curve.train)]
     late = rises[len(rises) // 2 :]
     jumps = [rise for rise in late if rise > JUMP * curve.chance_loss]
@@ -145,7 +145,7 @@ def _unstable(curve: Curve) -> str | None:
 def _too_slow(curve: Curve) -> str | None:
     at_chance = min(curve.end, curve.val[-1]) >= COLLAPSED_LOSS * curve.chance_loss
     if at_chance and not curve.falls_steadily:
-        return f"the training loss has hardly moved, from {curve.train[0]:.4g} to {curve.train[-1]:.4g}"
+        return f"the training loss has barely changed, from {curve.train[0]:.4g} to {curve.train[-1]:.4g}"
     if not curve.falls_steadily or min(curve.end, curve.val[-1]) < NEAR_FLOOR * curve.chance_loss:
         return None
     before, after = curve.train[-1 - curve.tail], curve.train[-1]
