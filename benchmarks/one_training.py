@@ -71,7 +71,7 @@ def measure(arguments: list[str]) -> None:
     with clock.step("tracking: opening the run, in a new database"):
         run = opened.__enter__()
     clock.seconds["of which tracking"] = 0.0
-    clock.time_calls(run.outbox, "put", "of which tracking")
+    clock.time_calls(run.outbox, "enqueue", "of which tracking")
     clock.time_calls(run.client, "log_batch", "of which tracking")
     clock.seconds["of which checkpoints"] = 0.0
     clock.time_calls(checkpoint, "_write", "of which checkpoints")

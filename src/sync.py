@@ -1,13 +1,13 @@
-"""Sends what waits for tracking servers that could not be used: `python src/sync.py`."""
+"""Send the log calls that are queued for tracking servers that were unavailable: `python src/sync.py`."""
 
 from lrstudy.entry_point import run_main
 from lrstudy.errors import SettingsError
 
 
 def main(arguments: list[str]) -> None:
-    """Sends it, and says what was sent."""
+    """Send all queued log calls, and print what was sent."""
     if arguments:
-        raise SettingsError(f"{arguments[0]}: this takes no settings; it sends all that waits.")
+        raise SettingsError(f"{arguments[0]}: sync takes no settings; it sends all queued log calls.")
     from lrstudy.tracking.sync import sync_all
 
     print(*sync_all(), sep="\n")

@@ -146,7 +146,7 @@ def test_what_the_server_refuses_is_raised_at_the_next_call_and_the_rest_is_sent
             box.flush(1)
         with pytest.raises(MlflowException, match="no such run"):
             box.enqueue(loss(run_id, 1))
-        box.enqueue(loss(run_id, 2), despite_refusals=True)
+        box.enqueue(loss(run_id, 2), despite_rejections=True)
     assert points(run_id, "loss") == [(0, 1.0), (2, 1.0)]
 
 
@@ -216,7 +216,7 @@ def test_what_a_server_was_not_told_while_it_was_away_it_is_told_later_once(
     gone, back = capsys.readouterr().err.splitlines()
     check_life(tmp_path)
     assert gone.startswith(f"the tracking server {front.url} cannot be used now (")
-    assert back == f"the tracking server {front.url} can be used again, and has been told all"
+    assert back == f"the tracking server {front.url} can be used again; all queued log calls are sent"
 
 
 def test_the_answer_to_every_call_may_be_lost_and_nothing_is_told_twice(front: Front, tmp_path: Path) -> None:
@@ -237,18 +237,20 @@ def test_what_was_put_while_the_server_never_returned_is_sent_later_by_whoever_i
         front.how = "close"
         a_whole_life(box, tmp_path)
         wait_until_away(box)
-    with pytest.raises(NotSyncedError, match=f"the tracking server {front.url} cannot be used .*: 15 messages .* wait"):
+    with pytest.raises(
+        NotSyncedError, match=f"the tracking server {front.url} cannot be used .*: 15 log calls .* queued in"
+    ):
         sync.sync_all()
     front.how = "pass on"
     (folder,) = journal.pending_journals()
     other = journal.Journal.open_existing(folder)
     assert other is not None
     (said,) = sync.sync_all()
-    assert said.startswith(f"{folder}: another process is at it")
+    assert said.startswith(f"{folder}: in use by another process, which sends it")
     other.release()
-    assert sync.sync_all() == [f"15 messages sent to the tracking server {front.url}"]
+    assert sync.sync_all() == [f"15 log calls sent to the tracking server {front.url}"]
     check_life(tmp_path)
-    assert sync.sync_all() == ["nothing waits to be sent"]
+    assert sync.sync_all() == ["nothing to sync"]
     assert list(journal.journals_folder().iterdir()) == []
 
 
@@ -258,7 +260,7 @@ def test_nothing_is_taken_over_before_what_a_dead_process_had_still_to_say_has_b
         box.enqueue(loss(run.info.run_id, 0))
         wait_until_away(box)
         box.close(0)
-        with pytest.raises(TrackingError, match=r"1 message for it in .* wait") as raised, claim_lock():
+        with pytest.raises(TrackingError, match=r"1 log call for it queued in .*") as raised, claim_lock():
             pytest.fail("a run could be taken over without what waits")
         assert failure_reason(raised.value) == "it closes connections"
         front.how = "pass on"
@@ -316,7 +318,7 @@ def test_a_journal_that_breaks_off_anywhere_is_sent_up_to_there(front: Front, tm
     (folder,) = journal.pending_journals()
     file = folder / journal.JOURNAL_FILE
     file.write_bytes(file.read_bytes()[:-40] + bytes(100))  # as a power failure can leave it
-    assert sync.sync_all() == [f"4 messages sent to the tracking server {front.url}"]
+    assert sync.sync_all() == [f"4 log calls sent to the tracking server {front.url}"]
     assert points(run.info.run_id, "loss") == [(step, 1.0) for step in range(4)]
 
 
@@ -343,7 +345,7 @@ def test_a_journal_that_is_damaged_within_is_told_of_and_the_rest_is_sent(
         f"1 line of {folder}.refused/{journal.JOURNAL_FILE} changed on the disk and cannot be sent; 4 of the 4" in said
     )
     assert points(run.info.run_id, "loss") == [(step, 1.0) for step in range(5) if step != line]
-    assert sync.sync_all() == ["nothing waits to be sent"]
+    assert sync.sync_all() == ["nothing to sync"]
 
 
 def test_a_run_that_was_made_late_beside_another_try_is_discarded(front: Front) -> None:
@@ -393,10 +395,10 @@ def test_what_a_server_refuses_later_stays_and_the_rest_is_sent(front: Front, tm
         wait_until_away(box)
         front.how = "pass on"
         box.close(0)
-    with pytest.raises(NotSyncedError, match=r"refuses 1 of 2 messages, which stay in .*\.refused: .*no_such_run"):
+    with pytest.raises(NotSyncedError, match=r"rejects 1 of 2 log calls, kept in .*\.refused: .*no_such_run"):
         sync.sync_all()
     assert points(kept.info.run_id, "loss") == [(0, 1.0)]
-    assert sync.sync_all() == ["nothing waits to be sent"]
+    assert sync.sync_all() == ["nothing to sync"]
 
 
 @pytest.mark.slow  # MLflow waits 20 s for a lock
@@ -412,7 +414,7 @@ def test_a_database_that_another_program_has_locked_is_told_later(
     assert mlflow.get_run(run_id).data.tags["a"] == "b"
     assert points(run_id, "loss") == [(0, 1.0)]
     gone, _ = capfd.readouterr().err.splitlines()
-    assert "cannot be used now (database is locked): the training goes on" in gone
+    assert "cannot be used now (database is locked): training continues; log calls are queued in" in gone
 
 
 def test_without_a_folder_for_journals_all_waits_in_memory(
@@ -426,7 +428,7 @@ def test_without_a_folder_for_journals_all_waits_in_memory(
         wait_until_away(box)
         front.how = "pass on"
     check_life(tmp_path)
-    assert f"nothing can be written in {journal.journals_folder()} (" in capsys.readouterr().err
+    assert f"cannot write to {journal.journals_folder()} (" in capsys.readouterr().err
 
 
 def test_a_full_disk_damages_nothing_and_is_written_to_when_there_is_room(
@@ -442,7 +444,7 @@ def test_a_full_disk_damages_nothing_and_is_written_to_when_there_is_room(
         (folder,) = journal.pending_journals()
         lines = (folder / journal.JOURNAL_FILE).read_text().splitlines()
         assert all(json.loads(line.rpartition(" ")[0]) for line in lines)
-        assert "(No space left on device): it waits in memory" in capsys.readouterr().err
+        assert "(No space left on device): log calls are queued in memory" in capsys.readouterr().err
         (small_disk / "others").unlink()
         sentence = box.close(0)
     assert sentence is not None

@@ -99,7 +99,7 @@ class TestAReproduction:
         for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
             mlflow.MlflowClient().log_metric(run.info.run_id, name, 0.5, step=4)
         code, said = reproduce(run.info.run_id, capsys)
-        assert "  settings that were not recorded: lr 0.001, as is the default\n" in said
+        assert "  settings that were not recorded, assumed to have their defaults: lr 0.001\n" in said
         assert "identical: the losses and accuracies from epoch 0 to 3 are the same bits" in said
         assert code == 0
 
@@ -142,7 +142,7 @@ class TestAReproduction:
             entry_point.main(["--run-id", run.info.run_id])
         said = capsys.readouterr()
         assert f"data: another there, {run.data.tags['lrstudy.data_digest']} here" in said.out
-        assert said.out.endswith("different: the data are not those of the run, so nothing is trained.\n")
+        assert said.out.endswith("different: the data has changed since the run, so nothing is trained.\n")
         assert said.err == ""
 
     def test_says_what_is_different_here_before_it_trains(
@@ -164,7 +164,7 @@ class TestAReproduction:
             "machine: an abacus there, ",
             "threads: 2, as recorded",
             "code: 000000000000 there, ",
-            "the training's code, or one of torch's defaults, gives other numbers since",
+            "the training's code, or one of torch's defaults, has changed since the run and gives other numbers",
         ):
             assert any(part in line for line in before), said
         assert last.startswith("identical:")
@@ -191,11 +191,13 @@ class TestAReproduction:
         client = mlflow.MlflowClient()
         for status in ("RUNNING", "FAILED", "FINISHED"):
             client.update_run(run.info.run_id, status=status)
-            with pytest.raises(SettingsError, match=f"it is {status}, and of its 3 epochs .* the first 2[;.]"):
+            with pytest.raises(
+                SettingsError, match=f"it is {status}, and the server has only the first 2 of its 3 epochs[;.]"
+            ):
                 reproduce(run.info.run_id, capsys)
         client.update_run(run.info.run_id, status="KILLED")
         code, said = reproduce(run.info.run_id, capsys)
-        assert "it was cut off after 2 of 3 epochs: these are compared" in said
+        assert "cut off after 2 of 3 epochs: only these are compared" in said
         assert "identical: the losses and accuracies from epoch 0 to 2 are the same bits" in said
         assert code == 0
 
@@ -210,16 +212,16 @@ def test_what_is_no_training_is_refused(tracking_uri: str, capsys: pytest.Captur
     refused = {
         "0" * 32: "the tracking server sqlite.* has no such run",
         "no id": "the tracking server sqlite.* has no such run",
-        another(): "this is no run of a training of this project",
-        another(kind="reproduce"): "this is no run of a training of this project",
-        another(kind="grid", best_run="abc"): "the run of a grid; give that of one of its trainings, such as abc, its",
-        another(kind="search"): "the run of a search; give that of one of its trainings[.]",
+        another(): "not a training run of this project",
+        another(kind="reproduce"): "not a training run of this project",
+        another(
+            kind="grid", best_run="abc"
+        ): "the run of a grid; give the run of one of its trainings, such as abc, its",
+        another(kind="search"): "the run of a search; give the run of one of its trainings[.]",
     }
     of_training = {"kind": "train", "key": "abc"}
-    refused[another(**of_training)] = "its parameters are none of this version's: device=: it must be auto"
-    refused[another(**of_training, device="cpu", threads="1")] = (
-        "of its 50 epochs the server has no more than the first 0"
-    )
+    refused[another(**of_training)] = "its parameters are not valid in this version: device=: it must be auto"
+    refused[another(**of_training, device="cpu", threads="1")] = "the server has only the first 0 of its 50 epochs"
     for run_id, sentence in refused.items():
         with pytest.raises(SettingsError, match=f"run_id={run_id}: .*{sentence}"):
             reproduce(run_id, capsys)

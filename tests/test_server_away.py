@@ -75,8 +75,11 @@ def test_a_study_of_an_unsteady_server_trains_on_and_what_was_said_is_there_late
         front.how = "pass on"
         rest = process.communicate()
     assert process.returncode == 0, rest
-    assert any("cannot be used now (it closes connections): the training goes on" in line for line in said)
-    assert "can be used again, and has been told all" in rest[1]
+    assert any(
+        "cannot be used now (it closes connections): training continues; log calls are queued in" in line
+        for line in said
+    )
+    assert "can be used again; all queued log calls are sent" in rest[1]
     assert told() == undisturbed
     assert journal.pending_journals() == []
 
@@ -95,7 +98,7 @@ def test_a_study_that_is_killed_while_its_server_is_away_is_not_trained_again(fr
     again = run_script("grid.py", *GRID, "--optimizers", "adam")
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("reused") == 2
-    assert "messages sent to the tracking server" in again.stderr
+    assert "log calls sent to the tracking server" in again.stderr
     for run in children(studies()[-1]):
         assert [step for step, _ in curves(run)["val_loss"]] == list(range(101))
         assert all(len(values) == 1 for values in finals(run).values())
@@ -188,7 +191,7 @@ def test_a_training_that_is_killed_while_its_server_is_away_goes_on_in_its_run_a
     assert len(journal.pending_journals()) == 1
     ended = run_script("train.py", *settings)
     assert ended.returncode == 0, ended.stderr
-    assert "messages sent to the tracking server" in ended.stderr
+    assert "log calls sent to the tracking server" in ended.stderr
     assert f"in run {left.info.run_id}" in ended.stdout
     (run,) = runs()
     assert run.info.status == "FINISHED"
@@ -209,14 +212,14 @@ def test_a_training_whose_server_never_returns_names_the_command_that_sends_it_l
         train.main(["--epochs", "20"])
     assert "held-out test: accuracy" in capsys.readouterr().out
     said = re.fullmatch(
-        r"the tracking server .* cannot be used .*; when the server is back, `(.*)` sends it\.", str(raised.value)
+        r"the tracking server .* cannot be used .*; when the server is back, `(.*)` sends them\.", str(raised.value)
     )
     assert said is not None
     assert said[1] == "python src/sync.py"
     front.how = "pass on"
     sent = subprocess.run(shlex.split(said[1]), capture_output=True, text=True)
     assert (sent.returncode, sent.stderr) == (0, "")
-    assert re.fullmatch(r"\d+ messages sent to the tracking server .*\n", sent.stdout)
+    assert re.fullmatch(r"\d+ log calls sent to the tracking server .*\n", sent.stdout)
     (run,) = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
     assert run.info.status == "FINISHED"
     assert all([step for step, _ in points] == list(range(21)) for points in curves(run).values())
@@ -228,7 +231,7 @@ def test_a_training_whose_server_never_returns_names_the_command_that_sends_it_l
 
 def test_what_could_not_be_sent_is_exit_code_3_and_a_setting_of_the_command_that_sends_is_2() -> None:
     program = "from lrstudy.entry_point import run_main; from lrstudy.errors import NotSyncedError\n"
-    program += "def main(_):\n    raise NotSyncedError('it waits.')\nend_well(main)"
+    program += "def main(_):\n    raise NotSyncedError('it waits.')\nrun_main(main)"
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "src", capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (3, "error: it waits.\n")
     refused = run_script("sync.py", "--now")

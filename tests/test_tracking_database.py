@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 from lrstudy import cache_paths
 from lrstudy.errors import TrackingError
-from lrstudy.tracking.database import prepared
+from lrstudy.tracking.database import prepared_database
 from studies import run_script
 
 SAYS_WHERE = """
@@ -22,9 +22,9 @@ print(*[one.artifact_location for one in mlflow.MlflowClient(sys.argv[1]).search
 """
 MAKES_ONE = """
 import sys
-from lrstudy.tracking.database import prepared
+from lrstudy.tracking.database import prepared_database
 print("begins", flush=True)
-with prepared(sys.argv[1]):
+with prepared_database(sys.argv[1]):
     pass
 """
 
@@ -37,7 +37,7 @@ def test_a_new_database_keeps_its_artifacts_beside_itself(tmp_path: Path) -> Non
     for folder in (tmp_path / "one", tmp_path / "two"):
         folder.mkdir()
         uri = f"sqlite:///{folder / 'mlflow.db'}"
-        with prepared(uri):
+        with prepared_database(uri):
             assert (folder / "mlflow.db").stat().st_size > 0
         command = [sys.executable, "-c", SAYS_WHERE, uri]
         ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
@@ -47,7 +47,7 @@ def test_a_new_database_keeps_its_artifacts_beside_itself(tmp_path: Path) -> Non
 def test_one_that_is_there_is_left_as_it_is(tracking_uri: str) -> None:
     with mlflow.start_run() as run:
         pass
-    with prepared(tracking_uri):
+    with prepared_database(tracking_uri):
         assert mlflow.MlflowClient(tracking_uri).get_run(run.info.run_id)
 
 
@@ -59,7 +59,7 @@ def test_killed_while_it_is_made_it_is_made_the_next_time(tmp_path: Path, second
         process.stdout.readline()
         time.sleep(seconds)
         process.kill()
-    with prepared(uri):
+    with prepared_database(uri):
         assert len(experiments(uri)) == 1
     assert {path.name for path in tmp_path.glob("mlflow.db*")} == {"mlflow.db", "mlflow.db.lock"}
 
@@ -68,13 +68,13 @@ def test_without_a_cache_it_is_made_all_the_same(tmp_path: Path) -> None:
     cache_paths.cache_folder().parent.mkdir(parents=True)
     cache_paths.cache_folder().write_text("a file where the folder should be")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    with prepared(uri):
+    with prepared_database(uri):
         assert len(experiments(uri)) == 1
 
 
 def test_where_the_caches_disk_is_full_it_is_made_all_the_same(small_disk: Path, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    with prepared(uri):
+    with prepared_database(uri):
         assert len(experiments(uri)) == 1
 
 
@@ -97,5 +97,5 @@ def test_a_database_that_is_not_there_is_one_sentence_at_once_and_no_password_is
 def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("notes " * 1000)
     sentence = r"the tracking database .*mlflow.db cannot be used"
-    with pytest.raises(TrackingError, match=sentence), prepared(f"sqlite:///{tmp_path / 'mlflow.db'}"):
+    with pytest.raises(TrackingError, match=sentence), prepared_database(f"sqlite:///{tmp_path / 'mlflow.db'}"):
         pass

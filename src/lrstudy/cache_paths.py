@@ -1,4 +1,4 @@
-"""Where on this machine the project keeps what it may lose: all in the user's cache folder."""
+"""Files on this machine that the project can lose without harm, all in the user's cache folder."""
 
 import shutil
 from contextlib import suppress
@@ -8,30 +8,30 @@ from platformdirs import user_cache_path
 
 
 def cache_folder() -> Path:
-    """The folder of all the rest; on Linux `~/.cache/lrstudy`, moved by `XDG_CACHE_HOME`."""
+    """Return the folder of all other paths; on Linux `~/.cache/lrstudy`, unless `XDG_CACHE_HOME` moves it."""
     return user_cache_path("lrstudy")
 
 
 def checkpoint(run_id: str) -> Path:
-    """The file of a training's checkpoint, by its run."""
+    """Return the path of the checkpoint of a run."""
     return cache_folder() / "checkpoints" / f"{run_id}.pt"
 
 
-def times(run_id: str) -> Path:
-    """The file of when a training's epochs were first logged, by its run: it lies beside its checkpoint."""
+def epoch_times(run_id: str) -> Path:
+    """Return the path of the times at which a run's epochs were first logged, beside its checkpoint."""
     return checkpoint(run_id).resolve().with_suffix(".times")
 
 
 def copy_checkpoint(from_run: str, to_run: str) -> None:
-    """Makes the checkpoint of a run that of another one too, whole or not at all."""
+    """Copy the checkpoint of a run to another run, as a whole or not at all."""
     unfinished = checkpoint(to_run).with_suffix(".copy")
-    with suppress(OSError):  # without one the training starts over
+    with suppress(OSError):  # without a checkpoint, training starts over
         shutil.copyfile(checkpoint(from_run), unfinished)
         unfinished.replace(checkpoint(to_run))
 
 
 def link_checkpoint(of_run: str, name: str) -> None:
-    """Makes the checkpoint of a run, which may be written later, known by another name of the run, too."""
+    """Link the checkpoint of a run, which may be written later, to another name of the run."""
     link = checkpoint(name)
     with suppress(OSError):
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def link_checkpoint(of_run: str, name: str) -> None:
 
 
 def remove_checkpoint(run_id: str) -> None:
-    """Removes the checkpoint of a run that has ended, and what was being written of one when a process was killed."""
+    """Remove the checkpoint of a run that has ended, and the unfinished files of one that was being written."""
     named = checkpoint(run_id)
     with suppress(OSError):
         for path in (named.resolve(), named):

@@ -24,7 +24,8 @@ DATA_CONTEXT = "mlflow.data.context"
 TRAINING, GRID, SEARCH_STUDY, REPRODUCE = "train", "grid", "search", "reproduce"
 STUDY_KINDS = (GRID, SEARCH_STUDY)
 
-# Metrics, per epoch.
+# Metrics per epoch that the report reads.
+VAL_LOSS = "val_loss"
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 # Metrics, once per run.
 BEST_VAL_LOSS, BEST_VAL_ACCURACY, BEST_EPOCH = "best/val_loss", "best/val_accuracy", "best/epoch"

@@ -134,7 +134,7 @@ class TrialRunner:
                     self._study.run.outbox.wait_for_space()
         except BaseException:
             for run in self._open.values():
-                run.end("KILLED", despite_refusals=True)
+                run.end("KILLED", despite_rejections=True)
             raise
         return sorted(self._done, key=lambda done: done.number)
 

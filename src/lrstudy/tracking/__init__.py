@@ -1,7 +1,7 @@
-"""What the tracking server is told, and what it is asked.
+"""Logging to the MLflow tracking server, and reading from it.
 
-What it is told is a record of `calls`. The `outbox` takes them and makes them in order, by `delivery`; while the server
-is away they wait in a `journal`, which `sending` sends later if the process has ended. `training_run` and `run_model`
-say what they are, to a `tracked_run`. Of what is there already `claims` says which runs nobody is at any more, and
-`recorded` reads one to train it again.
+A call to the server is a record of `calls`. The `outbox` queues calls, its `sender` thread sends them by `delivery`;
+while the server is unavailable they are stored in a `journal`, which `sync` sends later if the process has ended.
+`training_run`, `tracked_run` and `logged_model` log a training. `claims` finds abandoned runs and claims them, and
+`recorded_training` reads a run so that `reproduction` can train it again.
 """

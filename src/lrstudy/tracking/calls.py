@@ -1,7 +1,6 @@
-"""What a tracking server is told: one small record for each kind of call, which can wait on disk as a line of JSON.
+"""Calls to a tracking server: one small record per kind of call, which can be stored as a line of JSON.
 
-A run or model that the server has not made yet has a local name; see `local_id`. Calls stand in the order in which
-they are to be made.
+A run or a model that the server has not created yet has a local id; see `local_id`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ MAX_ITEMS_PER_CALL, MAX_NAMES_PER_CALL = 1000, 100
 
 @dataclass(frozen=True)
 class CreateRun:
-    """Makes a run, which began `start` ms after 1970; `run` is its local name."""
+    """Create a run that started `start` ms after 1970; `run` is its local id."""
 
     run: str
     experiment: str
@@ -31,9 +30,9 @@ class CreateRun:
 
 @dataclass(frozen=True)
 class DeleteDuplicateRuns:
-    """Deletes what other runs the making of `run` has left: the answer to a try can be lost, or come too late.
+    """Delete the other runs that the creation of `run` has left: the answer to a try can be lost, or come too late.
 
-    They began in the same millisecond and have the same first tags, which name the process.
+    They started in the same millisecond and have the same tags, which name the process.
     """
 
     run: str
@@ -44,9 +43,9 @@ class DeleteDuplicateRuns:
 
 @dataclass(frozen=True)
 class Log:
-    """Logs parameters and tags of a run, and points of its curves: names, values, times in ms, steps.
+    """Log parameters and tags of a run, and points of its curves: name, value, time in ms, step.
 
-    A point that is there already is no other.
+    A point that the server has already is not logged twice.
     """
 
     run: str
@@ -56,23 +55,24 @@ class Log:
 
     @property
     def has_only_points(self) -> bool:
-        """Whether it has no more than points, which can wait a moment for others."""
+        """Whether it has neither parameters nor tags: points can wait a moment for others."""
         return not self.params and not self.tags
 
     def merged_with(self, later: Log) -> Log | None:
-        """This and what comes later, in one; None if that is too much, or a parameter changes, which is refused."""
+        """Return this call and a later one as one; None if that is too large, or changes a parameter."""
         params, tags = {**later.params, **self.params}, {**self.tags, **later.tags}
         points = [*self.points, *later.points]
-        changes = any(params[name] != value for name, value in later.params.items())
-        most = max(len(params), len(tags)), len(params) + len(tags) + len(points)
-        if changes or most[0] > MAX_NAMES_PER_CALL or most[1] > MAX_ITEMS_PER_CALL:
+        if any(params[name] != value for name, value in later.params.items()):  # the server rejects the later call
+            return None
+        items = len(params) + len(tags) + len(points)
+        if max(len(params), len(tags)) > MAX_NAMES_PER_CALL or items > MAX_ITEMS_PER_CALL:
             return None
         return Log(self.run, params, tags, points)
 
 
 @dataclass(frozen=True)
 class DeleteTag:
-    """Deletes a tag of a run, if it is there."""
+    """Delete a tag of a run, if it exists."""
 
     run: str
     key: str
@@ -80,7 +80,7 @@ class DeleteTag:
 
 @dataclass(frozen=True)
 class LogInputs:
-    """Logs a run's data sets: what MLflow's `Dataset` is made of, and what each is for."""
+    """Log a run's data sets: the fields of MLflow's `Dataset`, and the name of the split."""
 
     run: str
     datasets: Sequence[tuple[Mapping[str, str], str]]
@@ -88,7 +88,7 @@ class LogInputs:
 
 @dataclass(frozen=True)
 class LogFiles:
-    """Logs the content of `folder` as a run's artifacts, in which local names become the server's."""
+    """Log the content of `folder` as artifacts of a run; local ids in the files become the server's."""
 
     run: str
     folder: str
@@ -96,7 +96,7 @@ class LogFiles:
 
 @dataclass(frozen=True)
 class SetStatus:
-    """Sets a run's status, and the time at which it ended, in ms, if it has."""
+    """Set a run's status, and its end time in ms if it has ended."""
 
     run: str
     status: str
@@ -105,7 +105,7 @@ class SetStatus:
 
 @dataclass(frozen=True)
 class CreateModel:
-    """Makes a logged model of a run; `model` and `location` are the local names of it and of where its files lie."""
+    """Create a logged model of a run; `model` is its local id, `location` that of the folder of its files."""
 
     run: str
     model: str
@@ -114,7 +114,7 @@ class CreateModel:
 
 @dataclass(frozen=True)
 class LogModel:
-    """Logs the content of `folder` as a logged model's files, in which local names become the server's."""
+    """Log the content of `folder` as files of a logged model; local ids in the files become the server's."""
 
     model: str
     folder: str
@@ -122,7 +122,7 @@ class LogModel:
 
 @dataclass(frozen=True)
 class EndModel:
-    """Says whether a logged model is whole: `READY`, or `FAILED`."""
+    """Set the final status of a logged model: `READY` or `FAILED`."""
 
     model: str
     status: str
@@ -130,9 +130,9 @@ class EndModel:
 
 @dataclass(frozen=True)
 class LinkCheckpoint:
-    """Makes the checkpoint that a training writes by its run's local name that of `run`, too.
+    """Link the checkpoint that a training writes under its run's local id to the server's id, `run`.
 
-    `unsent` is the local name without its beginning, by which it would become the server's.
+    `unsent` is the local id without its prefix, so that it is not replaced by the server's.
     """
 
     run: str
@@ -141,7 +141,7 @@ class LinkCheckpoint:
 
 @dataclass(frozen=True)
 class RemoveCheckpoint:
-    """Removes a run's checkpoint from this machine: it was of use until the server had been told what stands before."""
+    """Remove a run's checkpoint from this machine: the server has all earlier calls."""
 
     run: str
 
@@ -166,20 +166,20 @@ FORMER_NAMES = {"DiscardTwins": "DeleteDuplicateRuns"}
 
 
 def local_id() -> str:
-    """A name for what the server has not named yet, which occurs nowhere else."""
+    """Return a unique id for a run or a model that the server has not created yet."""
     return f"{LOCAL}{uuid4().hex}"
 
 
 def to_json(call: Call) -> str:
-    """A call as a line of JSON."""
+    """Return a call as a line of JSON."""
     return json.dumps({"call": type(call).__name__, **vars(call)})
 
 
 def from_json(line: Mapping[str, Any]) -> Call:
-    """The call that a line, as `to_json` gave it, holds.
+    """Return the call of a parsed line that `to_json` made.
 
     Raises:
-        KeyError, TypeError: it is of no kind of call.
+        KeyError, TypeError: it is not a call.
     """
     fields = dict(line)
     name = fields.pop("call")
@@ -187,34 +187,33 @@ def from_json(line: Mapping[str, Any]) -> Call:
     return call
 
 
-def with_server_ids(call: Call, names: Mapping[str, str]) -> Call:
-    """`call` with the server's names where local ones stood."""
+def with_server_ids(call: Call, server_ids: Mapping[str, str]) -> Call:
+    """Return `call` with the server's ids in place of the local ones."""
     text = to_json(call)
     if LOCAL not in text:
         return call
-    for local, name in names.items():
-        text = text.replace(local, json.dumps(name)[1:-1])
+    for local, server_id in server_ids.items():
+        text = text.replace(local, json.dumps(server_id)[1:-1])
     return from_json(json.loads(text))
 
 
 def next_batch(calls: Iterable[Call]) -> tuple[list[Call], int]:
-    """The first of `calls`, as they are to be made, and how many that were; what is logged in a row goes together."""
-    logged = list(takewhile(lambda call: isinstance(call, Log), _some(calls)))
-    if not logged:
+    """Return the calls to send next, and how many of `calls` they stand for: successive log calls are merged."""
+    log_calls = [call for call in takewhile(lambda call: isinstance(call, Log), _first(calls)) if isinstance(call, Log)]
+    if not log_calls:
         return [next(iter(calls))], 1
-    together: list[Call] = []
-    places: dict[str, int] = {}
-    for call in logged:
-        assert isinstance(call, Log)  # noqa: S101 - for the type
-        before = together[places[call.run]] if call.run in places else None
-        if isinstance(before, Log) and (both := before.merged_with(call)):
-            together[places[call.run]] = both
+    batch: list[Log] = []
+    latest: dict[str, int] = {}  # the index in `batch` of each run's latest call
+    for call in log_calls:
+        index = latest.get(call.run)
+        if index is not None and (merged := batch[index].merged_with(call)):
+            batch[index] = merged
         else:
-            places[call.run] = len(together)
-            together.append(call)
-    return together, len(logged)
+            latest[call.run] = len(batch)
+            batch.append(call)
+    return list(batch), len(log_calls)
 
 
-def _some(calls: Iterable[Call]) -> Iterable[Call]:
-    """As many as may wait for an answer at once."""
+def _first(calls: Iterable[Call]) -> Iterable[Call]:
+    """Yield the first of `calls`, as many as one request may stand for."""
     return (call for call, _ in zip(calls, range(MAX_ITEMS_PER_CALL), strict=False))

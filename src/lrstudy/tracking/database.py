@@ -1,7 +1,7 @@
-"""A tracking database: one in an SQLite file is made whole or not at all, by one process at a time.
+"""Create a tracking database in an SQLite file as a whole or not at all, in one process at a time.
 
-MLflow makes a database in a hundred steps. One that was stopped between two of them, or made by two processes at once,
-is damaged for good.
+MLflow creates a database in a hundred steps. A database is damaged for good if its creation was interrupted between two
+of them, or if two processes created it at once.
 """
 
 from __future__ import annotations
@@ -23,80 +23,78 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from lrstudy import cache_paths
+from lrstudy.compat.mlflow_internals import delete_default_experiment
 from lrstudy.errors import TrackingError
 from lrstudy.redaction import redact_credentials
 from lrstudy.tracking.failures import failure_reason
 
 SECONDS_LOCKED = 60.0
-# What a database that cannot be made, opened or written raises.
-UNUSABLE = (OSError, sqlite3.Error, SQLAlchemyError, CommandError)
+# Errors of a database that cannot be created, opened or written.
+DATABASE_ERRORS = (OSError, sqlite3.Error, SQLAlchemyError, CommandError)
 
 
 @contextmanager
-def prepared(uri: str) -> Iterator[None]:
-    """With the database of `uri` there, if it is an SQLite file's, and no other of our processes at its making.
+def prepared_database(uri: str) -> Iterator[None]:
+    """Create the database of `uri` if it is a new SQLite file, and keep other processes from creating it meanwhile.
 
     Raises:
-        TrackingError: the database cannot be opened, which MLflow would try again for minutes.
+        TrackingError: the database cannot be opened, which MLflow would retry for minutes.
     """
     path = uri.removeprefix("sqlite:///")
     if path == uri or "?" in path:
         if uri.partition("://")[0].partition("+")[0] in DATABASE_ENGINES:
-            _open(uri)
+            _check_connection(uri)
         yield
         return
     try:
         with FileLock(f"{path}.lock", timeout=SECONDS_LOCKED):
             if not Path(path).exists() or not Path(path).stat().st_size:
-                _make(Path(path))
+                _create(Path(path))
             with closing(sqlite3.connect(path, timeout=SECONDS_LOCKED)) as database:
                 database.execute("begin immediate")
             yield
-    except (*UNUSABLE, Timeout) as error:
+    except (*DATABASE_ERRORS, Timeout) as error:
         raise TrackingError(f"the tracking database {path} cannot be used: {failure_reason(error)}.") from error
 
 
-def _open(uri: str) -> None:
+def _check_connection(uri: str) -> None:
     try:
         engine = create_engine(uri)
         with engine.connect():
             pass
         engine.dispose()
-    except (SQLAlchemyError, ImportError) as error:  # which is for want of the package for its kind
+    except (SQLAlchemyError, ImportError) as error:  # the latter if the driver's package is not installed
         raise TrackingError(
             f"the tracking database {redact_credentials(uri)} cannot be used: {failure_reason(error)}."
         ) from error
 
 
-def _make(path: Path) -> None:
+def _create(path: Path) -> None:
     unfinished = path.with_name(f"{path.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     try:
-        shutil.copyfile(_empty(), unfinished)
-    except (*UNUSABLE, MlflowException):  # the cache is of no use, or its disk is full: without it
+        shutil.copyfile(_empty_database(), unfinished)
+    except (*DATABASE_ERRORS, MlflowException):  # the cache folder cannot be written, or its disk is full
         _initialise(unfinished)
     unfinished.replace(path)
 
 
-def _empty() -> Path:
-    """A database without an experiment, of this version of MLflow: kept, since making it takes a second or more."""
-    kept = cache_paths.cache_folder() / "tracking" / f"empty-{mlflow.__version__}.db"
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = kept.with_suffix(f".{os.getpid()}")
+def _empty_database() -> Path:
+    """Return a cached database of this version of MLflow without experiments; its creation takes a second or more."""
+    cached = cache_paths.cache_folder() / "tracking" / f"empty-{mlflow.__version__}.db"
+    if not cached.exists():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = cached.with_suffix(f".{os.getpid()}")
         try:
             _initialise(unfinished)
-            unfinished.replace(kept)
+            unfinished.replace(cached)
         finally:
             unfinished.unlink(missing_ok=True)
-    return kept
+    return cached
 
 
 def _initialise(path: Path) -> None:
     with suppress(FileNotFoundError):
         path.unlink()
     MlflowClient(f"sqlite:///{path}").search_experiments(max_results=1)
-    # Its first experiment says where this folder's artifacts lie. Of a database without one MLflow makes it anew.
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("delete from experiments")
-        database.commit()
+    delete_default_experiment(path)

@@ -1,9 +1,7 @@
-"""How a call is made on the server, so that one whose answer was lost can be made again and changes nothing."""
+"""Send calls to the server, each so that it can be repeated when its answer was lost, and then changes nothing."""
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import singledispatch
@@ -23,7 +21,6 @@ from mlflow.entities import (
     RunTag,
 )
 from mlflow.exceptions import MlflowException
-from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from lrstudy import cache_paths
 from lrstudy.server_names import DATA_CONTEXT
@@ -47,115 +44,105 @@ from lrstudy.tracking.calls import (
 from lrstudy.tracking.failures import is_transient
 from lrstudy.tracking.server_lock import server_lock
 
-_NOT_THERE = "RESOURCE_DOES_NOT_EXIST"
-# Of a call; one that was not answered in time, such as of a large file, is given more the next time.
-TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS = 10, 320
-TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
-QUIET = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
-RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-
-Names = dict[str, str]
-
-
-def disable_retries() -> None:
-    """From now on has this process's MLflow make each call once, not wait for long, and leave what is said to us."""
-    os.environ[RETRIES] = "0"
-    os.environ[QUIET] = "true"
-    os.environ.setdefault(TIMEOUT, str(TIMEOUT_SECONDS))
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+Ids = dict[str, str]
 
 
 def deliver(
-    client: MlflowClient, calls: Sequence[Call], names: Mapping[str, str], refused: list[Exception], *, again: bool
-) -> Names:
-    """Makes `calls`, and gives the server's names for what they have made, by the local ones.
+    client: MlflowClient,
+    calls: Sequence[Call],
+    server_ids: Mapping[str, str],
+    rejections: list[Exception],
+    *,
+    is_retry: bool,
+) -> Ids:
+    """Send `calls`, and return the server's ids of what they created, by the local ones.
 
     Args:
         client: of the server.
-        calls: to make; without any, to find out whether it can be used.
-        names: the server's names for what was made before.
-        refused: takes what MLflow raises for a call that the server refuses.
-        again: whether they may have been made before, and the answer be lost.
+        calls: to send; if empty, the server is only asked whether it answers.
+        server_ids: of what earlier calls created, by the local ids.
+        rejections: gets MLflow's errors for the calls that the server rejects.
+        is_retry: whether they may have been carried out before, and the answer was lost.
 
     Raises:
-        Exception: whatever MLflow raises since the server cannot be used now.
+        Exception: MLflow's, if the server is unavailable.
     """
     if not calls:
         client.search_experiments(max_results=1)
-    made: Names = {}
+    created: Ids = {}
     for call in calls:
-        if isinstance(call, LogFiles | LogModel) and names:
-            _rename_in_files(Path(call.folder), names)
+        if isinstance(call, LogFiles | LogModel) and server_ids:
+            _replace_ids_in_files(Path(call.folder), server_ids)
         try:
-            call = with_server_ids(call, names)
-            made |= (_made_before(call, client) if again else None) or _make(call, client)
+            call = with_server_ids(call, server_ids)
+            created |= (_find_created(call, client) if is_retry else None) or _send(call, client)
         except Exception as error:
             if is_transient(error):
                 raise
-            if isinstance(call, Log) and call.points and not call.has_only_points:  # one of the two may be right
-                apart = Log(call.run, points=call.points), Log(call.run, call.params, call.tags)
-                deliver(client, apart, {}, refused, again=again)
+            if isinstance(call, Log) and call.points and not call.has_only_points:  # one of the two may be valid
+                parts = Log(call.run, points=call.points), Log(call.run, call.params, call.tags)
+                deliver(client, parts, {}, rejections, is_retry=is_retry)
             else:
-                refused.append(error)
-    return made
+                rejections.append(error)
+    return created
 
 
 def remove_sent_files(call: Call) -> None:
-    """Removes the folder of a call that has been made."""
+    """Remove the folder of a call that is sent, if it has one."""
     if isinstance(call, LogFiles | LogModel):
         shutil.rmtree(call.folder, ignore_errors=True)
 
 
-def _rename_in_files(folder: Path, names: Mapping[str, str]) -> None:
+def _replace_ids_in_files(folder: Path, server_ids: Mapping[str, str]) -> None:
     for file in folder.rglob("*"):
         if file.is_file() and LOCAL.encode() in (content := file.read_bytes()):
-            for local, name in names.items():
-                content = content.replace(local.encode(), name.encode())
+            for local_id, server_id in server_ids.items():
+                content = content.replace(local_id.encode(), server_id.encode())
             file.write_bytes(content)
 
 
 @singledispatch
-def _made_before(_: Call, __: MlflowClient) -> Names | None:
-    """What a call has made whose answer was lost; None where it has not been made, or does no harm twice."""
+def _find_created(_: Call, __: MlflowClient) -> Ids | None:
+    """Return the ids of what an earlier try of a call created; None if it created nothing, or may be repeated."""
     return None
 
 
-@_made_before.register
-def _(call: CreateRun, client: MlflowClient) -> Names | None:
-    return next(({call.run: run_id} for run_id in _made_by(call, client)), None)
+@_find_created.register
+def _(call: CreateRun, client: MlflowClient) -> Ids | None:
+    return next(({call.run: run_id} for run_id in _created_runs(call, client)), None)
 
 
-def _made_by(call: CreateRun | DeleteDuplicateRuns, client: MlflowClient) -> Iterator[str]:
-    """The runs that the tries to make one have made: its tags name the process."""
+def _created_runs(call: CreateRun | DeleteDuplicateRuns, client: MlflowClient) -> Iterator[str]:
+    """Yield the ids of the runs that all tries of a call created: their tags name the process."""
     for run in client.search_runs([call.experiment], f"attributes.start_time = {call.start}"):
         if call.tags.items() <= run.data.tags.items():
             yield run.info.run_id
 
 
 @singledispatch
-def _make(call: Call, _: MlflowClient) -> Names:
+def _send(call: Call, _: MlflowClient) -> Ids:
     raise TypeError(call)
 
 
-@_make.register
-def _(call: CreateRun, client: MlflowClient) -> Names:
+@_send.register
+def _(call: CreateRun, client: MlflowClient) -> Ids:
     run = client.create_run(call.experiment, start_time=call.start, tags=dict(call.tags), run_name=call.name)
     return {call.run: run.info.run_id}
 
 
-@_make.register
-def _(call: DeleteDuplicateRuns, client: MlflowClient) -> Names:
-    for run_id in _made_by(call, client):
+@_send.register
+def _(call: DeleteDuplicateRuns, client: MlflowClient) -> Ids:
+    for run_id in _created_runs(call, client):
         if run_id != call.run:
             client.set_terminated(run_id, "KILLED")
             client.delete_run(run_id)
     return {}
 
 
-@_make.register
-def _(call: CreateModel, client: MlflowClient) -> Names:
+@_send.register
+def _(call: CreateModel, client: MlflowClient) -> Ids:
     run = client.get_run(call.run)
-    model = _begun(client, run) or client.create_logged_model(
+    model = _existing_model(client, run) or client.create_logged_model(
         run.info.experiment_id, "model", call.run, params=run.data.params
     )
     if all(output.model_id != model.model_id for output in (run.outputs.model_outputs if run.outputs else [])):
@@ -163,17 +150,17 @@ def _(call: CreateModel, client: MlflowClient) -> Names:
     return {call.model: model.model_id, call.location: model.artifact_location}
 
 
-def _begun(client: MlflowClient, run: Run) -> LoggedModel | None:
-    """The model that an earlier try, or a process that was killed, has begun for a run, or has made whole."""
+def _existing_model(client: MlflowClient, run: Run) -> LoggedModel | None:
+    """Return the model that an earlier try, or a process that was killed, created for a run."""
     models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
     return next((model for model in models if model.status != LoggedModelStatus.FAILED), None)
 
 
-@_make.register
-def _(call: Log, client: MlflowClient) -> Names:
+@_send.register
+def _(call: Log, client: MlflowClient) -> Ids:
     client.log_batch(
         call.run,
-        # To MLflow's databases a point of the same name, time, step and value is the same.
+        # MLflow stores a point of the same name, time, step and value only once.
         metrics=[Metric(*point) for point in call.points],
         params=[Param(name, value) for name, value in call.params.items()],
         tags=[RunTag(key, value) for key, value in call.tags.items()],
@@ -181,37 +168,35 @@ def _(call: Log, client: MlflowClient) -> Names:
     return {}
 
 
-@_make.register
-def _(call: DeleteTag, client: MlflowClient) -> Names:
+@_send.register
+def _(call: DeleteTag, client: MlflowClient) -> Ids:
     try:
         client.delete_tag(call.run, call.key)
     except MlflowException as error:
-        if error.error_code != _NOT_THERE:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
     return {}
 
 
-@_make.register
-def _(call: LogInputs, client: MlflowClient) -> Names:
+@_send.register
+def _(call: LogInputs, client: MlflowClient) -> Ids:
     inputs = [DatasetInput(Dataset(**dataset), [InputTag(DATA_CONTEXT, context)]) for dataset, context in call.datasets]
-    # For this call MLflow's server takes two connections to its database, one after the other. Fifteen calls at once
-    # have all that it allows, and wait for the second until it gives up.
+    # MLflow's server takes two database connections for this call, the second while it holds the first: fifteen calls
+    # at once would hold all that it allows, and wait for the second until they time out.
     with server_lock("inputs", client.tracking_uri):
         client.log_inputs(call.run, inputs)
     return {}
 
 
-@_make.register
-def _(call: LogFiles, client: MlflowClient) -> Names:
-    if Path(call.folder).exists():  # it goes when it has been sent
+@_send.register
+def _(call: LogFiles, client: MlflowClient) -> Ids:
+    if Path(call.folder).exists():  # it is removed when it is sent
         client.log_artifacts(call.run, call.folder)
-        # MLflow keeps what it did this with for a thousand runs, which are megabytes in a long study.
-        _artifact_repos_cache.pop(call.run, None)
     return {}
 
 
-@_make.register
-def _(call: SetStatus, client: MlflowClient) -> Names:
+@_send.register
+def _(call: SetStatus, client: MlflowClient) -> Ids:
     if call.end is None:
         client.update_run(call.run, status=call.status)
     else:
@@ -219,26 +204,26 @@ def _(call: SetStatus, client: MlflowClient) -> Names:
     return {}
 
 
-@_make.register
-def _(call: LogModel, client: MlflowClient) -> Names:
+@_send.register
+def _(call: LogModel, client: MlflowClient) -> Ids:
     if Path(call.folder).exists():
         client.log_model_artifacts(call.model, call.folder)
     return {}
 
 
-@_make.register
-def _(call: EndModel, client: MlflowClient) -> Names:
+@_send.register
+def _(call: EndModel, client: MlflowClient) -> Ids:
     client.finalize_logged_model(call.model, LoggedModelStatus(call.status))
     return {}
 
 
-@_make.register
-def _(call: LinkCheckpoint, _: MlflowClient) -> Names:
+@_send.register
+def _(call: LinkCheckpoint, _: MlflowClient) -> Ids:
     cache_paths.link_checkpoint(f"{LOCAL}{call.unsent}", call.run)
     return {}
 
 
-@_make.register
-def _(call: RemoveCheckpoint, _: MlflowClient) -> Names:
+@_send.register
+def _(call: RemoveCheckpoint, _: MlflowClient) -> Ids:
     cache_paths.remove_checkpoint(call.run)
     return {}

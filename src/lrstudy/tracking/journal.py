@@ -1,8 +1,9 @@
-"""Calls to a tracking server that wait on disk, in order, until the server answers.
+"""Calls to a tracking server that are stored on disk, in order, until the server answers.
 
-`<cache>/outbox/<name>/journal.jsonl` grows line by line and is never changed: first the server, then calls, and between
-them how many have been made and what the server called what they made. Folders of artifacts lie beside it. A line ends
-with its checksum. What a process that is killed leaves is whole but for its end, which is not read if it is torn.
+`<cache>/outbox/<name>/journal.jsonl` is only appended to. Its first line names the server and the process that writes;
+each further line is a call, or records how many calls were delivered and the server's ids of what they created. Each
+line ends with its checksum, so that damage costs only the lines that it hits; a torn end is ignored. Folders of
+artifacts are stored beside the file.
 """
 
 from __future__ import annotations
@@ -28,46 +29,47 @@ from lrstudy.tracking import owner
 from lrstudy.tracking.calls import Call, LogFiles, LogModel, from_json, to_json
 
 JOURNAL_FILE = "journal.jsonl"
-# The ending of the folder of one that holds calls which the server has refused, or lines that were damaged.
+# The suffix of the folder of a journal whose calls the server has rejected, or whose lines are damaged.
 REFUSED = ".refused"
 
 
 @dataclass(frozen=True)
 class JournalContent:
-    """What a journal holds: the server's server_address, the process that wrote it, and what it has still to be told.
+    """A journal's content: the server's address, the process that wrote it, the calls to send, and known server ids.
 
-    `damaged` counts the lines between others that are not as they were written. Of calls that were made it is then not
-    known which they were: all that can be read are to be made again, which changes nothing.
+    `damaged` counts the damaged lines before the end. With one, it is not known which calls were delivered: then all
+    calls that can be read are to be sent again, which changes nothing.
     """
 
     server: str
     owner: str
     calls: Sequence[Call]
-    names: Mapping[str, str]
+    server_ids: Mapping[str, str]
     damaged: int
 
 
 @dataclass
 class Journal:
-    """A journal that this process is at, alone: nobody else sends what it holds."""
+    """A journal that this process has locked: no other process sends its calls."""
 
     folder: Path
     _lock: FileLock = field(repr=False)
     _files: int = 0
 
     @classmethod
-    def create(cls, server: str, names: Mapping[str, str]) -> Journal:
-        """A new one for a server; `names` are the server's for what the calls to come may speak of.
+    def create(cls, server: str, server_ids: Mapping[str, str]) -> Journal:
+        """Create a journal for a server; `server_ids` are those that calls to come may refer to.
 
         Raises:
             OSError: it cannot be written.
         """
         folder = journals_folder() / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{uuid4().hex[:8]}"
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        journal = cls(folder, _locked(folder))
+        journal = cls(folder, _acquire_lock(folder))
         try:
             folder.mkdir(mode=0o700)  # an address can hold a password
-            journal._write_line(json.dumps({"server": server, "owner": owner.this_process(), "names": dict(names)}))
+            header = {"server": server, "owner": owner.this_process(), "names": dict(server_ids)}
+            journal._append_line(json.dumps(header))
         except OSError:
             journal.remove()
             raise
@@ -75,9 +77,9 @@ class Journal:
 
     @classmethod
     def open_existing(cls, folder: Path) -> Journal | None:
-        """One that is there; None where another process is at it, or has done with it."""
+        """Lock an existing journal; return None if another process has locked it or has removed it."""
         try:
-            journal = cls(folder, _locked(folder))
+            journal = cls(folder, _acquire_lock(folder))
         except Timeout:
             return None
         if not (folder / JOURNAL_FILE).exists():
@@ -86,47 +88,47 @@ class Journal:
         return journal
 
     def append(self, call: Call) -> Call:
-        """Writes down a call, and takes over its folder if it has one; gives the call with the new place of that.
+        """Store a call, and move its folder into the journal if it has one; return the call with its new folder.
 
         Raises:
-            OSError: it cannot be written, and the journal is as it was.
+            OSError: it cannot be written, and the journal is unchanged.
         """
-        if isinstance(call, LogFiles | LogModel):
-            kept = self.folder / f"files-{self._files}"
-            self._files += 1
-            try:
-                shutil.copytree(call.folder, kept, copy_function=_copied)
-            except OSError:
-                shutil.rmtree(kept, ignore_errors=True)
-                raise
-            self._write_line(to_json(replace(call, folder=kept.name)))
-            shutil.rmtree(call.folder, ignore_errors=True)
-            return replace(call, folder=str(kept))
-        self._write_line(to_json(call))
-        return call
+        if not isinstance(call, LogFiles | LogModel):
+            self._append_line(to_json(call))
+            return call
+        stored = self.folder / f"files-{self._files}"
+        self._files += 1
+        try:
+            shutil.copytree(call.folder, stored, copy_function=_copy_to_disk)
+        except OSError:
+            shutil.rmtree(stored, ignore_errors=True)
+            raise
+        self._append_line(to_json(replace(call, folder=stored.name)))
+        shutil.rmtree(call.folder, ignore_errors=True)
+        return replace(call, folder=str(stored))
 
-    def mark_delivered(self, count: int, names: Mapping[str, str]) -> None:
-        """Writes down that the next `count` calls have been made, and what the server called what they made.
+    def mark_delivered(self, count: int, server_ids: Mapping[str, str]) -> None:
+        """Record that the next `count` calls were delivered, and the server's ids of what they created.
 
-        Where that fails they will be made again, which changes nothing.
+        If that cannot be written, they are sent again, which changes nothing.
         """
         with suppress(OSError):
-            self._write_line(json.dumps({"made": count, "names": dict(names)}))
+            self._append_line(json.dumps({"made": count, "names": dict(server_ids)}))
 
     def flush(self) -> None:
-        """Returns when what was written is on the disk, as far as it takes it."""
+        """Wait until the disk has all lines, if it accepts them."""
         with suppress(OSError):
-            _save(self.folder / JOURNAL_FILE)
+            _sync_to_disk(self.folder / JOURNAL_FILE)
 
     def set_aside(self) -> Path:
-        """Puts it where nobody sends it any more, and lets go of it; gives its new folder."""
-        kept = self.folder.rename(self.folder.with_suffix(REFUSED))
+        """Move the journal to a folder that is never sent, and unlock it; return that folder."""
+        moved = self.folder.rename(self.folder.with_suffix(REFUSED))
         self.remove()
-        return kept
+        return moved
 
     def remove(self) -> None:
-        """Removes it, and lets go of it."""
-        with suppress(OSError):  # the journal first: without its folders of artifacts it would be damaged
+        """Remove the journal, and unlock it."""
+        with suppress(OSError):  # the file first: without its folders of artifacts it would be damaged
             (self.folder / JOURNAL_FILE).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.release()
@@ -134,79 +136,79 @@ class Journal:
             Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def release(self) -> None:
-        """Leaves it to others."""
+        """Unlock the journal for other processes."""
         self._lock.release()
 
-    def _write_line(self, line: str) -> None:
+    def _append_line(self, line: str) -> None:
         path = self.folder / JOURNAL_FILE
-        whole = path.stat().st_size if path.exists() else 0
+        size = path.stat().st_size if path.exists() else 0
         try:
             with path.open("ab") as file:
                 file.write(f"{line} {_checksum(line.encode())}\n".encode())
-        except OSError:  # no half line stays, or what follows it would be lost
+        except OSError:  # half a line would damage the next one
             with suppress(OSError):
-                os.truncate(path, whole)
+                os.truncate(path, size)
             raise
 
 
 def journals_folder() -> Path:
-    """The folder of all journals."""
+    """Return the folder of all journals."""
     return cache_paths.cache_folder() / "outbox"
 
 
 def pending_journals() -> list[Path]:
-    """The folders of the journals that are there, by the time they were begun."""
+    """Return the folders of the journals that are to be sent, oldest first."""
     folders = (path.parent for path in journals_folder().glob(f"*/{JOURNAL_FILE}"))
     return sorted(folder for folder in folders if folder.suffix != REFUSED)
 
 
 def read_journal(folder: Path) -> JournalContent:
-    """What a journal holds.
+    """Return the content of a journal.
 
     Raises:
-        ValueError: it is no journal, or of another version.
+        ValueError: it is not a journal, or one of another version.
         OSError: it cannot be read.
     """
-    lines, damaged = _lines(folder / JOURNAL_FILE)
-    made = 0 if damaged else sum(line.get("made", 0) for line in lines)
-    names = {local: name for line in lines if "call" not in line for local, name in line["names"].items()}
+    lines, damaged = _read_lines(folder / JOURNAL_FILE)
+    delivered = 0 if damaged else sum(line.get("made", 0) for line in lines)
+    server_ids = {local: id_ for line in lines if "call" not in line for local, id_ in line["names"].items()}
     try:
-        calls = [_placed(from_json(line), folder) for line in lines if "call" in line]
-        return JournalContent(lines[0]["server"], lines[0]["owner"], calls[made:], names, damaged)
+        calls = [_with_full_path(from_json(line), folder) for line in lines if "call" in line]
+        return JournalContent(lines[0]["server"], lines[0]["owner"], calls[delivered:], server_ids, damaged)
     except (LookupError, TypeError) as error:
-        raise ValueError(f"{folder / JOURNAL_FILE} is no journal of this version") from error
+        raise ValueError(f"{folder / JOURNAL_FILE} is not a journal of this version") from error
 
 
 def sync_command() -> str:
-    """What to type, here, to have all of them sent."""
+    """Return the shell command that sends all journals from the current folder."""
     script = os.path.relpath(Path(__file__).parents[2] / "sync.py")
     python = shutil.which("python")
-    this = python and Path(python).resolve() == Path(sys.executable).resolve()
-    return shlex.join(["python" if this else sys.executable, script])
+    is_this_python = python and Path(python).resolve() == Path(sys.executable).resolve()
+    return shlex.join(["python" if is_this_python else sys.executable, script])
 
 
-def _placed(call: Call, folder: Path) -> Call:
+def _with_full_path(call: Call, folder: Path) -> Call:
     return replace(call, folder=str(folder / call.folder)) if isinstance(call, LogFiles | LogModel) else call
 
 
-def _locked(folder: Path) -> FileLock:
+def _acquire_lock(folder: Path) -> FileLock:
     lock = FileLock(f"{folder}.lock", timeout=0, thread_local=False)
     lock.acquire()
     return lock
 
 
-def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The lines that are as they were written, and how many are not; what is torn at the end is not counted."""
+def _read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Return the undamaged lines, and the number of damaged ones before the last undamaged one."""
     lines: list[dict[str, Any]] = []
-    damaged = since_then = 0
+    damaged = damaged_at_end = 0
     with path.open("rb") as file:
-        for written_line in file:
-            line, _, checksum = written_line.removesuffix(b"\n").rpartition(b" ")
-            if written_line.endswith(b"\n") and checksum.decode("latin-1") == _checksum(line):
+        for raw_line in file:
+            line, _, checksum = raw_line.removesuffix(b"\n").rpartition(b" ")
+            if raw_line.endswith(b"\n") and checksum.decode("latin-1") == _checksum(line):
                 lines.append(json.loads(line))
-                damaged, since_then = damaged + since_then, 0
+                damaged, damaged_at_end = damaged + damaged_at_end, 0
             else:
-                since_then += 1
+                damaged_at_end += 1
     return lines, damaged
 
 
@@ -214,11 +216,11 @@ def _checksum(line: bytes) -> str:
     return f"{zlib.crc32(line):08x}"
 
 
-def _copied(source: str, target: str) -> None:
+def _copy_to_disk(source: str, target: str) -> None:
     shutil.copyfile(source, target)
-    _save(Path(target))
+    _sync_to_disk(Path(target))
 
 
-def _save(path: Path) -> None:
+def _sync_to_disk(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())

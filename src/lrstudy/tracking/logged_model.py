@@ -1,4 +1,4 @@
-"""A run's MLflow model on the tracking server, from its opening to its end."""
+"""A run's MLflow model on the tracking server."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ from lrstudy.tracking.tracked_run import TrackedRun
 
 @contextmanager
 def logged_model(run: TrackedRun) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Where to save an MLflow model, then logged to a run as `model`, and what its `Model` is to say of itself.
+    """Yield the folder to save an MLflow model to and the identity for its `Model`; then log it to the run as `model`.
 
-    The run may have ended. A model of it that a process began and was killed over is made whole.
+    The run may have ended. A model that a killed process began for the run is completed.
     """
-    of_model = CreateModel(run.run_id, local_id(), local_id())
-    model, location = run.outbox.create_model(of_model, of_model.model, of_model.location)
+    model, location = run.outbox.create_model(CreateModel(run.run_id, local_id(), local_id()))
     identity = {"artifact_path": location, "run_id": run.run_id, "model_uuid": model, "model_id": model}
     folder = run.outbox.new_folder()
     try:
         yield folder / "model", identity
         run.outbox.enqueue(LogModel(model, str(folder / "model")))
     except BaseException:
-        run.outbox.enqueue(EndModel(model, "FAILED"), despite_refusals=True)
+        run.outbox.enqueue(EndModel(model, "FAILED"), despite_rejections=True)
         raise
     run.outbox.enqueue(EndModel(model, "READY"))
 
 
 def has_model(client: MlflowClient, run: Run) -> bool:
-    """Whether a run has a model that is whole."""
+    """Return True if a run has a complete model."""
     query = f"source_run_id = '{run.info.run_id}'"
     models = client.search_logged_models([run.info.experiment_id], query)
     return any(model.status == LoggedModelStatus.READY for model in models)

@@ -1,4 +1,4 @@
-"""Which process a run belongs to, so that a run left behind by a dead one is told from one that still goes on."""
+"""The process that owns a run, so that a run whose owner is dead is told from one that is being trained."""
 
 from __future__ import annotations
 
@@ -12,42 +12,44 @@ from pathlib import Path
 
 import psutil
 
-# A process's start is computed from the machine's, whose clock may be set meanwhile.
-SAME_START_SECONDS = 2.0
+# A process's start time is computed from the machine's, whose clock may be set meanwhile.
+START_TOLERANCE_SECONDS = 2.0
 
 
 class OwnerState(Enum):
-    """What is known of the process that a run belongs to."""
+    """The state of a run's owner; it is unknown on another machine, or where the run does not name it."""
 
-    DEAD = "it was on this machine, and is no more"
-    ALIVE = "it is on this machine"
-    UNKNOWN = "it is or was on another machine, or left no name"
+    DEAD = "dead"
+    ALIVE = "alive"
+    UNKNOWN = "unknown"
 
 
 def this_process() -> str:
-    """The text that names this process among all that ever were, for a run's tag."""
+    """Return JSON that identifies this process among all processes of all machines, for a run's tag."""
     return json.dumps({**_machine(), "pid": os.getpid(), "started": psutil.Process().create_time()})
 
 
-def owner_state(name: str | None) -> OwnerState:
-    """What is known of the process that `name`, as `this_process` gave it, is of."""
+def owner_state(tag: str | None) -> OwnerState:
+    """Return the state of the process that `tag`, made by `this_process`, identifies."""
     with suppress(ValueError, KeyError, TypeError):
-        named = json.loads(name or "")
+        process = json.loads(tag or "")
         here = _machine()
-        if (named["node"], named["machine"]) != (here["node"], here["machine"]):
+        if (process["node"], process["machine"]) != (here["node"], here["machine"]):
             return OwnerState.UNKNOWN
-        if named["boot"] != here["boot"]:
-            # Without a number of its own a machine is not told from another of its name.
+        if process["boot"] != here["boot"]:
+            # Without a machine id, another machine of the same name cannot be ruled out.
             return OwnerState.DEAD if here["machine"] else OwnerState.UNKNOWN
-        if named["pids"] == here["pids"]:
-            return OwnerState.ALIVE if _lives(int(named["pid"]), float(named["started"])) else OwnerState.DEAD
+        if process["pids"] == here["pids"]:
+            is_alive = _is_alive(int(process["pid"]), float(process["started"]))
+            return OwnerState.ALIVE if is_alive else OwnerState.DEAD
     return OwnerState.UNKNOWN
 
 
-def _lives(pid: int, started: float) -> bool:
+def _is_alive(pid: int, started: float) -> bool:
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - started) < SAME_START_SECONDS and process.status() != psutil.STATUS_ZOMBIE
+        is_same = abs(process.create_time() - started) < START_TOLERANCE_SECONDS
+        return is_same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
@@ -56,7 +58,7 @@ def _lives(pid: int, started: float) -> bool:
 
 @cache
 def _machine() -> dict[str, str]:
-    """The machine, its last start, and the space that its process numbers are of: Linux's alone, but for the name."""
+    """Return the machine's name, id, boot id and process namespace; all but the name exist on Linux only."""
     machine, boot = Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id")
     pids = Path("/proc/self/ns/pid")
     return {

@@ -1,4 +1,4 @@
-"""A training as a run on the tracking server has it: what to train again, and what to compare with."""
+"""A training read from its run on the tracking server, to be trained again and compared."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from lrstudy.errors import SettingsError
 from lrstudy.redaction import redact_credentials
 from lrstudy.server_names import (
     BEST_RUN,
-    CURVES,
     DATA_DIGEST,
     DEVICE,
     ENTRY_POINT,
@@ -31,6 +30,7 @@ from lrstudy.server_names import (
 )
 from lrstudy.settings import TrainSettings
 from lrstudy.tracking.stored_values import is_finite
+from lrstudy.training.epoch import METRICS, REQUIRED_METRICS
 from lrstudy.training.result import WEIGHTS
 
 NO_SUCH_RUN = (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE))
@@ -40,7 +40,7 @@ NO_SUCH_RUN = (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_P
 class RecordedTraining:
     """A training on the server. `settings` have the device and the number of threads that it was trained with.
 
-    `epochs` are from 0 on, each with its four numbers by their names; `whole` is whether none lacks. `scores` are the
+    `epochs` are the metrics of each epoch from 0 on; `complete` is whether all epochs are there. `scores` are the
     metrics that it has once. `assumed` are the settings that were not logged, and have their defaults.
     """
 
@@ -49,67 +49,69 @@ class RecordedTraining:
     settings: TrainSettings
     tags: Mapping[str, str]
     epochs: Sequence[Mapping[str, float]]
-    whole: bool
+    complete: bool
     scores: Mapping[str, float]
     assumed: Sequence[str]
 
     @property
     def data_digest(self) -> str | None:
-        """The digest of the data that it was trained on."""
+        """The digest of the training's data."""
         return self.tags.get(DATA_DIGEST)
 
     @property
-    def where(self) -> str:
-        """The machine and the versions that it was trained with, in words."""
-        machine, versions = (self.tags.get(tag, "what was not recorded") for tag in (HARDWARE, VERSIONS))
+    def environment(self) -> str:
+        """A phrase on the machine and the versions of the training."""
+        machine, versions = (self.tags.get(tag, "something that was not recorded") for tag in (HARDWARE, VERSIONS))
         return f"on {machine} with {versions}"
 
 
 def recorded_settings(run: Run) -> TrainSettings:
-    """The settings that a run's parameters are of.
+    """Return the settings of a run from its parameters.
 
     Raises:
-        SettingsError: one is none of this version's.
+        SettingsError: one is not valid in this version.
     """
-    return from_parameters(TrainSettings, _typed(run))
+    return from_parameters(TrainSettings, _raw_parameters(run))
 
 
 def read_recorded_training(client: MlflowClient, run_id: str) -> RecordedTraining:
-    """The training of a run.
+    """Return the training of a run.
 
     Raises:
-        SettingsError: there is no such run, or none that can be trained again.
+        SettingsError: the run does not exist, or cannot be trained again.
     """
-    run = _training(client, run_id)
+    run = _get_training(client, run_id)
     tags = run.data.tags
     try:
-        where = {"device": tags.get(DEVICE, ""), "threads": tags.get(THREADS, "")}
-        settings = from_parameters(TrainSettings, _typed(run) | where)
+        machine = {"device": tags.get(DEVICE, ""), "threads": tags.get(THREADS, "")}
+        settings = from_parameters(TrainSettings, _raw_parameters(run) | machine)
     except SettingsError as error:
-        raise SettingsError(f"run_id={run_id}: its parameters are none of this version's: {error}") from None
-    epochs = _epochs(client, run_id)[: settings.epochs + 1]  # what is beyond is of another program
-    whole = bool(epochs) and (len(epochs) == settings.epochs + 1 or not _finite(epochs[-1]))
-    cut_off = run.info.status == "KILLED" or PRUNED_KEY in tags
-    if not whole and not (cut_off and epochs):
-        goes_on = "" if run.info.status == "FINISHED" else "; start the same training again, and it goes on"
+        raise SettingsError(f"run_id={run_id}: its parameters are not valid in this version: {error}") from None
+    epochs = _read_epochs(client, run_id)[: settings.epochs + 1]  # another program logged what is beyond
+    complete = bool(epochs) and (len(epochs) == settings.epochs + 1 or not _finite(epochs[-1]))
+    was_cut_off = run.info.status == "KILLED" or PRUNED_KEY in tags
+    if not complete and not (was_cut_off and epochs):
+        advice = "" if run.info.status == "FINISHED" else "; run the same training again to resume it"
         raise SettingsError(
-            f"run_id={run_id}: it is {run.info.status}, and of its {settings.epochs} epochs the server has no more "
-            f"than the first {max(0, len(epochs) - 1)}{goes_on}."
+            f"run_id={run_id}: it is {run.info.status}, and the server has only the first {max(0, len(epochs) - 1)} "
+            f"of its {settings.epochs} epochs{advice}."
         )
     assumed = [name for name in TrainSettings.model_fields if name not in run.data.params]
-    return RecordedTraining(run_id, run.info.run_name or "", settings, tags, epochs, whole, run.data.metrics, assumed)
+    return RecordedTraining(
+        run_id, run.info.run_name or "", settings, tags, epochs, complete, run.data.metrics, assumed
+    )
 
 
 def download_weights(client: MlflowClient, run_id: str) -> bytes | None:
-    """The file of a run's weights; None where it cannot be reached from here."""
+    """Return the content of a run's weights file; None if it cannot be reached."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             return Path(client.download_artifacts(run_id, WEIGHTS, folder)).read_bytes()
-        except Exception:  # each kind of store has its own
+        except Exception:  # each kind of artifact store has its own errors
             return None
 
 
-def _training(client: MlflowClient, run_id: str) -> Run:
+def _get_training(client: MlflowClient, run_id: str) -> Run:
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
@@ -121,26 +123,27 @@ def _training(client: MlflowClient, run_id: str) -> Run:
     kind = run.data.tags.get(KIND)
     if kind in ("grid", "search"):
         best = run.data.tags.get(BEST_RUN)
-        such_as = f", such as {best}, its best" if best else ""
+        example = f", such as {best}, its best" if best else ""
         raise SettingsError(
-            f"run_id={run_id}: this is the run of a {kind}; give that of one of its trainings{such_as}."
+            f"run_id={run_id}: this is the run of a {kind}; give the run of one of its trainings{example}."
         )
     if not {KEY, PRUNED_KEY} & set(run.data.tags) or kind != "train":
-        raise SettingsError(f"run_id={run_id}: this is no run of a training of this project.")
+        raise SettingsError(f"run_id={run_id}: not a training run of this project.")
     return run
 
 
-def _epochs(client: MlflowClient, run_id: str) -> list[dict[str, float]]:
-    """The epochs from 0 on, as far as all four numbers of each are there.
+def _read_epochs(client: MlflowClient, run_id: str) -> list[dict[str, float]]:
+    """Return the metrics of each epoch from 0 on, up to the first epoch that lacks one.
 
     Raises:
-        SettingsError: a number is there with two values.
+        SettingsError: a metric has two values at one epoch.
     """
-    curves: dict[str, dict[int, float]] = {name: {} for name in CURVES}
+    curves: dict[str, dict[int, float]] = {name: {} for name in METRICS}
     for name, curve in curves.items():
         for point in client.get_metric_history(run_id, name):
             if repr(curve.setdefault(point.step, point.value)) != repr(point.value):
                 raise SettingsError(f"run_id={run_id}: its {name} has two values at epoch {point.step}.")
+    curves = {name: curve for name, curve in curves.items() if curve or name in REQUIRED_METRICS}
     epochs: list[dict[str, float]] = []
     while all(len(epochs) in curve for curve in curves.values()):
         epochs.append({name: curve[len(epochs)] for name, curve in curves.items()})
@@ -151,9 +154,9 @@ def _finite(epoch: Mapping[str, float]) -> bool:
     return is_finite(epoch["train_loss"]) and is_finite(epoch["val_loss"])
 
 
-def _typed(run: Run) -> dict[str, str]:
-    """A run's parameters as they were typed."""
-    # MLflow's projects log a parameter as the shell takes it: `'my images'`.
+def _raw_parameters(run: Run) -> dict[str, str]:
+    """Return a run's parameters as the user typed them."""
+    # `mlflow run` logs parameters quoted for the shell: `'my images'`.
     quoted = ENTRY_POINT in run.data.tags
     return {name: _unquoted(value) if quoted else value for name, value in run.data.params.items()}
 

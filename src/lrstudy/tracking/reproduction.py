@@ -1,20 +1,22 @@
-"""A training beside one on the server: what was different before it began, and what came of it."""
+"""Train again what a run on the server trained, and compare: the machine before it starts, the numbers afterwards."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 import torch
+from mlflow import MlflowClient
 from torch import Tensor
 
 from lrstudy.compat.mlflow_internals import source_tags
+from lrstudy.errors import SettingsError
 from lrstudy.formatting import format_setting
 from lrstudy.server_names import (
     COMMIT,
-    CURVES,
     DATA_DIGEST,
     DEVICE,
     HARDWARE,
@@ -25,59 +27,50 @@ from lrstudy.server_names import (
     UNCOMMITTED,
     VERSIONS,
 )
-from lrstudy.tracking.recorded_training import RecordedTraining
+from lrstudy.tracking import server, training_run
+from lrstudy.tracking.recorded_training import RecordedTraining, download_weights, read_recorded_training
 from lrstudy.tracking.stored_values import is_stored
+from lrstudy.training import runtime, setup
 from lrstudy.training.epoch import Epoch
+from lrstudy.training.plan import TrainingPlan, load_data
+from lrstudy.training.progress import finalize, initial_progress, track_best
 from lrstudy.training.specification import TrialSpecification
 
 SAME, DIFFERENT = "the same bits", "different"
 NOT_COMPARED, NOT_REACHED = "not compared", "not compared, since they cannot be reached"
 
-
-def describe_differences(record: RecordedTraining, ours: TrialSpecification) -> Iterator[str]:
-    """Lines on what a training's numbers depend on beside its settings: each as recorded, or what is different here."""
-    there, here = record.tags, ours.tags
-    yield f"run {record.run_id}: {record.name}, {ours.title}"
-    for name, tag in (("data", DATA_DIGEST), ("threads", THREADS), ("device", DEVICE), ("machine", HARDWARE)):
-        yield f"  {name}: {_beside(there.get(tag), here[tag])}"
-    yield f"  versions: {_versions(there.get(VERSIONS, ''), here[VERSIONS])}"
-    yield f"  code: {_code(there, here)}"
-    if record.assumed:
-        assumed = ", ".join(f"{name} {format_setting(getattr(record.settings, name))}" for name in record.assumed)
-        yield f"  settings that were not recorded: {assumed}, as is the default"
-    if not record.whole:
-        yield f"  it was cut off after {len(record.epochs) - 1} of {ours.settings.epochs} epochs: these are compared"
-    if there.get(KEY, there.get(PRUNED_KEY)) != ours.key and record.data_digest == here[DATA_DIGEST]:
-        yield "  the training's code, or one of torch's defaults, gives other numbers since"
+ShowProgress = Callable[[Iterable[Epoch], int], Iterator[Epoch]]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A number that is not the one on the server."""
+    """A number of an epoch that differs from the recorded one."""
 
     epoch: int
     name: str
-    there: float
-    here: float
+    recorded: float
+    reproduced: float
 
     @property
     def size(self) -> float:
-        """The absolute difference; infinite where one of the two is no finite number."""
-        size = abs(self.here - self.there)
+        """The absolute difference; infinite where one of the two is not a finite number."""
+        size = abs(self.reproduced - self.recorded)
         return size if math.isfinite(size) else math.inf
 
     def __str__(self) -> str:
-        return f"{self.name} at epoch {self.epoch} was {self.there!r} and is {self.here!r}, {self.size:.2g} apart"
+        return (
+            f"{self.name} at epoch {self.epoch} was {self.recorded!r} and is {self.reproduced!r}, {self.size:.2g} apart"
+        )
 
 
 @dataclass
 class ReproductionComparison:
-    """What has been compared so far: the number of epochs, the numbers that differ in them, the scores, the weights.
+    """The differences so far: the number of compared epochs, the differences in them, in the scores, in the weights.
 
-    With other data nothing is trained, and nothing can be identical.
+    If the data differs, nothing is trained, and nothing is identical.
     """
 
-    data_differ: bool = False
+    data_differs: bool = False
     epochs: int = 0
     differences: list[Difference] = field(default_factory=list)
     scores: list[str] = field(default_factory=list)
@@ -85,64 +78,130 @@ class ReproductionComparison:
 
     @property
     def identical(self) -> bool:
-        """Whether nothing is different."""
-        return not (self.data_differ or self.differences or self.scores or self.weights == DIFFERENT)
+        """Whether nothing differs."""
+        return not (self.data_differs or self.differences or self.scores or self.weights == DIFFERENT)
 
-    def add(self, epoch: Epoch, there: Mapping[str, float]) -> None:
-        """Compares an epoch with the one on the server."""
+    def add(self, epoch: Epoch, recorded: Mapping[str, float]) -> None:
+        """Compare an epoch with the recorded one."""
         self.epochs += 1
-        for name in CURVES:
-            if not is_stored(here := getattr(epoch, name), there[name]):
-                self.differences.append(Difference(epoch.epoch, name, there[name], here))
+        for name, value in recorded.items():
+            if not is_stored(reproduced := getattr(epoch, name), value):
+                self.differences.append(Difference(epoch.epoch, name, value, reproduced))
 
-    def compare_scores(self, ours: Mapping[str, float], there: Mapping[str, float]) -> None:
-        """Compares what a training comes to at its end, but for the times that it took."""
-        for name, here in ours.items():
-            if not name.startswith(TIME) and not is_stored(here, there.get(name)):
-                self.scores.append(f"{name} was {there.get(name)!r} and is {here!r}")
+    def compare_scores(self, reproduced: Mapping[str, float], recorded: Mapping[str, float]) -> None:
+        """Compare the metrics that a training has once, except its times."""
+        for name, value in reproduced.items():
+            if not name.startswith(TIME) and not is_stored(value, recorded.get(name)):
+                self.scores.append(f"{name} was {recorded.get(name)!r} and is {value!r}")
 
     def __str__(self) -> str:
-        """One line that begins with `identical` or `different`, with the first difference and the largest."""
+        """Return one line that begins with `identical` or `different`, with the first and the largest difference."""
         word = "identical" if self.identical else "different"
-        if self.data_differ:
-            return "different: the data are not those of the run, so nothing is trained."
+        if self.data_differs:
+            return "different: the data has changed since the run, so nothing is trained."
         if self.differences:
-            first, largest = self.differences[0], max(self.differences, key=lambda one: one.size)
-            beyond = f"; the largest difference: {largest}" if largest.size > first.size else ""
-            losses = f"{word} from epoch {first.epoch} on: {first}{beyond}"
+            first, largest = self.differences[0], max(self.differences, key=lambda difference: difference.size)
+            also = f"; the largest difference: {largest}" if largest.size > first.size else ""
+            losses = f"{word} from epoch {first.epoch} on: {first}{also}"
         else:
             losses = f"{word}: the losses and accuracies from epoch 0 to {self.epochs - 1} are the same bits"
         return "; ".join([losses, *self.scores, f"the best weights: {self.weights}."])
 
 
+def reproduce(run_id: str, show: ShowProgress) -> ReproductionComparison:
+    """Train a run of the server again, compare, and print the comparison; log it to the run that `mlflow run` opened.
+
+    `show` gets the epochs and the number of the last one, and yields the epochs on.
+
+    Raises:
+        SettingsError: the run is not a training, or cannot be trained on this machine.
+        TrackingError: the server cannot be reached, or rejects a call.
+    """
+    with server.connected_client() as client:
+        recorded = read_recorded_training(client, run_id)
+    training_run.log_reproduction(recorded.run_id, recorded.name)
+    plan = _plan(recorded)
+    print(*describe_setup(recorded, plan.specification), sep="\n", flush=True)
+    if plan.data.digest != recorded.data_digest:
+        comparison = ReproductionComparison(data_differs=True)
+    else:
+        comparison = _train_and_compare(plan, recorded, client, show)
+    print(comparison)
+    training_run.log_reproduction(recorded.run_id, recorded.name, str(comparison))
+    return comparison
+
+
+def _plan(recorded: RecordedTraining) -> TrainingPlan:
+    settings = recorded.settings
+    try:
+        here = runtime.prepare(settings.device, int(settings.threads), settings.model)
+    except SettingsError as error:
+        raise SettingsError(
+            f"run_id={recorded.run_id}: it was trained {recorded.environment}, and here {error}"
+        ) from None
+    return TrainingPlan(settings, load_data(settings), here)
+
+
+def _train_and_compare(
+    plan: TrainingPlan, recorded: RecordedTraining, client: MlflowClient, show: ShowProgress
+) -> ReproductionComparison:
+    comparison = ReproductionComparison()
+    training = setup.build(plan)
+    so_far = initial_progress(training)
+    epochs = islice(track_best(training, so_far, training.epochs()), len(recorded.epochs))
+    for epoch in show(epochs, len(recorded.epochs) - 1):
+        comparison.add(epoch, recorded.epochs[epoch.epoch])
+    if recorded.complete:
+        comparison.compare_scores(finalize(training, so_far).metrics, recorded.scores)
+        comparison.weights = compare_weights(download_weights(client, recorded.run_id), so_far.best_weights)
+    return comparison
+
+
+def describe_setup(recorded: RecordedTraining, ours: TrialSpecification) -> Iterator[str]:
+    """Yield lines on all that a training's numbers depend on besides its settings: as recorded, or the difference."""
+    there, here = recorded.tags, ours.tags
+    yield f"run {recorded.run_id}: {recorded.name}, {ours.title}"
+    for name, tag in (("data", DATA_DIGEST), ("threads", THREADS), ("device", DEVICE), ("machine", HARDWARE)):
+        yield f"  {name}: {_compare_values(there.get(tag), here[tag])}"
+    yield f"  versions: {_compare_versions(there.get(VERSIONS, ''), here[VERSIONS])}"
+    yield f"  code: {_compare_code(there, here)}"
+    if recorded.assumed:
+        defaults = ", ".join(f"{name} {format_setting(getattr(recorded.settings, name))}" for name in recorded.assumed)
+        yield f"  settings that were not recorded, assumed to have their defaults: {defaults}"
+    if not recorded.complete:
+        yield f"  cut off after {len(recorded.epochs) - 1} of {ours.settings.epochs} epochs: only these are compared"
+    if there.get(KEY, there.get(PRUNED_KEY)) != ours.key and recorded.data_digest == here[DATA_DIGEST]:
+        yield "  the training's code, or one of torch's defaults, has changed since the run and gives other numbers"
+
+
 def compare_weights(saved: bytes | None, ours: Mapping[str, Tensor]) -> str:
-    """How the content of a file that should be weights compares with weights: in one of the words above."""
+    """Compare the content of a weights file with weights; return one of this module's phrases."""
     if saved is None:
         return NOT_REACHED
     try:
-        there = torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True)
-        alike = there.keys() == ours.keys() and all(_bits(there[name]) == _bits(value) for name, value in ours.items())
-    except Exception:  # a file that is damaged, or of something else, fails in many ways
+        theirs = torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True)
+        same = theirs.keys() == ours.keys() and all(_bits(theirs[name]) == _bits(value) for name, value in ours.items())
+    except Exception:  # a damaged file, or one of something else, fails in many ways
         return DIFFERENT
-    return SAME if alike else DIFFERENT
+    return SAME if same else DIFFERENT
 
 
 def _bits(tensor: Tensor) -> tuple[torch.dtype, torch.Size, bytes]:
     return tensor.dtype, tensor.shape, tensor.detach().cpu().contiguous().numpy().tobytes()
 
 
-def _beside(there: str | None, here: str) -> str:
+def _compare_values(there: str | None, here: str) -> str:
     return f"{here}, as recorded" if there == here else f"{there or 'not recorded'} there, {here} here"
 
 
-def _versions(there: str, here: str) -> str:
+def _compare_versions(there: str, here: str) -> str:
     theirs, ours = (dict(part.split(" ", 1) for part in text.split(", ") if " " in part) for text in (there, here))
     names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
-    different = [f"{name} {theirs.get(name, 'none')} there, {ours.get(name, 'none')} here" for name in names]
-    return "; ".join(different) or "as recorded"
+    differences = [f"{name} {theirs.get(name, 'none')} there, {ours.get(name, 'none')} here" for name in names]
+    return "; ".join(differences) or "as recorded"
 
 
-def _code(there: Mapping[str, str], here: Mapping[str, str]) -> str:
+def _compare_code(there: Mapping[str, str], here: Mapping[str, str]) -> str:
     commits = [(tags.get(COMMIT) or "no commit")[:12] for tags in (there, source_tags())]
     changed = [where for where, tags in (("there", there), ("here", here)) if tags.get(UNCOMMITTED) == "true"]
-    return _beside(*commits) + (f"; with uncommitted changes {' and '.join(changed)}" if changed else "")
+    return _compare_values(*commits) + (f"; with uncommitted changes {' and '.join(changed)}" if changed else "")

@@ -1,4 +1,4 @@
-"""Turns at the tracking server: what only one of this machine's processes may do at a time."""
+"""A lock on a tracking server among the processes of this machine."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from lrstudy import cache_paths
 
 
 @contextmanager
-def server_lock(at: str, server: str) -> Iterator[None]:
-    """Keeps other processes from what is called `at`, at the server of this server_address, if it can.
+def server_lock(purpose: str, server: str) -> Iterator[None]:
+    """Let only one process of this machine at a time run the block for this purpose on this server.
 
-    Where neither the cache nor the folder of temporary files can be written to, it is done without turns.
+    Without a lock if neither the cache folder nor the folder of temporary files can be written.
     """
     name = f"{hashlib.sha256(server.encode()).hexdigest()[:16]}.lock"
     with (
-        _locked(cache_paths.cache_folder() / at / name)
-        or _locked(_temporary() / f"lrstudy-{at}-{name}")
+        _acquire(cache_paths.cache_folder() / purpose / name)
+        or _acquire(_temporary_folder() / f"lrstudy-{purpose}-{name}")
         or nullcontext()
     ):
         yield
 
 
-def _locked(path: Path) -> AbstractContextManager[object] | None:
-    """A lock that is held, and let go of as a `with` block; None where it cannot be made."""
+def _acquire(path: Path) -> AbstractContextManager[object] | None:
+    """Return an acquired lock, which the end of a `with` block releases; None if its file cannot be created."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path).acquire()
@@ -37,8 +37,8 @@ def _locked(path: Path) -> AbstractContextManager[object] | None:
         return None
 
 
-def _temporary() -> Path:
+def _temporary_folder() -> Path:
     try:
         return Path(tempfile.gettempdir())
-    except FileNotFoundError:  # there is none that can be written to
+    except FileNotFoundError:  # no folder for temporary files can be written
         return Path()

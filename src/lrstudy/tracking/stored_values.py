@@ -1,4 +1,4 @@
-"""Numbers as a tracking server gives them back: NaN stays NaN, an infinity is the largest finite number."""
+"""Numbers as a tracking server returns them: NaN stays NaN, infinity becomes the largest finite number."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 
 
 def is_stored(value: float, stored: float | None) -> bool:
-    """Whether `stored`, which the server has, is `value` in all its bits; any NaN is like any other."""
+    """Return True if `stored`, from the server, equals `value` in all bits; all NaNs are equal."""
     if stored is None:
         return False
     return _as_stored(value) == _as_stored(stored) or (math.isnan(value) and math.isnan(stored))
 
 
 def is_finite(stored: float) -> bool:
-    """Whether `stored`, which the server has, was a finite number."""
+    """Return True if `stored`, from the server, was logged as a finite number."""
     return math.isfinite(stored) and abs(stored) < sys.float_info.max
 
 

@@ -1,8 +1,7 @@
-"""Sends what a training or a study could not tell its tracking server."""
+"""Send the log calls that earlier trainings and studies have left in journals on this machine."""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import deque
@@ -12,143 +11,155 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from lrstudy.compat.mlflow_internals import disable_retries, request_timeout, set_request_timeout
 from lrstudy.errors import NotSyncedError, TrackingError
 from lrstudy.formatting import pluralize
-from lrstudy.redaction import redact_credentials
+from lrstudy.redaction import first_line, redact_credentials
 from lrstudy.tracking import owner
+from lrstudy.tracking.availability import MAX_TIMEOUT_SECONDS
 from lrstudy.tracking.calls import next_batch
-from lrstudy.tracking.delivery import MAX_TIMEOUT_SECONDS, TIMEOUT, TIMEOUT_SECONDS, deliver, disable_retries
+from lrstudy.tracking.delivery import deliver
 from lrstudy.tracking.failures import failure_reason, is_transient
-from lrstudy.tracking.journal import JOURNAL_FILE, Journal, JournalContent, pending_journals, read_journal, sync_command
+from lrstudy.tracking.journal import (
+    JOURNAL_FILE,
+    Journal,
+    JournalContent,
+    pending_journals,
+    read_journal,
+    sync_command,
+)
 from lrstudy.tracking.owner import OwnerState
 
-SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_BETWEEN_TRIES = 0.2
 
 
 def sync_all() -> list[str]:
-    """Sends all that waits on this machine, whatever server it is for; gives sentences on what was sent.
+    """Send all journals on this machine, of every server; return sentences for the user.
 
     Raises:
-        NotSyncedError: something could not be sent.
+        NotSyncedError: some calls could not be sent.
     """
     disable_retries()
-    said, failed = [], []
+    reports, failures = [], []
     for folder in pending_journals():
         journal = Journal.open_existing(folder)
         if journal is None:
-            said.append(f"{folder}: another process is at it, and sends it when its server can be used")
+            reports.append(f"{folder}: in use by another process, which sends it when its server can be used")
             continue
         try:
-            said.append(_send(journal))
+            reports.append(_sync(journal))
         except NotSyncedError as error:
-            failed.append(str(error))
-    if failed:
-        raise NotSyncedError(" ".join(failed))
-    return said or ["nothing waits to be sent"]
+            failures.append(str(error))
+    if failures:
+        raise NotSyncedError(" ".join(failures))
+    return reports or ["nothing to sync"]
 
 
 def sync_server(server: str) -> None:
-    """Sends what dead processes have left for a server, before it is asked what became of their runs.
+    """Send the journals that dead processes have left for a server, before runs on it are taken over.
 
     Raises:
-        TrackingError: something waits still: it would come twice, where a training that goes on had said it again.
+        TrackingError: some calls could not be sent; a resumed training would log the same again.
     """
     for folder in pending_journals():
         try:
-            kept = read_journal(folder)
-        except (OSError, ValueError):  # which `sync_all` speaks of
+            content = read_journal(folder)
+        except (OSError, ValueError):  # `sync_all` reports it
             continue
-        if kept.server == server and (journal := _taken(folder, kept.owner)):
+        if content.server == server and (journal := _wait_for_journal(folder, content.owner)):
             try:
-                said = _send(journal)
+                report = _sync(journal)
             except NotSyncedError as error:
                 if (folder / JOURNAL_FILE).exists():
                     raise TrackingError(str(error)) from error
-                said = str(error)
-            print(said, file=sys.stderr, flush=True)
+                report = str(error)
+            print(report, file=sys.stderr, flush=True)
 
 
-def _taken(folder: Path, whose: str) -> Journal | None:
-    """A journal, when no other process sends it any more; None where that is done, or its process is alive."""
-    while (
-        (journal := Journal.open_existing(folder)) is None
-        and folder.exists()
-        and owner.owner_state(whose) is not OwnerState.ALIVE
-    ):
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+def _wait_for_journal(folder: Path, journal_owner: str) -> Journal | None:
+    """Lock a journal once no other process sends it; return None if it is sent by then, or its owner is alive."""
+    while (journal := Journal.open_existing(folder)) is None and folder.exists():
+        if owner.owner_state(journal_owner) is OwnerState.ALIVE:
+            return None
+        time.sleep(SECONDS_BETWEEN_TRIES)
     return journal
 
 
-def _send(journal: Journal) -> str:
-    """Sends what a journal holds, and removes it; gives a sentence.
+def _sync(journal: Journal) -> str:
+    """Send the calls of a journal, and remove it; return a sentence for the user.
 
     Raises:
-        NotSyncedError: the server cannot be used, or refuses some of it, or some of it cannot be read.
+        NotSyncedError: the server is unavailable or rejects calls, or lines are damaged.
     """
-    folder = journal.folder
     try:
-        kept = read_journal(folder)
-        refused = _deliver(journal, kept)
+        content = read_journal(journal.folder)
+        rejections = _deliver_all(journal, content)
     except (OSError, ValueError) as error:
         journal.release()
-        raise NotSyncedError(f"{folder} cannot be sent: {error}.") from error
+        raise NotSyncedError(f"{journal.folder} cannot be sent: {error}.") from error
     except BaseException:
         journal.release()
         raise
-    server, count = redact_credentials(kept.server), pluralize(len(kept.calls), "message")
-    if kept.damaged:
-        stays = journal.set_aside()
+    return _finish(journal, content, rejections)
+
+
+def _finish(journal: Journal, content: JournalContent, rejections: list[Exception]) -> str:
+    """Remove a journal that was sent whole, and return a sentence; set it aside and raise NotSyncedError otherwise."""
+    server, count = redact_credentials(content.server), pluralize(len(content.calls), "log call")
+    if content.damaged:
+        folder = journal.set_aside()
         raise NotSyncedError(
-            f"{pluralize(kept.damaged, 'line')} of {stays / JOURNAL_FILE} changed on the disk and cannot be sent; "
-            f"{len(kept.calls) - len(refused)} of the {count} in the others are sent to the tracking server {server}."
+            f"{pluralize(content.damaged, 'line')} of {folder / JOURNAL_FILE} changed on the disk and cannot be sent; "
+            f"{len(content.calls) - len(rejections)} of the {count} in the others sent to the tracking server {server}."
         )
-    if not refused:
-        journal.remove()
-        return f"{count} sent to the tracking server {server}"
-    raise NotSyncedError(
-        f"the tracking server {server} refuses {len(refused)} of {count}, which stay in {journal.set_aside()}: "
-        f"{redact_credentials(str(refused[0]).splitlines()[0])}."
-    )
+    if rejections:
+        raise NotSyncedError(
+            f"the tracking server {server} rejects {len(rejections)} of {count}, kept in {journal.set_aside()}: "
+            f"{first_line(rejections[0])}."
+        )
+    journal.remove()
+    return f"{count} sent to the tracking server {server}"
 
 
-def _deliver(journal: Journal, kept: JournalContent) -> list[Exception]:
-    """Makes the calls of a journal; gives what MLflow raised for those that the server refuses."""
-    client, refused = MlflowClient(kept.server), list[Exception]()
-    names, calls = dict(kept.names), deque(kept.calls)
+def _deliver_all(journal: Journal, content: JournalContent) -> list[Exception]:
+    """Send the calls of a journal; return MLflow's errors for those that the server rejects."""
+    client, rejections = MlflowClient(content.server), list[Exception]()
+    server_ids, calls = dict(content.server_ids), deque(content.calls)
     try:
-        _check_there(kept.server)
-        deliver(client, [], names, refused, again=True)
-        with _time_for_large_files():
+        _check_database_exists(content.server)
+        deliver(client, [], server_ids, rejections, is_retry=True)
+        with _long_timeout():
             while calls:
                 batch, count = next_batch(calls)
-                made = deliver(client, batch, names, refused, again=True)
-                names |= made
-                journal.mark_delivered(count, made)
+                created = deliver(client, batch, server_ids, rejections, is_retry=True)
+                server_ids |= created
+                journal.mark_delivered(count, created)
                 for _ in range(count):
                     calls.popleft()
     except Exception as error:
         if not is_transient(error):
             raise
-        server, waiting = redact_credentials(kept.server), pluralize(len(calls), "message")
+        server, waiting = redact_credentials(content.server), pluralize(len(calls), "log call")
         raise NotSyncedError(
-            f"the tracking server {server} cannot be used ({failure_reason(error)}): {waiting} for it "
-            f"in {journal.folder} wait; when it is back, `{sync_command()}` sends them."
+            f"the tracking server {server} cannot be used ({failure_reason(error)}): {waiting} for it queued in "
+            f"{journal.folder}; when it is back, `{sync_command()}` sends them."
         ) from error
-    return refused
+    return rejections
 
 
 @contextmanager
-def _time_for_large_files() -> Iterator[None]:
-    before = os.environ.get(TIMEOUT, str(TIMEOUT_SECONDS))
-    os.environ[TIMEOUT] = str(MAX_TIMEOUT_SECONDS)
+def _long_timeout() -> Iterator[None]:
+    """Give large files time to be sent."""
+    timeout = request_timeout()
+    set_request_timeout(MAX_TIMEOUT_SECONDS)
     try:
         yield
     finally:
-        os.environ[TIMEOUT] = before
+        set_request_timeout(timeout)
 
 
-def _check_there(server: str) -> None:
-    """Keeps MLflow from making a database where there was one that is gone."""
+def _check_database_exists(server: str) -> None:
+    """Raise FileNotFoundError for an SQLite database that was removed: MLflow would make a new one."""
     database = server.removeprefix("sqlite:///")
     if database != server and not Path(database).exists():
-        raise FileNotFoundError(f"there is no {database}")
+        raise FileNotFoundError(f"{database} does not exist")

@@ -1,6 +1,6 @@
-"""What a training tells the tracking server, from the opening of its run to its end; all but that goes by an `Outbox`.
+"""The run of a training: open or resume it, log its setup and its result.
 
-Under `mlflow run` MLflow has opened the run and logged the parameters, as typed; then only what is missing is logged.
+Under `mlflow run`, MLflow has opened the run and logged the parameters as typed; then only missing ones are logged.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ BAD_IMAGES = "bad_images.json"
 
 
 def claim_opened_run() -> None:
-    """Writes into the run that `mlflow run` opened for this process that it is this process's.
+    """Tag the run that `mlflow run` opened for this process, if any, as owned by it.
 
-    So it is told from one that lives if this process is killed before its training begins.
+    If the process is killed before its training starts, the run can then be recognised as abandoned.
 
     Raises:
-        TrackingError: the server cannot be reached, or refuses what is written.
+        TrackingError: the server cannot be reached, or rejects a call.
     """
     if "MLFLOW_RUN_ID" in os.environ:
         connect()
@@ -51,43 +51,43 @@ def claim_opened_run() -> None:
 
 @contextmanager
 def open_run(specification: TrialSpecification) -> Iterator[TrackedRun]:
-    """A training's run, with all that is known before it begins; it ends as the `with` block ends.
+    """Open the run of a training and log its setup; end the run as the block ends.
 
-    It is that of an earlier start which came to no end, if there is one; or the one that `mlflow run` opened for this
-    process; or else a new one.
+    The run of an interrupted earlier start is resumed if there is one; else it is the run that `mlflow run` opened for
+    this process, or a new one.
 
     Raises:
-        TrackingError: the server cannot be reached, or refuses what is written.
-        NotSyncedError: all went well, but the server is away at the end.
+        TrackingError: the server cannot be reached, or rejects a call.
+        NotSyncedError: the block succeeded, but the server is unavailable at the end.
     """
     connect()
     client = MlflowClient()
     with tracking_errors(), claim_lock():
-        run, there = _begin(client, specification)
-    with track_run(run, there) as tracked:
+        run, existing = _start(client, specification)
+    with track_run(run, existing) as tracked:
         log_setup(tracked, specification)
         yield tracked
 
 
-def _begin(client: MlflowClient, specification: TrialSpecification) -> tuple[Run, RunState]:
-    """Starts the run of a training, and gives it with what it has; tidies up after earlier starts."""
+def _start(client: MlflowClient, specification: TrialSpecification) -> tuple[Run, RunState]:
+    """Start or resume the run of a training, and delete those of superseded starts; return it with its state."""
     opened = previous_attempts.run_opened_by_mlflow(client)
-    left = previous_attempts.find_resumable(client, specification, opened)
-    there = read_run_state(client, left) if left else NEW_RUN
+    resumable = previous_attempts.find_resumable(client, specification, opened)
+    existing = read_run_state(client, resumable) if resumable else NEW_RUN
     name, tags = specification.name, specification.tags
     if opened:
-        there = replace(there, params=frozenset(opened.data.params))
+        existing = replace(existing, params=frozenset(opened.data.params))
         previous_attempts.delete_unused_runs(client, specification.settings, opened)
-        if left and left.info.run_id != opened.info.run_id:
-            there = replace(there, metrics={})
-            tags |= previous_attempts.copy_progress(client, left, opened)
-            name = left.info.run_name or name
-    elif left:
-        os.environ["MLFLOW_RUN_ID"] = left.info.run_id  # where MLflow itself goes on
+        if resumable and resumable.info.run_id != opened.info.run_id:
+            existing = replace(existing, metrics={})
+            tags |= previous_attempts.copy_progress(client, resumable, opened)
+            name = resumable.info.run_name or name
+    elif resumable:
+        os.environ["MLFLOW_RUN_ID"] = resumable.info.run_id  # MLflow itself then resumes it
     run = start_run(name, tags)
     previous_attempts.delete_superseded_run(client, run.info.run_id)
     mark_abandoned(client, run.info.experiment_id, specification.context.data.digest)
-    return run, there
+    return run, existing
 
 
 def log_result(
@@ -97,19 +97,19 @@ def log_result(
     bad_images: Sequence[BadImage],
     remarks: Sequence[str] = (),
 ) -> None:
-    """Logs the end of a training: its verdict, its final metrics, and its files.
+    """Log the result of a training: its verdict, its final metrics, and its files.
 
     Args:
         run: of the training.
-        result: what it came to.
+        result: of the training.
         files: by their paths.
-        bad_images: what was left out of the data.
+        bad_images: that were left out of the data.
         remarks: sentences for the run's description.
     """
     log_final_metrics(run, result.metrics)
     tags = {VERDICT: result.verdict.word, DESCRIPTION: "\n\n".join([describe_result(result), *remarks])}
     if bad_images:
-        # As MLflow's `log_table` has it, which would add to a table that is there, and fail at half of one.
+        # In the format of MLflow's `log_table`, which would append to an existing table, and fail on a torn one.
         table = {"columns": ["path", "reason"], "data": [[bad.path, bad.reason] for bad in bad_images]}
         files = {**files, BAD_IMAGES: json.dumps(table).encode()}
         tags[LOGGED_ARTIFACTS] = json.dumps([{"path": BAD_IMAGES, "type": "table"}])
@@ -118,20 +118,20 @@ def log_result(
 
 
 def log_final_metrics(run: TrackedRun, metrics: Mapping[str, float]) -> None:
-    """Logs metrics that a run has once, but those that are there with the same value."""
-    there = run.existing.metrics
-    # At step 0: MLflow's UI then draws them as bars, and not as curves of a single point.
-    lacking = {name: value for name, value in metrics.items() if not is_stored(value, there.get(name))}
-    # A training that was done twice has taken two times, of which the first is kept.
-    times = {name for name in lacking if name.startswith(TIME) and name in there}
-    run.log_metrics({name: value for name, value in lacking.items() if name not in times}, 0)
+    """Log metrics that a run has once, except those that the server has with the same value."""
+    existing = run.existing.metrics
+    missing = {name: value for name, value in metrics.items() if not is_stored(value, existing.get(name))}
+    # A training that was repeated has two durations, of which the first is kept.
+    repeated = {name for name in missing if name.startswith(TIME) and name in existing}
+    # At step 0, where MLflow's UI draws them as bars, not as curves of a single point.
+    run.log_metrics({name: value for name, value in missing.items() if name not in repeated}, 0)
 
 
 def log_reproduction(of: str, name: str, outcome: str | None = None) -> None:
-    """Writes into the run that `mlflow run` opened for this process, if it did, what it repeats and what came of it.
+    """Log to the run that `mlflow run` opened for this process, if any, which run it repeats, and the outcome.
 
     Raises:
-        TrackingError: the server cannot be reached, or refuses what is written.
+        TrackingError: the server cannot be reached, or rejects a call.
     """
     if not (run_id := os.environ.get("MLFLOW_RUN_ID")):
         return
@@ -145,7 +145,7 @@ def log_reproduction(of: str, name: str, outcome: str | None = None) -> None:
 
 
 def describe_result(result: Result) -> str:
-    """The run's description, in Markdown: the verdict, the reason, and the scores with the epoch they are of."""
+    """Return the run's description, in Markdown: the verdict with its reason, and the scores with their epochs."""
     return (
         f"**{result.verdict.word}**: {result.verdict.reason}.\n\n"
         f"Best validation loss {result.best.val_loss:.4g} at epoch {result.best.epoch}, with an accuracy of "
@@ -154,7 +154,7 @@ def describe_result(result: Result) -> str:
 
 
 def log_setup(run: TrackedRun, specification: TrialSpecification) -> None:
-    """Logs the parameters of a training, but those that are there, and its data."""
+    """Log the data of a training, and the parameters that the server lacks."""
     data = specification.context.data
     run.outbox.enqueue(LogInputs(run.run_id, [(_dataset(data, part), part) for part in data.split_sizes]))
     existing = run.existing.params
@@ -169,6 +169,6 @@ def _dataset(data: DataSummary, part: str) -> dict[str, str]:
 
 
 class _Dataset(MetaDataset):
-    """MLflow's description of a data set without its content; it declares `profile` and forgets to define it."""
+    """MLflow's description of a data set without its content; MLflow declares `profile` and does not define it."""
 
     profile = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -62,3 +62,9 @@ class Epoch:
     def score(self) -> float:
         """The validation loss, by which epochs are ranked; infinite if it is not a finite number."""
         return self.val_loss if self.val_loss < math.inf else math.inf
+
+
+# The names of the metrics of an epoch, here and on the server.
+METRICS = tuple(field.name for field in fields(Epoch) if field.name != "epoch" and not field.name.endswith("_seconds"))
+# Every run has these. A metric whose field has a default was added later: earlier runs lack it.
+REQUIRED_METRICS = tuple(field.name for field in fields(Epoch) if field.name in METRICS and field.default is MISSING)
