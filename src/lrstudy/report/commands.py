@@ -14,7 +14,7 @@ from lrstudy.server_names import KIND
 from lrstudy.report.cells import Cell, Group, Training, number, whole
 from lrstudy.report.runs import Run
 
-PROJECT = Path(__file__).parents[1] / "MLproject"
+PROJECT = Path(__file__).parents[3] / "MLproject"
 MLFLOW_RUN = "mlflow run . --env-manager uv"
 
 
