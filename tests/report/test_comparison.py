@@ -10,14 +10,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from scipy.stats import ttest_ind
 
+from known_runs import falling, log_training
+from lrstudy.formatting import format_loss, format_with_deviation
 from lrstudy.report.answer import answer
-from lrstudy.report.warnings import find_warnings
 from lrstudy.report.cells import Cell, Group, group
 from lrstudy.report.comparison import Comparison, gap, steadiness
-from known_runs import falling, log_training
 from lrstudy.report.runs import read
-from lrstudy.formatting import format_loss
-from lrstudy.formatting import format_with_deviation
+from lrstudy.report.warnings import find_warnings
 
 # Of a run that another program has logged.
 FOREIGN = {"lrstudy.kind": "", "lrstudy.data_digest": ""}

@@ -9,11 +9,11 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from known_runs import falling, log_training
 from lrstudy.report import figures
+from lrstudy.report.drawings import draw_basin, draw_curves, draw_glance, draw_shapes
 from lrstudy.report.group_report import GroupReport
 from lrstudy.report.group_report import report as put_together
-from lrstudy.report.drawings import draw_basin, draw_curves, draw_glance, draw_shapes
-from known_runs import falling, log_training
 from lrstudy.report.runs import read
 
 

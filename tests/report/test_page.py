@@ -8,8 +8,8 @@ import mlflow
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from lrstudy.report.command_line import build_report
 from known_runs import falling, log_study, log_training
+from lrstudy.report.command_line import build_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 

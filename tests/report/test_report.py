@@ -21,13 +21,12 @@ from typing import Any
 import mlflow
 import pytest
 
-from lrstudy.report.command_line import build_report
 from conftest import ROOT
-from lrstudy.errors import ReportError
 from known_runs import falling, log_study, log_training
 from lrstudy.command_line import parse
-from lrstudy.settings import TrainSettings
-from lrstudy.settings import GridSettings
+from lrstudy.errors import ReportError
+from lrstudy.report.command_line import build_report
+from lrstudy.settings import GridSettings, TrainSettings
 from studies import run_script
 
 REPORT = ROOT / "analysis" / "report.py"

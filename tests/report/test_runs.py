@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from lrstudy.report import histories
-from lrstudy.errors import ReportError
 from known_runs import falling, log_study, log_training
+from lrstudy.errors import ReportError
+from lrstudy.report import histories
 from lrstudy.report.runs import read, without_secrets
 from servers import tracking_server
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrstudy.report.cells import Cell, Spread
+from lrstudy.formatting import format_loss, format_lr, format_percent, format_with_deviation, join_and, pluralize
+from lrstudy.report.cells import Cell, Spread, format_spread
 from lrstudy.report.commands import again
 from lrstudy.report.comparison import BAND, Comparison, most_accurate
-from lrstudy.report.cells import format_spread
-from lrstudy.formatting import pluralize, join_and, format_loss, format_percent, format_lr, format_with_deviation
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,11 @@ def _by_accuracy(comparison: Comparison, best: Cell, point: str) -> str:
     top, band = most_accurate(comparison.group.of(best.optimizer)), comparison.of(best.optimizer).band
     assert top is not None  # noqa: S101 - for the types
     assert band is not None  # noqa: S101
-    others = f"{format_lr(band.low)} to {format_lr(band.high)}, {band.decades:.1f} decades" if band.points > 1 else format_lr(top.lr)
+    others = (
+        f"{format_lr(band.low)} to {format_lr(band.high)}, {band.decades:.1f} decades"
+        if band.points > 1
+        else format_lr(top.lr)
+    )
     return (
         f"By accuracy {best.optimizer} is better with {format_lr(top.lr)} ({format_spread(top.accuracy, format_percent)}), though its "
         f"loss is higher: the usable band, within {point}, is {others}, and this learning rate is outside."

@@ -16,11 +16,21 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from lrstudy.server_names import KIND, DATA_DIGEST, VERDICT, DESCRIPTION, BEST_VAL_LOSS, BEST_VAL_ACCURACY, BEST_EPOCH, TEST_ACCURACY, FINAL
-from lrstudy.report.histories import Curve
 from lrstudy.formatting import format_with_deviation
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS
+from lrstudy.report.histories import Curve
 from lrstudy.report.runs import LoadedRuns, Run
+from lrstudy.server_names import (
+    BEST_EPOCH,
+    BEST_VAL_ACCURACY,
+    BEST_VAL_LOSS,
+    DATA_DIGEST,
+    DESCRIPTION,
+    FINAL,
+    KIND,
+    TEST_ACCURACY,
+    VERDICT,
+)
 
 # What the axes of a grid are, and what changes a training's place and speed but not what it is.
 AXES = {"optimizer", "lr", "log10_lr", "seed"}
@@ -378,7 +388,10 @@ def _cell(optimizer: str, seeds: Mapping[str, Training]) -> Cell:
 
 
 def _order(optimizer: str) -> tuple[int, str]:
-    return (DEFAULT_OPTIMIZERS.index(optimizer) if optimizer in DEFAULT_OPTIMIZERS else len(DEFAULT_OPTIMIZERS), optimizer)
+    return (
+        DEFAULT_OPTIMIZERS.index(optimizer) if optimizer in DEFAULT_OPTIMIZERS else len(DEFAULT_OPTIMIZERS),
+        optimizer,
+    )
 
 
 def _not_ranked(run: Run) -> str:

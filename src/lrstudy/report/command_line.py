@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from lrstudy.report.group_report import Report, report
-from lrstudy.report.drawings import KINDS, Drawing
 from lrstudy.errors import ReportError
+from lrstudy.report.drawings import KINDS, Drawing
+from lrstudy.report.group_report import Report, report
 from lrstudy.report.runs import attach, read
 from lrstudy.report.write import write_report
+
 
 def parser(what: str | None) -> argparse.ArgumentParser:
     """A parser for the study or the experiment to read."""

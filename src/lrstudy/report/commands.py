@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from lrstudy.server_names import KIND
 from lrstudy.report.cells import Cell, Group, Training, number, whole
 from lrstudy.report.runs import Run
+from lrstudy.server_names import KIND
 
 PROJECT = Path(__file__).parents[3] / "MLproject"
 MLFLOW_RUN = "mlflow run . --env-manager uv"

@@ -12,8 +12,8 @@ from statistics import fmean, stdev
 import numpy as np
 from scipy.special import stdtrit
 
-from lrstudy.server_names import TRAIN_SECONDS
 from lrstudy.report.cells import Cell, Group, Training
+from lrstudy.server_names import TRAIN_SECONDS
 
 # Of the interval within which two cells count as tied.
 CONFIDENCE = 0.95

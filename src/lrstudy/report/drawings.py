@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from lrstudy.report import figures
-from lrstudy.report import tables
+from lrstudy.formatting import MAX_NAME, format_loss, format_lr, join_and
+from lrstudy.report import figures, tables
 from lrstudy.report.group_report import GroupReport, Report
-from lrstudy.formatting import MAX_NAME, join_and, format_loss, format_lr
 
 # The kinds of file that a figure can be, and what of their metadata is not the same every time.
 KINDS = {"svg": "Date", "png": "Software", "pdf": "CreationDate"}
@@ -66,13 +65,18 @@ def draw_curves(group_report: GroupReport, optimizers: Sequence[str]) -> Iterato
         if not (known & (group_report.curves.optimizer == optimizer)).any():
             continue
         own = group_report.cells[group_report.cells.optimizer == optimizer].sort_values("lr")
-        ends = [f"{format_lr(row.lr)} is {row.verdict} and ends at {format_loss(row.final_val_loss)}" for row in own.itertuples()]
+        ends = [
+            f"{format_lr(row.lr)} is {row.verdict} and ends at {format_loss(row.final_val_loss)}"
+            for row in own.itertuples()
+        ]
         words = (
             f"Training and validation loss of {optimizer} over the epochs, a line for each learning rate. "
             f"Validation: {join_and(ends[:12], len(ends))}."
         )
         drawn = figures.loss_curves(group_report.curves, group_report.cells, optimizer, limits, group_report.rates)
-        yield Drawing(_name(group_report, f"curves_{_plain(optimizer)}"), group_report.number, "curves", words, drawn, optimizer)
+        yield Drawing(
+            _name(group_report, f"curves_{_plain(optimizer)}"), group_report.number, "curves", words, drawn, optimizer
+        )
 
 
 def draw_basin(group_report: GroupReport) -> Drawing:
@@ -92,7 +96,9 @@ def draw_basin(group_report: GroupReport) -> Drawing:
 def draw_glance(group_report: GroupReport) -> Drawing:
     """The grid at a glance."""
     words = "Optimizers against learning rates: validation loss, accuracy and verdict of each, as in the table."
-    return Drawing(_name(group_report, "grid"), group_report.number, "glance", words, figures.glance(group_report.places))
+    return Drawing(
+        _name(group_report, "grid"), group_report.number, "glance", words, figures.glance(group_report.places)
+    )
 
 
 def draw_shapes(family: tuple[GroupReport, ...]) -> Drawing:

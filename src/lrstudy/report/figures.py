@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from lrstudy.formatting import format_percent, truncate, format_with_deviation
+from lrstudy.formatting import format_percent, format_with_deviation, truncate
 
 WIDTH = 4.8  # inches
 # Okabe and Ito's colours, told apart by the colour-blind; the markers tell them apart in grey.

@@ -11,14 +11,14 @@ from statistics import fmean
 
 import pandas as pd
 
+from lrstudy.formatting import pluralize
 from lrstudy.report import tables
 from lrstudy.report.answer import Answer, answer
-from lrstudy.report.warnings import ReportWarning, find_warnings, not_mixed
 from lrstudy.report.cells import Group, group
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.incomplete import incomplete
 from lrstudy.report.runs import LoadedRuns
-from lrstudy.formatting import pluralize
+from lrstudy.report.warnings import ReportWarning, find_warnings, not_mixed
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import product
 
-from lrstudy.server_names import KIND
-from lrstudy.report.warnings import ReportWarning
+from lrstudy.formatting import join_and, pluralize
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS
 from lrstudy.report.cells import Group, rate_of, setting, whole
 from lrstudy.report.commands import more
 from lrstudy.report.runs import Run
-from lrstudy.formatting import pluralize, join_and
+from lrstudy.report.warnings import ReportWarning
+from lrstudy.server_names import KIND
 
 # An optimizer, and of a grid the learning rate and the shape of the network.
 Place = tuple[str, ...]

@@ -12,16 +12,23 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lrstudy.server_names import DATA_DIGEST, DEVICE, THREADS, VERSIONS, HARDWARE, UNCOMMITTED, COMMIT
+from lrstudy.formatting import (
+    NOTHING,
+    format_epochs,
+    format_loss,
+    format_lr,
+    format_percent,
+    format_with_deviation,
+    join_and,
+)
 from lrstudy.report import tables
-from lrstudy.report.warnings import differing
-from lrstudy.report.cells import Spread
-from lrstudy.report.group_report import GroupReport, Report
+from lrstudy.report.cells import Spread, format_spread
 from lrstudy.report.comparison import BAND, BELOW_BEST, CONFIDENCE, LAST_SHARE, SLOW_SHARE, gap
 from lrstudy.report.drawings import Drawing
 from lrstudy.report.figures import NO_VERDICT, VERDICT_COLOURS
-from lrstudy.report.cells import format_spread
-from lrstudy.formatting import NOTHING, format_epochs, join_and, format_loss, format_percent, format_lr, format_with_deviation
+from lrstudy.report.group_report import GroupReport, Report
+from lrstudy.report.warnings import differing
+from lrstudy.server_names import COMMIT, DATA_DIGEST, DEVICE, HARDWARE, THREADS, UNCOMMITTED, VERSIONS
 
 # The page's table of cells has so many, the best ones; its CSV file has all.
 SHOWN_CELLS = 60
@@ -56,7 +63,9 @@ def render(report: Report, drawings: Sequence[Drawing], svgs: Mapping[str, bytes
     return template.render(
         report=report,
         title=_title(report),
-        drawn=lambda heading, group_report: [one for one in drawings if (one.heading, one.group_report) == (heading, group_report)],
+        drawn=lambda heading, group_report: [
+            one for one in drawings if (one.heading, one.group_report) == (heading, group_report)
+        ],
         images=images,
         tables={
             "curves": curves_table,
@@ -106,7 +115,12 @@ def basin_table(group_report: GroupReport) -> Table:
     """The best validation loss of each cell."""
     cells = group_report.cells.sort_values(["optimizer", "lr"])
     rows = tuple(
-        (row.optimizer, format_lr(row.lr), format_with_deviation(row.best_val_loss, row.best_val_loss_sd, format_loss), f"{row.n}")
+        (
+            row.optimizer,
+            format_lr(row.lr),
+            format_with_deviation(row.best_val_loss, row.best_val_loss_sd, format_loss),
+            f"{row.n}",
+        )
         for row in cells.itertuples()
     )
     return Table(("optimizer", "learning rate", "best validation loss", "seeds"), rows)
@@ -249,7 +263,9 @@ def _glance(group_report: GroupReport) -> dict[str, Any]:
         "columns": list(columns.values()),
         "rows": {name: [found.get((name, column)) for column in columns] for name in dict.fromkeys(places.optimizer)},
         "loss": lambda row: (
-            NOTHING if row.verdict == "diverged" else format_with_deviation(row.best_val_loss, row.best_val_loss_sd, format_loss)
+            NOTHING
+            if row.verdict == "diverged"
+            else format_with_deviation(row.best_val_loss, row.best_val_loss_sd, format_loss)
         ),
         "accuracy": lambda row: (
             ""

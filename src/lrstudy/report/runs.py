@@ -23,9 +23,9 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from lrstudy.server_names import KIND, USED_BY, PARENT, DATA_CONTEXT, STUDY_KINDS, CURVES
 from lrstudy.errors import ReportError
 from lrstudy.report.histories import Curve, read_curves, true_value
+from lrstudy.server_names import CURVES, DATA_CONTEXT, KIND, PARENT, STUDY_KINDS, USED_BY
 
 RUNS_PER_PAGE = 1000
 LAST_STUDIES = 20

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from lrstudy.report.answer import test_accuracy
-from lrstudy.report.warnings import ReportWarning
 from lrstudy.report.cells import Cell
-from lrstudy.report.group_report import GroupReport, Report
 from lrstudy.report.comparison import Comparison
+from lrstudy.report.group_report import GroupReport, Report
 from lrstudy.report.tables import scores
+from lrstudy.report.warnings import ReportWarning
 
 SCHEMA = 1
 
@@ -31,10 +31,16 @@ def summary(report: Report) -> dict[str, Any]:
         "recommendation": groups[0]["recommendation"] if groups else None,
         "groups": groups,
         "cells": [row for group_report in report.group_reports for row in _rows(group_report, group_report.cells)],
-        "optimizers": [row for group_report in report.group_reports for row in _rows(group_report, group_report.optimizers)],
+        "optimizers": [
+            row for group_report in report.group_reports for row in _rows(group_report, group_report.optimizers)
+        ],
         "warnings": [
             *(_warning(one, None) for one in report.warnings),
-            *(_warning(one, group_report.number) for group_report in report.group_reports for one in group_report.warnings),
+            *(
+                _warning(one, group_report.number)
+                for group_report in report.group_reports
+                for one in group_report.warnings
+            ),
         ],
         "left_out": list(report.left_out),
     }

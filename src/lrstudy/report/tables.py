@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from lrstudy.server_names import CURVES
 from lrstudy.report.cells import Cell, Group, Spread, Training
 from lrstudy.report.comparison import Comparison, gap, steadiness
+from lrstudy.server_names import CURVES
 
 # More learning rates than this do not stand side by side in a table.
 MAX_COLUMNS = 10

@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lrstudy.server_names import KIND
+from lrstudy.errors import ReportError
+from lrstudy.formatting import format_loss, format_lr, format_percent, join_and, pluralize
 from lrstudy.report.cells import Group
 from lrstudy.report.commands import grid_of, more
 from lrstudy.report.comparison import BAND, FAULTS, Comparison, OptimizerSummary, most_accurate, still_improves
-from lrstudy.errors import ReportError
 from lrstudy.report.runs import Run, read_table
-from lrstudy.formatting import pluralize, join_and, format_loss, format_percent, format_lr
+from lrstudy.server_names import KIND
 
 # Below this many images of a part one image is more than a percentage point.
 FEW_IMAGES = 100
@@ -57,7 +57,9 @@ def _not_bracketed(comparison: Comparison, study: Run | None) -> Iterator[Report
     found: dict[str | None, list[str]] = {}
     for one in comparison.summaries:
         if one.best and not one.bracketed:
-            said = f"{one.optimizer} is not bracketed: its best learning rate, {format_lr(one.best.lr)}, is {_end(one)}."
+            said = (
+                f"{one.optimizer} is not bracketed: its best learning rate, {format_lr(one.best.lr)}, is {_end(one)}."
+            )
             found.setdefault(_wider(comparison, study, one), []).append(said)
     for command, sentences in found.items():
         whose = "its rank is" if len(sentences) == 1 else "their ranks are"

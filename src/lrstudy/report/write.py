@@ -1,9 +1,12 @@
 """Write the report of a study: page, figures, tables and summary."""
 
 from __future__ import annotations
+
 import json
 from pathlib import Path
+
 import pandas as pd
+
 from lrstudy.errors import ReportError
 from lrstudy.report import tables
 from lrstudy.report.drawings import draw
