@@ -55,6 +55,8 @@ OPTIMIZERS = {
 
 # The optimizers that a grid compares and a search covers by default, in the order of every table and figure.
 DEFAULT_OPTIMIZERS = ("sgd", "rmsprop", "adagrad", "adam")
+# Hyperparameters of torch's optimizers that choose an implementation and leave the numbers as they are.
+SWITCHES = ("foreach", "fused", "capturable", "differentiable")
 
 
 def build_optimizer(

@@ -1,4 +1,4 @@
-"""Commands that train again, or train more: what a reader of the report types next."""
+"""Commands that repeat a training or extend a study, for a reader of the report to run next."""
 
 from __future__ import annotations
 
@@ -10,74 +10,79 @@ from typing import Any
 
 import yaml
 
-from lrstudy.report.cells import Cell, Group, Training, number, whole
+from lrstudy.report.cells import Cell, Group, Training
+from lrstudy.report.run_settings import number, whole_number
 from lrstudy.report.runs import Run
-from lrstudy.server_names import KIND
+from lrstudy.server_names import GRID, KIND, TRAINING
 
 PROJECT = Path(__file__).parents[3] / "MLproject"
 MLFLOW_RUN = "mlflow run . --env-manager uv"
+MAIN = "main"
 
 
-def again(training: Training) -> str | None:
-    """The command that trains it again; None for a training of another program."""
-    if training.run.tags.get(KIND) != "train":
+def rerun_command(training: Training) -> str | None:
+    """Return the command that repeats a training; None for a training of another program."""
+    if training.run.tags.get(KIND) != TRAINING:
         return None
-    return _command("main", training.run.params)
+    return _command(MAIN, training.run.params)
 
 
-def more(study: Run | None, group: Group, **changed: str) -> str | None:
-    """The command that runs a group's grid or search again with some settings `changed`; None for another program's.
+def extend_command(study: Run | None, group: Group, **changed: str) -> str | None:
+    """Return the command that runs a group's study again with `changed` settings; None for another program's.
 
-    What has been trained is not trained again. Without a study it is a grid of the trainings that there are.
+    Finished trainings are not repeated. Without a study, the command is a grid of the group's trainings.
     """
     kind = study.tags.get(KIND, "") if study else ""
-    if study and kind in _defaults() and _ours(group):
-        own = {name: group.settings[name] for name in ("hidden",) if name in group.settings}
-        return _command(kind, {**study.params, **own, **changed})
-    return grid_of(group, group.cells, **changed)
+    if study and kind in _defaults() and _is_own(group):
+        shape = {name: group.settings[name] for name in ("hidden",) if name in group.settings}
+        return _command(kind, {**study.params, **shape, **changed})
+    return grid_command(group, group.cells, **changed)
 
 
-def grid_of(group: Group, cells: Sequence[Cell], **changed: str) -> str | None:
-    """The command of a grid over the optimizers, learning rates and seeds of some of a group's cells."""
-    if not cells or not _ours(group):
+def grid_command(group: Group, cells: Sequence[Cell], **changed: str) -> str | None:
+    """Return the command of a grid over the optimizers, learning rates and seeds of `cells`."""
+    if not cells or not _is_own(group):
         return None
     axes = {
-        "seed": f"{min(whole(one.seed) for cell in cells for one in cell.trainings)}",
+        "seed": f"{min(whole_number(training.seed) for cell in cells for training in cell.trainings)}",
         "seeds": f"{max(cell.n for cell in cells)}",
         "optimizers": ",".join(dict.fromkeys(cell.optimizer for cell in cells)),
         "lrs": ",".join(dict.fromkeys(cell.typed for cell in sorted(cells, key=lambda cell: -cell.lr))),
     }
-    return _command("grid", {**group.runs[0].params, **axes, **changed})
+    return _command(GRID, {**group.runs[0].params, **axes, **changed})
 
 
-def _ours(group: Group) -> bool:
-    return all(run.tags.get(KIND) == "train" for run in group.runs)
+def _is_own(group: Group) -> bool:
+    return all(run.tags.get(KIND) == TRAINING for run in group.runs)
 
 
 def _command(entry_point: str, params: Mapping[str, str]) -> str | None:
-    """The command line of an entry point, without the parameters that are its defaults; None away from the project."""
+    """Return an entry point's command line without parameters at their defaults; None without the project's files."""
     if not (defaults := _defaults().get(entry_point)):
         return None
-    given = [
+    values = {name: params[name].strip("'\"") for name in defaults if name in params}
+    options = [
         f"-P {shlex.quote(f'{name}={value}')}"
-        for name, value in ((name, params[name].strip("'\"")) for name in defaults if name in params)
+        for name, value in values.items()
         if name in ("optimizer", "lr") or not _equal(value, defaults[name])
     ]
-    name = [] if entry_point == "main" else [f"-e {entry_point}"]
-    return " ".join([MLFLOW_RUN, *name, *given])
+    name = [] if entry_point == MAIN else [f"-e {entry_point}"]
+    return " ".join([MLFLOW_RUN, *name, *options])
 
 
-def _equal(one: str, other: str) -> bool:
-    return one == other or number(one) == number(other)
+def _equal(value: str, default: str) -> bool:
+    return value == default or number(value) == number(default)
 
 
 @cache
 def _defaults() -> dict[str, dict[str, str]]:
-    """The entry points' parameters with their defaults, as the project declares them; none without the project."""
+    """Return the entry points' parameters with their defaults, as `MLproject` declares them; none without that file."""
     if not PROJECT.is_file():
         return {}
     declared: dict[str, Any] = yaml.safe_load(PROJECT.read_text(encoding="utf-8"))["entry_points"]
-    return {
-        entry_point: {name: str(one["default"]) for name, one in it.get("parameters", {}).items() if "default" in one}
-        for entry_point, it in declared.items()
-    }
+    return {name: _parameter_defaults(entry_point) for name, entry_point in declared.items()}
+
+
+def _parameter_defaults(entry_point: dict[str, Any]) -> dict[str, str]:
+    parameters = entry_point.get("parameters", {}).items()
+    return {name: str(parameter["default"]) for name, parameter in parameters if "default" in parameter}

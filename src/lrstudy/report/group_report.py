@@ -1,10 +1,10 @@
-"""A report put together: a group_report for each group of trainings, and what concerns all of them."""
+"""The report's content: a group report per group of comparable trainings, and warnings on all groups."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
@@ -13,17 +13,17 @@ import pandas as pd
 
 from lrstudy.formatting import pluralize
 from lrstudy.report import tables
-from lrstudy.report.answer import Answer, answer
-from lrstudy.report.cells import Group, group
+from lrstudy.report.answer import Answer, recommend
+from lrstudy.report.cells import Group
 from lrstudy.report.comparison import Comparison
-from lrstudy.report.incomplete import incomplete
+from lrstudy.report.grouping import group_runs
 from lrstudy.report.runs import LoadedRuns
-from lrstudy.report.warnings import ReportWarning, find_warnings, not_mixed
+from lrstudy.report.warnings import ReportWarning, find_warnings, find_warnings_of_all
 
 
 @dataclass(frozen=True, eq=False)
 class GroupReport:
-    """A group of comparable trainings: what it says, and its tables."""
+    """A group of comparable trainings with its recommendation, warnings and tables."""
 
     number: int
     comparison: Comparison
@@ -37,91 +37,99 @@ class GroupReport:
 
     @cached_property
     def cells(self) -> pd.DataFrame:
-        """See `tables.cells_table`."""
+        """The table of `tables.cells_table`."""
         return tables.cells_table(self.comparison)
 
     @cached_property
     def optimizers(self) -> pd.DataFrame:
-        """See `tables.optimizers_table`."""
+        """The table of `tables.optimizers_table`."""
         return tables.optimizers_table(self.comparison)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """See `tables.curves_table`."""
+        """The table of `tables.curves_table`."""
         return tables.curves_table(self.group)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """See `tables.runs_table`."""
+        """The table of `tables.runs_table`."""
         return tables.runs_table(self.group)
 
     @cached_property
-    def places(self) -> pd.DataFrame:
-        """See `tables.glance_table`."""
-        return tables.glance_table(self.comparison)
+    def heat_map(self) -> pd.DataFrame:
+        """The table of `tables.heat_map_table`."""
+        return tables.heat_map_table(self.comparison)
 
     @cached_property
-    def rates(self) -> tuple[float, float]:
+    def lr_range(self) -> tuple[float, float]:
         """The lowest and the highest learning rate."""
         return float(self.cells.lr.min()), float(self.cells.lr.max())
 
     @cached_property
-    def untrained(self) -> float:
-        """The mean validation loss of the untrained networks; not a number where none is known to be one's."""
-        losses = [one.untrained_loss for cell in self.group.cells for one in cell.trainings]
+    def untrained_loss(self) -> float:
+        """The mean validation loss of the untrained networks; NaN if it was not logged."""
+        losses = [training.untrained_loss for cell in self.group.cells for training in cell.trainings]
         known = [loss for loss in losses if math.isfinite(loss)]
         return fmean(known) if known else math.nan
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """All that the page, the tables and the summary are made of.
+    """The content of the page, the tables and the summary.
 
-    `warnings` concern all group_reports; `left_out` says in sentences what could not be read; `shapes` are the group_reports that
-    differ in the shape of the network alone, by what they have alike.
+    `warnings` concern all groups; `left_out` holds sentences on everything that could not be read or used.
     """
 
-    found: LoadedRuns
+    loaded: LoadedRuns
     group_reports: tuple[GroupReport, ...]
     warnings: tuple[ReportWarning, ...]
     left_out: tuple[str, ...]
 
     @property
     def statuses(self) -> Mapping[str, int]:
-        """The number of trainings by what became of them: ranked ones are `finished`."""
+        """The number of trainings by status; ranked ones are `finished`."""
         counts: Counter[str] = Counter()
         for group_report in self.group_reports:
             counts["finished"] += sum(cell.n for cell in group_report.group.cells)
-            counts.update({reason: len(some) for reason, some in group_report.group.unranked.items()})
-        unread = len(self.found.trainings) - sum(counts.values())
+            counts.update({reason: len(runs) for reason, runs in group_report.group.unranked.items()})
+        unread = len(self.loaded.trainings) - sum(counts.values())
         return {**counts, **({"without a learning rate": unread} if unread else {})}
 
     @cached_property
-    def shapes(self) -> tuple[tuple[GroupReport, ...], ...]:
-        """Chapters of networks of several shapes that can be compared."""
+    def shape_families(self) -> tuple[tuple[GroupReport, ...], ...]:
+        """The group reports that differ in the network's shape alone, a tuple per family of two or more."""
         families: dict[object, list[GroupReport]] = {}
         for group_report in self.group_reports:
             if group_report.group.cells and "hidden" in group_report.group.settings:
                 families.setdefault(group_report.group.family, []).append(group_report)
-        return tuple(tuple(some) for some in families.values() if len(some) > 1)
+        return tuple(tuple(family) for family in families.values() if len(family) > 1)
 
 
-def report(found: LoadedRuns) -> Report:
-    """The report on what was found."""
-    groups, unreadable = group(found)
-    group_reports, left_out = [], [*found.left_out, *unreadable]
-    for number, one in enumerate(groups, 1):
-        comparison = Comparison(one)
-        warnings, unknown = find_warnings(comparison, found.study)
-        group_reports.append(GroupReport(number, comparison, answer(comparison), tuple(warnings)))
-        left_out += unknown
-    unjudged = sum(not one.verdict for some in groups for cell in some.cells for one in cell.trainings)
+def build_report(loaded: LoadedRuns) -> Report:
+    """Return the report on the runs that were loaded."""
+    groups, remarks = group_runs(loaded)
+    group_reports, left_out = [], [*loaded.left_out, *remarks]
+    for number, group in enumerate(groups, 1):
+        comparison = Comparison(group)
+        warnings, unchecked = find_warnings(comparison, loaded.study)
+        group_reports.append(GroupReport(number, comparison, recommend(comparison), tuple(warnings)))
+        left_out += unchecked
+    left_out += _unusual_runs(groups, loaded.foreign)
+    of_all = find_warnings_of_all(groups, loaded.study)
+    return Report(loaded, tuple(group_reports), tuple(of_all), tuple(dict.fromkeys(left_out)))
+
+
+def _unusual_runs(groups: Sequence[Group], foreign: int) -> list[str]:
+    """Return sentences on trainings without a verdict and on runs that are not trainings."""
+    trainings = [training for group in groups for cell in group.cells for training in cell.trainings]
+    unjudged = sum(not training.verdict for training in trainings)
+    remarks = []
     if unjudged:
-        left_out.append(
-            f"{pluralize(unjudged, 'training')} came without a verdict, as those of other programs do: the "
-            "report says of them what it sees beside the others, and else “not judged”."
+        have, their = ("has", "its cell is") if unjudged == 1 else ("have", "their cells are")
+        remarks.append(
+            f"{pluralize(unjudged, 'training')} {have} no verdict, as in other programs' runs: {their} shown as “not "
+            "judged”, or with the verdict that the comparison with other cells gives."
         )
-    if found.foreign:
-        left_out.append(f"{found.foreign} runs of other programs, which are no trainings, are left out.")
-    of_all = (*incomplete(groups, found.study), *not_mixed(groups))
-    return Report(found, tuple(group_reports), of_all, tuple(dict.fromkeys(left_out)))
+    if foreign:
+        remarks.append(f"{foreign} runs of other programs are not trainings and are left out.")
+    return remarks

@@ -1,4 +1,4 @@
-"""`summary.json`: the report for programs. `docs/reference/summary-json.md` describes it, field by field."""
+"""The report for programs, `summary.json`; `docs/reference/summary-json.md` describes its fields."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from lrstudy.report.warnings import ReportWarning
 SCHEMA = 1
 
 
-def summary(report: Report) -> dict[str, Any]:
-    """The report in plain values: what is not known, or infinite, is null."""
-    found = report.found
+def summarize(report: Report) -> dict[str, Any]:
+    """Return the report as plain values, with null for unknown and infinite numbers."""
+    loaded = report.loaded
     groups = [_group(group_report) for group_report in report.group_reports]
     content = {
         "schema": SCHEMA,
-        "server": found.server,
-        "experiment": found.experiment,
-        "study": found.study.run_id if found.study else None,
-        "queries": list(found.queries),
-        "runs": {"trainings": len(found.trainings), "by_status": dict(report.statuses), "foreign": found.foreign},
+        "server": loaded.server,
+        "experiment": loaded.experiment,
+        "study": loaded.study.run_id if loaded.study else None,
+        "queries": list(loaded.queries),
+        "runs": {"trainings": len(loaded.trainings), "by_status": dict(report.statuses), "foreign": loaded.foreign},
         "recommendation": groups[0]["recommendation"] if groups else None,
         "groups": groups,
         "cells": [row for group_report in report.group_reports for row in _rows(group_report, group_report.cells)],
@@ -35,11 +35,11 @@ def summary(report: Report) -> dict[str, Any]:
             row for group_report in report.group_reports for row in _rows(group_report, group_report.optimizers)
         ],
         "warnings": [
-            *(_warning(one, None) for one in report.warnings),
+            *(_warning(warning, None) for warning in report.warnings),
             *(
-                _warning(one, group_report.number)
+                _warning(warning, group_report.number)
                 for group_report in report.group_reports
-                for one in group_report.warnings
+                for warning in group_report.warnings
             ),
         ],
         "left_out": list(report.left_out),
@@ -53,8 +53,8 @@ def _group(group_report: GroupReport) -> dict[str, Any]:
     return {
         "group": group_report.number,
         "settings": dict(group_report.group.settings),
-        "runs": [one.run.run_id for cell in group_report.group.cells for one in cell.trainings],
-        "unranked": {reason: [run.run_id for run in some] for reason, some in group_report.group.unranked.items()},
+        "runs": [training.run.run_id for cell in group_report.group.cells for training in cell.trainings],
+        "unranked": {reason: [run.run_id for run in runs] for reason, runs in group_report.group.unranked.items()},
         "target_accuracy": comparison.target,
         "recommendation": _recommendation(group_report) if comparison.best else None,
     }
@@ -73,7 +73,7 @@ def _recommendation(group_report: GroupReport) -> dict[str, Any]:
         else None,
         "test_accuracy": test.mean,
         "test_accuracy_sd": test.deviation,
-        "runs": [one.run.run_id for one in best.trainings],
+        "runs": [training.run.run_id for training in best.trainings],
         "command": group_report.answer.command,
     }
 
@@ -103,11 +103,11 @@ def _warning(warning: ReportWarning, group: int | None) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """`value` as strict JSON has it."""
+    """Return `value` as strict JSON represents it."""
     if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value

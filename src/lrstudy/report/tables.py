@@ -1,7 +1,7 @@
-"""The tables of the report, as frames: numbers in full, for CSV files, pages and figures alike.
+"""The report's tables as data frames, with numbers in full precision: for CSV files, the page and figures alike.
 
-Losses are in nats, accuracies are shares, and what is not known is not a number. The columns of spreads are the mean,
-`…_sd`, the sample standard deviation over the seeds, and `n`, the number of seeds.
+Losses are in nats, accuracies are shares, unknown numbers are NaN. The columns of spreads are the mean, `…_sd`, the
+sample standard deviation over the seeds, and `n`, the number of seeds.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ import numpy as np
 import pandas as pd
 
 from lrstudy.report.cells import Cell, Group, Spread, Training
-from lrstudy.report.comparison import Comparison, gap, steadiness
+from lrstudy.report.comparison import Comparison
+from lrstudy.report.curve_measures import generalisation_gap, steadiness
+from lrstudy.report.optimizer_summary import OptimizerSummary
 from lrstudy.server_names import CURVES
 
-# More learning rates than this do not stand side by side in a table.
+# More learning rates than this do not fit side by side in a table.
 MAX_COLUMNS = 10
 
 
 def scores(cell: Cell | None) -> dict[str, float]:
-    """The spreads of a cell's best validation loss and of the accuracy there; not numbers where there is no cell."""
+    """Return the spreads of a cell's best validation loss and of the accuracy there; NaN where there is no cell."""
     loss, accuracy = (cell.loss, cell.accuracy) if cell else (Spread.of([]), Spread.of([]))
     return {
         "n": cell.n if cell else 0,
@@ -33,20 +35,20 @@ def scores(cell: Cell | None) -> dict[str, float]:
 
 
 def cells_table(comparison: Comparison) -> pd.DataFrame:
-    """A row a cell, by the rank of its best validation loss; cells that diverged come last, without a rank."""
+    """Return a row per cell, by the rank of its best validation loss; diverged cells come last, without a rank."""
     ranks = {id(cell): rank for rank, cell in enumerate(comparison.ranking, 1)}
     ordered = sorted(comparison.group.cells, key=lambda cell: ranks.get(id(cell), math.inf))
     frame = pd.DataFrame([_cell_row(comparison, cell) for cell in ordered])
-    # Whole numbers, though some are missing.
+    # A column of objects keeps ranks integers where some are missing.
     frame.insert(0, "rank", pd.Series([ranks.get(id(cell)) for cell in ordered], dtype=object))
     return frame
 
 
 def _cell_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
     difference = comparison.difference(cell) if comparison.best and cell is not comparison.best else None
-    epochs = [comparison.epochs_to_target(one) for one in cell.trainings]
+    epochs = [comparison.epochs_to_target(training) for training in cell.trainings]
     reached = [index for index, epoch in enumerate(epochs) if math.isfinite(epoch)]
-    final = _spread(cell, lambda one: one.last("val_loss"))
+    final = _spread(cell, lambda training: training.last("val_loss"))
     return {
         "optimizer": cell.optimizer,
         "lr": cell.lr,
@@ -56,13 +58,13 @@ def _cell_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
         "kind": comparison.kind(cell),
         "tied": comparison.tied(cell),
         **scores(cell),
-        "best_epoch": _spread(cell, lambda one: one.best_epoch).mean,
-        "final_train_loss": _spread(cell, lambda one: one.last("train_loss")).mean,
+        "best_epoch": _spread(cell, lambda training: training.best_epoch).mean,
+        "final_train_loss": _spread(cell, lambda training: training.last("train_loss")).mean,
         "final_val_loss": final.mean,
         "final_val_loss_sd": final.deviation,
-        "generalisation_gap": _spread(cell, gap).mean,
+        "generalisation_gap": _spread(cell, generalisation_gap).mean,
         "epochs_to_target": _reached(epochs),
-        "seconds_to_target": _reached([comparison.seconds_to_target(one) for one in cell.trainings]),
+        "seconds_to_target": _reached([comparison.seconds_to_target(training) for training in cell.trainings]),
         "seeds_at_target": len(reached),
         "steadiness": _spread(cell, steadiness).mean,
         "difference": difference.mean if difference else math.nan,
@@ -72,33 +74,30 @@ def _cell_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
 
 
 def optimizers_table(comparison: Comparison) -> pd.DataFrame:
-    """A row an optimizer, by its best cell."""
-    rows = []
-    for one in comparison.summaries:
-        rows.append(
-            {
-                "optimizer": one.optimizer,
-                "best_lr": one.best.lr if one.best else math.nan,
-                **scores(one.best),
-                "bracketed": one.bracketed,
-                "band_low": one.band.low if one.band else math.nan,
-                "band_high": one.band.high if one.band else math.nan,
-                "band_decades": one.band.decades if one.band else math.nan,
-                "lr_sensitivity": one.sensitivity.value,
-                "lr_sensitivity_unweighted": one.sensitivity.unweighted,
-                "sensitivity_low": one.sensitivity.low,
-                "sensitivity_high": one.sensitivity.high,
-                "sensitivity_points": one.sensitivity.points,
-            }
-        )
-    return pd.DataFrame(rows)
+    """Return a row per optimizer, by the loss of its best cell."""
+    return pd.DataFrame([_optimizer_row(summary) for summary in comparison.summaries])
+
+
+def _optimizer_row(summary: OptimizerSummary) -> dict[str, object]:
+    band, sensitivity = summary.band, summary.sensitivity
+    return {
+        "optimizer": summary.optimizer,
+        "best_lr": summary.best.lr if summary.best else math.nan,
+        **scores(summary.best),
+        "bracketed": summary.bracketed,
+        "band_low": band.low if band else math.nan,
+        "band_high": band.high if band else math.nan,
+        "band_decades": band.decades if band else math.nan,
+        "lr_sensitivity": sensitivity.value,
+        "lr_sensitivity_unweighted": sensitivity.unweighted,
+        "sensitivity_low": sensitivity.low,
+        "sensitivity_high": sensitivity.high,
+        "sensitivity_points": sensitivity.points,
+    }
 
 
 def curves_table(group: Group) -> pd.DataFrame:
-    """A row an epoch of a cell: of each metric the mean, lowest and highest over the `n` seeds that got so far.
-
-    What is no finite number counts as not got so far.
-    """
+    """Return a row per epoch of a cell: each metric's mean, lowest and highest over the `n` seeds with a finite value."""
     keys = ["optimizer", "lr", "epoch"]
     frames = []
     for name in CURVES:
@@ -111,13 +110,18 @@ def curves_table(group: Group) -> pd.DataFrame:
     table = pd.concat(frames, axis=1).reset_index().fillna({"n": 0}).astype({"n": int})
     table.insert(len(keys), "n", table.pop("n"))
     return table.sort_values(
-        keys, key=lambda one: one.map(order) if one.name == "optimizer" else one, ignore_index=True
+        keys, key=lambda column: column.map(order) if column.name == "optimizer" else column, ignore_index=True
     )
 
 
 def _points(group: Group, name: str) -> pd.DataFrame:
-    """A row an epoch of a run: a metric's values."""
-    curves = [(cell, one.run.curves[name]) for cell in group.cells for one in cell.trainings if name in one.run.curves]
+    """Return a row per epoch of a run: a metric's values."""
+    curves = [
+        (cell, training.run.curves[name])
+        for cell in group.cells
+        for training in cell.trainings
+        if name in training.run.curves
+    ]
     lengths = [len(curve.steps) for _, curve in curves]
     return pd.DataFrame(
         {
@@ -130,91 +134,89 @@ def _points(group: Group, name: str) -> pd.DataFrame:
 
 
 def runs_table(group: Group) -> pd.DataFrame:
-    """A row a run, the ranked ones first; `left_out` says why a run is not ranked."""
-    ranked = [(one, cell.optimizer, "") for cell in group.cells for one in cell.trainings]
+    """Return a row per run, the ranked ones first; `left_out` is the reason why a run is not ranked."""
+    ranked = [(training, cell.optimizer, "") for cell in group.cells for training in cell.trainings]
     others = [
-        (Training(run, run.params.get("seed", "")), run.params.get("optimizer", ""), why)
-        for why, some in group.unranked.items()
-        for run in some
+        (Training(run, run.params.get("seed", "")), run.params.get("optimizer", ""), reason)
+        for reason, runs in group.unranked.items()
+        for run in runs
     ]
     rows = [
         {
-            "run_id": one.run.run_id,
-            "name": one.run.name,
-            "status": one.run.status,
-            "left_out": why,
+            "run_id": training.run.run_id,
+            "name": training.run.name,
+            "status": training.run.status,
+            "left_out": reason,
             "optimizer": optimizer,
-            "lr": one.run.params.get("lr", ""),
-            "seed": one.run.params.get("seed", ""),
-            "verdict": one.verdict,
-            "best_val_loss": one.best_val_loss,
-            "best_val_accuracy": one.best_val_accuracy,
-            "best_epoch": one.best_epoch,
-            "last_epoch": one.last_epoch,
-            "final_train_loss": one.last("train_loss"),
-            "final_val_loss": one.last("val_loss"),
+            "lr": training.run.params.get("lr", ""),
+            "seed": training.run.params.get("seed", ""),
+            "verdict": training.verdict,
+            "best_val_loss": training.best_val_loss,
+            "best_val_accuracy": training.best_val_accuracy,
+            "best_epoch": training.best_epoch,
+            "last_epoch": training.last_epoch,
+            "final_train_loss": training.last("train_loss"),
+            "final_val_loss": training.last("val_loss"),
         }
-        for one, optimizer, why in [*ranked, *others]
+        for training, optimizer, reason in [*ranked, *others]
     ]
     return pd.DataFrame(rows)
 
 
 def shapes_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """A row a cell of each of several shapes of network, so that the shapes of one cell stand together."""
+    """Return a row per cell of several network shapes, the shapes of one cell side by side."""
     rows = [
         {
             "optimizer": cell.optimizer,
             "lr": cell.lr,
-            "hidden": one.group.settings.get("hidden", ""),
+            "hidden": comparison.group.settings.get("hidden", ""),
             "n": cell.n,
             "best_val_loss": cell.loss.mean,
             "best_val_loss_sd": cell.loss.deviation,
             "best_val_accuracy": cell.accuracy.mean,
-            "final_train_loss": _spread(cell, lambda one: one.last("train_loss")).mean,
-            "final_val_loss": _spread(cell, lambda one: one.last("val_loss")).mean,
-            "generalisation_gap": _spread(cell, gap).mean,
-            "generalisation_gap_sd": _spread(cell, gap).deviation,
-            "verdict": one.verdict(cell),
+            "final_train_loss": _spread(cell, lambda training: training.last("train_loss")).mean,
+            "final_val_loss": _spread(cell, lambda training: training.last("val_loss")).mean,
+            "generalisation_gap": _spread(cell, generalisation_gap).mean,
+            "generalisation_gap_sd": _spread(cell, generalisation_gap).deviation,
+            "verdict": comparison.verdict(cell),
         }
-        for one in comparisons
-        for cell in one.group.cells
+        for comparison in comparisons
+        for cell in comparison.group.cells
     ]
     return pd.DataFrame(rows).sort_values(["optimizer", "lr"], kind="stable", ignore_index=True)
 
 
 def _spread(cell: Cell, value: Callable[[Training], float]) -> Spread:
-    return Spread.of(value(one) for one in cell.trainings)
+    return Spread.of(value(training) for training in cell.trainings)
 
 
 def _reached(values: Sequence[float]) -> float:
-    """The mean of the finite ones; infinite where there is none, not a number where none is known."""
+    """Return the mean of the finite values; infinity if none is finite, NaN if none is known."""
     finite = [value for value in values if math.isfinite(value)]
     if finite:
         return sum(finite) / len(finite)
     return math.nan if all(map(math.isnan, values)) else math.inf
 
 
-def glance_table(comparison: Comparison) -> pd.DataFrame:
-    """A row a place of the grid seen at a glance: an optimizer with a learning rate, named in `column`.
+def heat_map_table(comparison: Comparison) -> pd.DataFrame:
+    """Return a row per field of the heat map: an optimizer with a learning rate, named in `column`.
 
-    Of more learning rates than `MAX_COLUMNS` a column takes half a decade, and of the cells there the best is shown.
+    With more learning lrs than `MAX_COLUMNS`, a column spans half a decade and shows the best of its cells.
     """
     cells = comparison.group.cells
-    rates = sorted({cell.lr for cell in cells})
-    halves = len(rates) > MAX_COLUMNS
-    places: dict[tuple[str, int], Cell] = {}
+    lrs = sorted({cell.lr for cell in cells})
+    binned = len(lrs) > MAX_COLUMNS
+    fields: dict[tuple[str, int], Cell] = {}
     for cell in cells:
-        place = cell.optimizer, math.floor(2 * math.log10(cell.lr) + 1e-9) if halves else rates.index(cell.lr)
-        if place not in places or _better(cell, places[place]):
-            places[place] = cell
+        field = cell.optimizer, _half_decade(cell.lr) if binned else lrs.index(cell.lr)
+        if field not in fields or _better(cell, fields[field]):
+            fields[field] = cell
     return pd.DataFrame(
         [
             {
                 "optimizer": optimizer,
                 "position": position,
-                "column": f"{10 ** (position / 2):.2g} to {10 ** ((position + 1) / 2):.2g}"
-                if halves
-                else f"{cell.lr:.3g}",
+                "column": _half_decade_name(position) if binned else f"{cell.lr:.3g}",
                 "lr": cell.lr,
                 **scores(cell),
                 "verdict": comparison.verdict(cell),
@@ -222,10 +224,18 @@ def glance_table(comparison: Comparison) -> pd.DataFrame:
                 "best": cell is comparison.best,
                 "tied": comparison.tied(cell),
             }
-            for (optimizer, position), cell in places.items()
+            for (optimizer, position), cell in fields.items()
         ]
     )
 
 
 def _better(cell: Cell, other: Cell) -> bool:
     return (cell.diverged, cell.loss.mean) < (other.diverged, other.loss.mean)
+
+
+def _half_decade(lr: float) -> int:
+    return math.floor(2 * math.log10(lr) + 1e-9)
+
+
+def _half_decade_name(position: int) -> str:
+    return f"{10 ** (position / 2):.2g} to {10 ** ((position + 1) / 2):.2g}"

@@ -1,51 +1,57 @@
-"""Write the report of a study: page, figures, tables and summary."""
+"""Write the files of a report: page, figures, tables and summary."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from lrstudy.errors import ReportError
 from lrstudy.report import tables
-from lrstudy.report.drawings import draw
-from lrstudy.report.group_report import Report
-from lrstudy.report.page import render
-from lrstudy.report.summary import summary
+from lrstudy.report.group_report import GroupReport, Report
+from lrstudy.report.page import compose, render
+from lrstudy.report.summary import summarize
 
-FIGURES, TABLES, SUMMARY = "figures", "tables", "summary.json"
+FIGURES, TABLES, PAGE, SUMMARY = "figures", "tables", "index.html", "summary.json"
+FIGURE_TYPES = ("svg", "png")
+# The tables of all groups, by the names of their files.
+FRAMES: dict[str, Callable[[GroupReport], pd.DataFrame]] = {
+    "cells.csv": lambda group_report: group_report.cells,
+    "optimizers.csv": lambda group_report: group_report.optimizers,
+    "curves.csv": lambda group_report: group_report.curves,
+    "runs.csv": lambda group_report: group_report.runs,
+}
 
 
-def write_report(made: Report, folder: Path) -> None:
-    """Writes a report's files into `folder`; those of an earlier report there go.
+def write_report(report: Report, folder: Path) -> None:
+    """Write a report's files into `folder`, in place of those of an earlier report.
 
     Raises:
-        ReportError: they cannot be written.
+        ReportError: the files cannot be written.
     """
     try:
-        _clear(folder)
-        frames = _frames(made)
+        _prepare(folder)
+        frames = _frames(report)
         for name, frame in frames.items():
             (folder / TABLES / name).write_text(frame.to_csv(index=False), encoding="utf-8")
-        drawings, svgs = [], {}
-        for drawing in draw(made):
-            drawings.append(drawing)
-            for kind in ("svg", "png"):
-                file = drawing.file(kind)
+        page, svgs = compose(report), {}
+        for drawing in page.drawings:
+            files = {kind: drawing.file(kind) for kind in FIGURE_TYPES}
+            for kind, file in files.items():
                 (folder / FIGURES / f"{drawing.name}.{kind}").write_bytes(file)
-                if kind == "svg":
-                    svgs[drawing.name] = file
-        (folder / "index.html").write_text(render(made, drawings, svgs, list(frames)), encoding="utf-8")
-        text = json.dumps(summary(made), indent=2, ensure_ascii=False, allow_nan=False)
+            svgs[drawing.name] = files["svg"]
+        (folder / PAGE).write_text(render(page, svgs, list(frames)), encoding="utf-8")
+        text = json.dumps(summarize(report), indent=2, ensure_ascii=False, allow_nan=False)
         (folder / SUMMARY).write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
-        raise ReportError(f"--out {folder}: it cannot be written to: {error.strerror}.") from error
+        raise ReportError(f"out={str(folder)!r} cannot be written: {error.strerror}.") from error
 
 
-def _clear(folder: Path) -> None:
-    """Makes the folders, and removes what an earlier report has left in them."""
-    for name, kinds in ((FIGURES, ("svg", "png")), (TABLES, ("csv",))):
+def _prepare(folder: Path) -> None:
+    """Create the folders, and remove an earlier report's files from them."""
+    for name, kinds in ((FIGURES, FIGURE_TYPES), (TABLES, ("csv",))):
         (folder / name).mkdir(parents=True, exist_ok=True)
         if (folder / SUMMARY).is_file():
             for kind in kinds:
@@ -53,17 +59,15 @@ def _clear(folder: Path) -> None:
                     old.unlink()
 
 
-def _frames(made: Report) -> dict[str, pd.DataFrame]:
-    """The tables of all groups, by the names of their files."""
-    parts = {
-        "cells.csv": [(group_report.number, group_report.cells) for group_report in made.group_reports],
-        "optimizers.csv": [(group_report.number, group_report.optimizers) for group_report in made.group_reports],
-        "curves.csv": [(group_report.number, group_report.curves) for group_report in made.group_reports],
-        "runs.csv": [(group_report.number, group_report.runs) for group_report in made.group_reports],
-    }
+def _frames(report: Report) -> dict[str, pd.DataFrame]:
+    """Return the tables of all groups, by the names of their files."""
     frames = {
-        name: pd.concat([frame.assign(group=number) for number, frame in some], ignore_index=True)
-        for name, some in parts.items()
+        name: pd.concat(
+            [frame(group_report).assign(group=group_report.number) for group_report in report.group_reports],
+            ignore_index=True,
+        )
+        for name, frame in FRAMES.items()
     }
-    shapes = [tables.shapes_table([group_report.comparison for group_report in family]) for family in made.shapes]
+    families = [[group_report.comparison for group_report in family] for family in report.shape_families]
+    shapes = [tables.shapes_table(comparisons) for comparisons in families]
     return frames | ({"shapes.csv": pd.concat(shapes, ignore_index=True)} if shapes else {})

@@ -15,13 +15,12 @@ from lrstudy import provenance
 from lrstudy.data.records import BadImage
 from lrstudy.formatting import format_setting
 from lrstudy.networks import BUILTIN_NETWORKS
+from lrstudy.optimizers import SWITCHES
 from lrstudy.server_names import DATA_DIGEST, DEVICE, HARDWARE, KEY, KIND, THREADS, UNCOMMITTED, VERSIONS
 from lrstudy.settings import TrainSettings, parameters
 
 # Part of a training's identity: raise it whenever the numbers of trainings change.
 TRAINING_VERSION = 1
-# Those of an optimizer's defaults that select an implementation, and not its results.
-SWITCHES = ("foreach", "fused", "capturable", "differentiable")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,108 @@
+"""Colours, lines and axes that the report's figures share.
+
+A figure is as wide as a phone's screen, so that its letters are legible there and side by side on a desk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from lrstudy.formatting import truncate
+from lrstudy.optimizers import DEFAULT_OPTIMIZERS
+
+WIDTH = 4.8  # inches
+# Okabe and Ito's colours, distinct for the colour-blind; the markers are distinct in grey.
+MAIN_STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"))
+OTHER_STYLES = (("#000000", "v"), ("#56B4E9", "P"), ("#8C6D00", "X"), ("#777777", "<"))
+OPTIMIZER_STYLES = dict(zip(DEFAULT_OPTIMIZERS, MAIN_STYLES, strict=True))
+# The four kinds of curve that a learning rate makes, distinct without colour.
+KIND_LINES: dict[str, Any] = {"very high": ":", "high": (0, (5, 2)), "good": "-", "low": (0, (6, 2, 1, 2))}
+# Background and letters of each verdict: the better, the darker, so that the order shows in grey too.
+VERDICT_COLOURS = {
+    "good": ("#1B6E3C", "#FFFFFF"),
+    "overfits": ("#7FB77E", "#000000"),
+    "too slow": ("#B9D3EA", "#000000"),
+    "unstable": ("#F6C97F", "#000000"),
+    "collapsed": ("#F6B3A0", "#000000"),
+    "diverged": ("#F3DCE6", "#000000"),
+}
+NO_VERDICT = ("#EEEEEE", "#000000")
+BEST_WIDTH = 2.8
+# More lines than this are identified by a colour bar instead of a legend.
+MAX_IN_LEGEND = 8
+# The crosses of diverged trainings stand at this share of an axis's height.
+CROSS_HEIGHT = 0.95
+STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "svg.hashsalt": "learning rates",
+}
+
+
+def label(name: str) -> str:
+    """Return a name that matplotlib neither reads as a formula nor leaves out of a legend."""
+    plain = truncate(name).replace("$", r"\$")
+    return f"\u200b{plain}" if plain.startswith("_") else plain
+
+
+def optimizer_styles(optimizers: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return each optimizer's colour and marker, the same in all figures."""
+    others = [name for name in optimizers if name not in OPTIMIZER_STYLES]
+    return OPTIMIZER_STYLES | {name: OTHER_STYLES[index % len(OTHER_STYLES)] for index, name in enumerate(others)}
+
+
+@cache
+def lr_colours() -> Any:
+    """Return the colour map of learning rates, dark for high ones, without its lightest part: paper swallows it."""
+    return mpl.colors.ListedColormap(mpl.colormaps["viridis_r"](np.linspace(0.12, 1, 256)))
+
+
+@cache
+def lr_norm(lr_range: tuple[float, float]) -> Normalize:
+    """Return the logarithmic scale from the lowest to the highest learning rate."""
+    low, high = lr_range
+    return LogNorm(low, high) if low < high else LogNorm(low / 2, high * 2)
+
+
+def lr_colour(lr: float, lr_range: tuple[float, float]) -> Any:
+    """Return a learning rate's colour, by its place between the lowest and the highest on a logarithmic axis."""
+    return lr_colours()(lr_norm(lr_range)(lr))
+
+
+def draw_crosses(axes: Axes, lrs: pd.Series, colour: str, height: float = CROSS_HEIGHT) -> None:
+    """Draw a cross at each learning rate, at a share of the axis's height."""
+    transform = axes.get_xaxis_transform()
+    axes.plot(lrs, [height] * len(lrs), "x", color=colour, markersize=7, markeredgewidth=2, transform=transform)
+
+
+def format_lr_axis(axes: Axes) -> None:
+    """Make the horizontal axis logarithmic, with plain numbers."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def format_loss_axis(axes: Axes, low: float, high: float, log: bool) -> None:
+    """Set the ends and the scale of a vertical axis for losses, with plain numbers."""
+    if log:
+        axes.set_yscale("log")
+        decades = LogLocator(10, (1.0,) if high / low > 100 else (1.0, 2.0, 5.0), numticks=12)
+        axes.yaxis.set_major_locator(decades if high / low > 10 else MaxNLocator(5))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(low, high)

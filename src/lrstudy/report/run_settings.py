@@ -1,0 +1,125 @@
+"""Parameters of runs as comparable settings, however they were typed."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from lrstudy.optimizers import SWITCHES
+from lrstudy.report.runs import Run
+from lrstudy.server_names import DATA_DIGEST
+
+# The axes of a grid: trainings that differ in these alone are compared.
+AXES = {"optimizer", "lr", "log10_lr", "seed"}
+# Settings that change where and how fast a training runs, but not its result.
+MACHINE = {"device", "threads", "data_root"}
+# Settings that the digest of the images, as scaled and split, stands for.
+IN_DIGEST = {"data", "image_size", "fit", "bad_images", "split_seed"}
+PREFIX = "optimizer."
+# From this number of runs on, a parameter that differs in every run can be the run's name…
+MIN_NAMED = 4
+# … if one of these words is in the parameter's name…
+NAMING = {"run", "trial", "out", "output", "outputs", "log", "logs", "logging", "logdir", "save", "checkpoint", "ckpt"}
+
+
+def number(text: str) -> float:
+    """Return a parameter as a number, however it was typed (`1e-3`, `.001`, `'0.001'`); NaN if it is not a number."""
+    try:
+        return float(text.strip().strip("'\""))
+    except ValueError:
+        return math.nan
+
+
+def whole_number(text: str) -> int:
+    """Return a parameter as an integer; 0 if it is not a finite number."""
+    value = number(text)
+    return int(value) if math.isfinite(value) else 0
+
+
+def learning_rate(run: Run) -> float:
+    """Return a run's learning rate; NaN if it has none that is a number."""
+    return number(run.params.get("lr", ""))
+
+
+def normalize(text: str) -> str:
+    """Return a setting so that equal settings are equal texts: numbers as numbers, lists without blanks."""
+    parts = [part.strip().strip("'\"") for part in text.split(",")]
+    return ",".join(part if math.isnan(number(part)) else f"{number(part):.12g}" for part in parts)
+
+
+def optimizer_name(text: str) -> str:
+    """Return an optimizer's name, however it was typed: `Adam`, `'adam'`, `torch.optim.adam.Adam`."""
+    name = text.strip("'\" ").lower()
+    return name.rpartition(".")[2] if re.fullmatch(r"([a-z_]\w*\.)+[a-z_]\w*", name) else name
+
+
+def hyperparameters(run: Run) -> dict[str, str]:
+    """Return the optimizer's settings besides the learning rate that change its numbers, by name in order."""
+    names = sorted(name.removeprefix(PREFIX) for name in run.params if name.startswith(PREFIX))
+    return {name: normalize(run.params[PREFIX + name]) for name in names if name not in SWITCHES}
+
+
+def comparable_settings(run: Run, usual_length: int) -> dict[str, str]:
+    """Return the settings that must be equal for two runs to be compared.
+
+    Args:
+        run: the run.
+        usual_length: the last step of a run that diverged, where the number of epochs was not logged.
+    """
+    digest = run.tags.get(DATA_DIGEST)
+    left_out = AXES | MACHINE | (IN_DIGEST if digest else set())
+    settings = {
+        name: normalize(value)
+        for name, value in run.params.items()
+        if name not in left_out and not name.startswith(PREFIX)
+    }
+    if "epochs" not in settings and "val_loss" in run.curves:
+        settings["last step"] = str(_last_step(run, usual_length))
+    if digest:
+        return settings | {"data": f"{_data_name(run)} ({digest[:8]})"}
+    return settings | ({"data sets": run.data} if run.data else {})
+
+
+def _last_step(run: Run, usual_length: int) -> int:
+    curve = run.curves["val_loss"]
+    complete = np.isfinite(curve.values[-1]) and run.status == "FINISHED"
+    return int(curve.steps[-1]) if complete else usual_length
+
+
+def _data_name(run: Run) -> str:
+    """Return the last part of the data's path, since the rest may differ between machines."""
+    return run.params.get("data", "data").rstrip("/").rpartition("/")[2]
+
+
+def usual_length(runs: Sequence[Run]) -> int:
+    """Return the most common last step: the planned length of a run that diverged is unknown."""
+    lengths = Counter(int(run.curves["val_loss"].steps[-1]) for run in runs if "val_loss" in run.curves)
+    return lengths.most_common(1)[0][0] if lengths else 0
+
+
+def naming_parameters(runs: Sequence[Run]) -> set[str]:
+    """Return the parameters that name a run, such as its output folder: all runs have them, and no two alike.
+
+    Other parameters that differ in every run, such as the number of epochs, are settings.
+    """
+    if len(runs) < MIN_NAMED:
+        return set()
+    shared = set.intersection(*(set(run.params) for run in runs)) - AXES
+    distinct = {name for name in shared if len({normalize(run.params[name]) for run in runs}) == len(runs)}
+    return {
+        name for name in distinct if _is_naming_word(name) or all(_names_run(run, run.params[name]) for run in runs)
+    }
+
+
+def _is_naming_word(parameter: str) -> bool:
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).lower()
+    return not NAMING.isdisjoint(re.split(r"[^a-z]+", words))
+
+
+def _names_run(run: Run, value: str) -> bool:
+    # … or the run's own id or name in its value.
+    return run.run_id in value or value == run.name

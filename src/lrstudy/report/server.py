@@ -1,0 +1,124 @@
+"""Calls to the tracking server, with errors of one sentence."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment
+from mlflow.entities import Run as MlflowRun
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from lrstudy.errors import ReportError
+from lrstudy.redaction import first_line
+from lrstudy.server_names import KIND, TRAINING
+
+RUNS_PER_PAGE = 1000
+LATEST_FIRST = ["attributes.start_time DESC"]
+# Two retries: an unreachable server is reported within seconds, one that hangs within a minute.
+CLIENT_OPTIONS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+@contextmanager
+def server_errors(server: str) -> Iterator[None]:
+    """Raise a failure of the tracking server as a ReportError of one sentence."""
+    for name, value in CLIENT_OPTIONS.items():
+        os.environ.setdefault(name, value)
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        reason = first_line(error)
+        if "ConnectionPool(" in reason:  # urllib3's message describes its own objects
+            reason = "it does not answer."
+        raise ReportError(f"the tracking server {server} cannot be read: {reason}") from error
+
+
+def check_database(server: str) -> None:
+    """Raise ReportError if `server` is an SQLite file that is missing or invalid: MLflow would create tables there."""
+    if not server.startswith("sqlite:///"):
+        return
+    path = Path(server.removeprefix("sqlite:///").partition("?")[0])
+    if not path.is_file():
+        raise ReportError(
+            f"the tracking database {path} does not exist; set MLFLOW_TRACKING_URI, or run a study with "
+            "`mlflow run . -e grid`."
+        )
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            names = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
+    except sqlite3.Error as error:
+        raise ReportError(f"{path} cannot be read as a database: {error}.") from error
+    if "runs" not in names:
+        raise ReportError(f"{path} is not an MLflow tracking database: it has no table of runs.")
+
+
+def is_training(run: MlflowRun) -> bool:
+    """Return True for a run that is tagged as a training, or has an optimizer and a learning rate and no such tag."""
+    kind = run.data.tags.get(KIND)
+    return kind == TRAINING or (kind is None and {"optimizer", "lr"} <= set(run.data.params))
+
+
+def all_experiments(client: MlflowClient) -> list[Experiment]:
+    """Return all experiments of the server."""
+    return list(_pages(lambda token: client.search_experiments(page_token=token)))
+
+
+def search(client: MlflowClient, experiments: list[str], query: str) -> Iterator[MlflowRun]:
+    """Yield the runs of `experiments` that match `query`, the latest first."""
+    return _pages(
+        lambda token: client.search_runs(
+            experiments, query, max_results=RUNS_PER_PAGE, order_by=LATEST_FIRST, page_token=token
+        )
+    )
+
+
+def _pages(request: Callable[[str | None], Any]) -> Iterator[Any]:
+    token = None
+    while True:
+        page = request(token)
+        yield from page
+        if not (token := page.token):
+            return
+
+
+def read_table(run_id: str, path: str) -> list[list[str]]:
+    """Return the rows of a CSV file among a run's artifacts.
+
+    Raises:
+        ReportError: the file cannot be fetched.
+    """
+    with _artifact_errors(f"the artifact {path} of run {run_id} cannot be fetched"):
+        with tempfile.TemporaryDirectory() as folder:
+            text = Path(MlflowClient().download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+def attach_report(run_id: str, folder: Path) -> None:
+    """Log `folder` to a run, as its artifact folder `report`.
+
+    Raises:
+        ReportError: the artifact store rejects it.
+    """
+    with _artifact_errors(f"the report cannot be attached to run {run_id}"):
+        MlflowClient().log_artifacts(run_id, str(folder), "report")
+
+
+@contextmanager
+def _artifact_errors(failure: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # each artifact store raises its own library's errors
+        raise ReportError(f"{failure}: {first_line(error)}") from error

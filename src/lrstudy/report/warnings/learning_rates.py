@@ -1,0 +1,80 @@
+"""Warnings on the range of learning rates: all diverged, or the best is at an end or looks like chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from lrstudy.formatting import format_loss, format_lr
+from lrstudy.report.commands import extend_command, grid_command
+from lrstudy.report.comparison import Comparison
+from lrstudy.report.optimizer_summary import OptimizerSummary
+from lrstudy.report.runs import Run
+from lrstudy.report.warnings.seeds import FINALISTS
+from lrstudy.report.warnings.warning import ReportWarning
+from lrstudy.server_names import KIND, SEARCH_STUDY
+
+# Learning rates fewer than this many decades apart should be about equally good.
+NEAR = 0.25
+# A search is extended by this factor at its end.
+EXTENSION = 100
+
+
+def nothing_to_recommend(comparison: Comparison, _: Run | None) -> Iterator[ReportWarning]:
+    """Warn if no training has finished, or all of them diverged."""
+    if not comparison.group.cells:
+        text = "No training has finished with a validation loss, so there is nothing to compare."
+        yield ReportWarning("nothing_finished", text)
+    elif not comparison.ranking:
+        lowest = format_lr(min(cell.lr for cell in comparison.group.cells))
+        text = f"Every training diverged, those with the lowest learning rate ({lowest}) included; try lower ones."
+        yield ReportWarning("all_diverged", text)
+
+
+def not_bracketed(comparison: Comparison, study: Run | None) -> Iterator[ReportWarning]:
+    """Warn if an optimizer's best learning rate is the lowest or the highest tried; one warning per command."""
+    sentences: dict[str | None, list[str]] = {}
+    for summary in comparison.summaries:
+        if summary.best and not summary.bracketed:
+            best = format_lr(summary.best.lr)
+            sentence = f"{summary.optimizer} is not bracketed: its best learning rate, {best}, is {_end(summary)}."
+            sentences.setdefault(_extension(comparison, study, summary), []).append(sentence)
+    for command, of_command in sentences.items():
+        ranks = "its rank is" if len(of_command) == 1 else "their ranks are"
+        text = " ".join([*of_command, f"A better one may lie beyond, so {ranks} not settled."])
+        yield ReportWarning("not_bracketed", text, command)
+
+
+def _end(summary: OptimizerSummary) -> str:
+    if summary.open_low and summary.open_high:
+        return "the only one tried"
+    return f"the {'lowest' if summary.open_low else 'highest'} tried"
+
+
+def _extension(comparison: Comparison, study: Run | None, summary: OptimizerSummary) -> str | None:
+    """Return the command that tries learning rates beyond the best: a grid extends itself, a search is widened."""
+    if study and study.tags.get(KIND) == SEARCH_STUDY and summary.best:
+        best = summary.best.lr
+        wider = {"low": f"{best / EXTENSION:.3g}"} if summary.open_low else {"high": f"{best * EXTENSION:.3g}"}
+        return extend_command(study, comparison.group, **wider)
+    return extend_command(study, comparison.group, extend="true")
+
+
+def best_by_chance(comparison: Comparison, _: Run | None) -> Iterator[ReportWarning]:
+    """Warn if, with one seed, a nearby learning rate is further from the best cell than the runner-up is."""
+    best, second = comparison.best, comparison.runner_up
+    if best is None or second is None or best.n > 1:
+        return
+    others = [cell for cell in comparison.group.of(best.optimizer) if cell is not best]
+    nearest = min(others, key=lambda cell: abs(math.log10(cell.lr / best.lr)), default=None)
+    if nearest is None or abs(math.log10(nearest.lr / best.lr)) > NEAR or nearest is second:
+        return
+    lead = second.loss.mean - best.loss.mean
+    if nearest.diverged or nearest.loss.mean - best.loss.mean > lead:
+        outcome = "diverged" if nearest.diverged else f"has a loss of {format_loss(nearest.loss.mean)}"
+        yield ReportWarning(
+            "by_chance",
+            f"The best cell may be the best by chance: nearly the same learning rate, {format_lr(nearest.lr)}, {outcome}, "
+            f"further from the best loss of {format_loss(best.loss.mean)} than the runner-up's.",
+            grid_command(comparison.group, comparison.ranking[:FINALISTS], seeds="3"),
+        )

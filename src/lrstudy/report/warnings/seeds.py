@@ -1,0 +1,32 @@
+"""Warnings on the number of seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrstudy.formatting import pluralize
+from lrstudy.report.commands import extend_command, grid_command
+from lrstudy.report.comparison import Comparison
+from lrstudy.report.runs import Run
+from lrstudy.report.warnings.warning import ReportWarning
+from lrstudy.server_names import KIND, SEARCH_STUDY
+
+# This many of a search's best cells are repeated with several seeds.
+FINALISTS = 3
+
+
+def few_seeds(comparison: Comparison, study: Run | None) -> Iterator[ReportWarning]:
+    """Warn if all cells have one seed, or the best cell has fewer seeds than others."""
+    if not comparison.best:
+        return
+    counts = {cell.n for cell in comparison.ranking}
+    if study and study.tags.get(KIND) == SEARCH_STUDY:
+        command = grid_command(comparison.group, comparison.ranking[:FINALISTS], seeds="3")
+    else:
+        command = extend_command(study, comparison.group, seeds="3")
+    if counts == {1}:
+        text = "Each cell was trained with one seed only, so differences between cells cannot be told from chance."
+        yield ReportWarning("one_seed", text, command)
+    elif comparison.best.n < max(counts):
+        text = f"The best cell has {pluralize(comparison.best.n, 'seed')}, others have {max(counts)}."
+        yield ReportWarning("fewer_seeds", text, command)
