@@ -1,8 +1,8 @@
 """The report of a large study: `python benchmarks/large_report.py [--runs 500]`.
 
-Logs a study of so many trainings with 50 epochs and 4 metrics to a new tracking database, serves it on loopback, and
-builds the report from the server. It prints the seconds of the report, of them those of reading the server, and the
-most memory that was resident.
+Logs a study of that many trainings with 50 epochs and 4 metrics to a new tracking database, serves it on loopback, and
+builds the report from the server. Prints the seconds of the report, the seconds spent on reading the server, and the
+peak of resident memory.
 """
 
 import argparse
@@ -23,17 +23,15 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
-ANALYSIS = Path(__file__).parents[1] / "analysis"
 EPOCHS = 50
-OPTIMIZERS = ("sgd", "rmsprop", "adagrad", "adam")
 
 
 def main() -> None:
-    """Makes the study, and measures the report in a process of its own."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--runs", type=int, default=500)
-    asked.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    options = asked.parse_args()
+    """Log the study, and measure the report in a separate process."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
     if options.measure:
         measure(options.measure)
         return
@@ -46,16 +44,21 @@ def main() -> None:
 
 
 def log_study(database: str, runs: int) -> None:
-    """A search's trainings: a loss that falls to a floor, the lower the nearer the learning rate is to 0.01."""
+    """Log a search's trainings, whose loss falls to a floor: the closer the learning rate to 0.01, the lower."""
     client, draw = MlflowClient(database), random.Random(0)
     experiment = client.create_experiment("large")
     study = client.create_run(experiment, tags={"lrstudy.kind": "search"}, run_name=f"search {runs}").info.run_id
     for number in range(runs):
-        rate = 10 ** draw.uniform(-5, 1)
+        lr = 10 ** draw.uniform(-5, 1)
         tags = {"lrstudy.kind": "train", "mlflow.parentRunId": study, "lrstudy.verdict": "good"}
         run = client.create_run(experiment, tags=tags, run_name=f"trial {number}").info.run_id
-        params = {"optimizer": OPTIMIZERS[number % 4], "lr": f"{rate:.6g}", "seed": "0", "epochs": str(EPOCHS)}
-        floor = 0.1 + 0.2 * math.log10(rate / 0.01) ** 2
+        params = {
+            "optimizer": DEFAULT_OPTIMIZERS[number % len(DEFAULT_OPTIMIZERS)],
+            "lr": f"{lr:.6g}",
+            "seed": "0",
+            "epochs": str(EPOCHS),
+        }
+        floor = 0.1 + 0.2 * math.log10(lr / 0.01) ** 2
         losses = [floor + 2.2 * math.exp(-epoch / 8) for epoch in range(EPOCHS + 1)]
         values = {"train_loss": 0.9, "val_loss": 1.0, "train_accuracy": -0.3, "val_accuracy": -0.32}
         metrics = [
@@ -69,7 +72,7 @@ def log_study(database: str, runs: int) -> None:
 
 @contextmanager
 def served(database: str) -> Iterator[str]:
-    """MLflow's server for `database`, on a free port of this machine."""
+    """Run MLflow's server for `database` on a free port, and yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -91,21 +94,21 @@ def _answers(address: str) -> bool:
 
 
 def measure(folder: Path) -> None:
-    """Builds the report of the server that the environment names, and prints what it took."""
+    """Build the report from the server that the environment names, and print its time and memory."""
     from lrstudy.report.write import write_report
 
-    from lrstudy.report.group_report import report
-    from lrstudy.report.runs import read
+    from lrstudy.report.group_report import build_report
+    from lrstudy.report.load_runs import load_runs
 
     began = time.perf_counter()
-    found = read()
+    loaded = load_runs()
     fetched = time.perf_counter()
-    write_report(report(found), folder)
+    write_report(build_report(loaded), folder)
     ended = time.perf_counter()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"{len(found.trainings)} runs of {EPOCHS} epochs and 4 metrics: {ended - began:.1f} s, of them "
-        f"{fetched - began:.1f} s to read the server; {peak:.2f} GB resident at most"
+        f"{len(loaded.trainings)} runs of {EPOCHS} epochs and 4 metrics: {ended - began:.1f} s, including "
+        f"{fetched - began:.1f} s to read the server; {peak:.2f} GB peak resident memory"
     )
 
 

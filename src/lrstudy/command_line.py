@@ -41,7 +41,7 @@ def from_parameters(settings: type[Settings], parameters: Mapping[str, str]) -> 
 
 def _values(settings: type[BaseModel], arguments: list[str]) -> dict[str, str]:
     try:
-        known, unknown = _parser(settings).parse_known_args(list(_join_values(arguments)))
+        known, unknown = _parser(settings).parse_known_args(list(_join_values(arguments, _flags(settings))))
     except argparse.ArgumentError as error:
         raise SettingsError(f"{error.argument_name} needs a value.") from None
     if unknown:
@@ -61,23 +61,37 @@ def _parser(settings: type[BaseModel]) -> argparse.ArgumentParser:
             dest=name,
             metavar="VALUE",
             default=argparse.SUPPRESS,
+            nargs="?" if field.annotation is bool else None,
+            const="true" if field.annotation is bool else None,
             help=_help(field).replace("%", "%%"),
         )
     return parser
 
 
 def _help(field: FieldInfo) -> str:
-    default = "" if field.is_required() else f" (default: {format_setting(field.default)})"
-    return f"{field.description}{default}"
+    if field.is_required() or field.default is None:
+        return f"{field.description}"
+    return f"{field.description} (default: {format_setting(field.default)})"
 
 
-def _join_values(arguments: list[str]) -> Iterator[str]:
-    """Yield `--lr -1e-3` as `--lr=-1e-3`: argparse would take a value that starts with a dash for an option."""
-    rest = iter(arguments)
-    for argument in rest:
+def _flags(settings: type[BaseModel]) -> set[str]:
+    """Return the options that need no value: without one they mean true."""
+    return {f"--{name}" for name, field in settings.model_fields.items() if field.annotation is bool}
+
+
+def _join_values(arguments: list[str], flags: set[str]) -> Iterator[str]:
+    """Yield `--lr -1e-3` as `--lr=-1e-3`, since argparse would take a value that starts with a dash for an option."""
+    rest = iter([*arguments, None])
+    following = next(rest)
+    while (argument := following) is not None:
+        following = next(rest)
         has_value = not argument.startswith("--") or "=" in argument or argument == "--help"
-        value = None if has_value else next(rest, None)
-        yield argument if value is None else f"{argument}={value}"
+        is_set = argument in flags and (following is None or following.startswith("--"))
+        if has_value or is_set or following is None:
+            yield argument
+        else:
+            yield f"{argument}={following}"
+            following = next(rest)
 
 
 def _sentence(settings: type[BaseModel], values: dict[str, str], problem: dict[str, Any]) -> str:

@@ -12,10 +12,12 @@ from scipy.stats import ttest_ind
 
 from known_runs import falling, log_training
 from lrstudy.formatting import format_loss, format_with_deviation
-from lrstudy.report.answer import answer
-from lrstudy.report.cells import Cell, Group, group
-from lrstudy.report.comparison import Comparison, gap, steadiness
-from lrstudy.report.runs import read
+from lrstudy.report.answer import recommend
+from lrstudy.report.cells import Cell, Group
+from lrstudy.report.comparison import Comparison
+from lrstudy.report.curve_measures import generalisation_gap, steadiness
+from lrstudy.report.grouping import group_runs
+from lrstudy.report.load_runs import load_runs
 from lrstudy.report.warnings import find_warnings
 
 # Of a run that another program has logged.
@@ -28,7 +30,7 @@ def experiment(tracking_uri: str) -> str:
 
 
 def groups(experiment: str) -> list[Group]:
-    return group(read(experiment=experiment))[0]
+    return group_runs(load_runs(experiment=experiment))[0]
 
 
 def compared(experiment: str) -> Comparison:
@@ -113,9 +115,9 @@ def log_bare(client: MlflowClient, experiment: str, curves: dict[str, list[float
 def test_parameters_that_name_a_run_are_no_settings(experiment: str) -> None:
     for number in range(5):
         log_training(experiment, falling(0.1), lr=f"{10.0**-number}", output=f"/runs/{number}")
-    made, remarks = group(read(experiment=experiment))
+    made, remarks = group_runs(load_runs(experiment=experiment))
     assert len(made) == 1
-    assert remarks == ["Parameters that differ in every run are not taken for settings: output."]
+    assert remarks == ["Parameters that differ in every run are read as names, not as settings: output."]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,9 @@ def test_steps_of_another_program_that_are_batches_become_epochs(experiment: str
         assert list(training.run.curves["val_loss"].steps) == [1, 2, 3, 4]
         assert list(training.run.curves["train_loss"].steps) == [0.5]
         assert (training.last_epoch, training.best_epoch, comparison.epochs_to_target(training)) == (4, 4, 3)
-    assert any("2 of 2 trainings have more steps than epochs" in one for one in read(experiment=experiment).left_out)
+    assert any(
+        "2 of 2 trainings have more steps than epochs" in one for one in load_runs(experiment=experiment).left_out
+    )
 
 
 def test_the_first_loss_is_that_of_the_untrained_network_only_where_that_is_known(experiment: str) -> None:
@@ -208,7 +212,7 @@ def test_a_best_that_is_not_the_most_accurate_is_told_of(experiment: str) -> Non
     found, _ = find_warnings(comparison, None)
     (text,) = [one.text for one in found if one.code == "accuracy_disagrees"]
     assert "adam 0.001, is not the most accurate: it has 94.0%, adam 0.01 98.0%" in text
-    sentences = " ".join(answer(comparison).sentences)
+    sentences = " ".join(recommend(comparison).sentences)
     assert "By accuracy adam is better with 0.01 (98.0%)" in sentences
     assert "is 0.01 to 0.1, 1.0 decades, and this learning rate is outside" in sentences
 
@@ -382,7 +386,7 @@ def test_steadiness_is_the_share_of_epochs_that_lowered_the_loss_and_the_gap_is_
     log_training(experiment, {"train_loss": [2.0, 1.0, 1.5, 0.5, 0.25], "val_loss": [2.0, 1.0, 0.6, 0.7, 0.75]})
     (one,) = compared(experiment).group.cells[0].trainings
     assert steadiness(one) == 0.75
-    assert gap(one) == 0.5
+    assert generalisation_gap(one) == 0.5
 
 
 def test_the_four_kinds_of_curve_are_told_apart(experiment: str) -> None:

@@ -10,11 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from known_runs import falling, log_training
-from lrstudy.report import figures
-from lrstudy.report.drawings import draw_basin, draw_curves, draw_glance, draw_shapes
-from lrstudy.report.group_report import GroupReport
-from lrstudy.report.group_report import report as put_together
-from lrstudy.report.runs import read
+from lrstudy.report.figures.style import VERDICT_COLOURS
+from lrstudy.report.group_report import GroupReport, build_report
+from lrstudy.report.load_runs import load_runs
+from lrstudy.report.sections import curves, heat_map, shapes, sweep
 
 
 @pytest.fixture
@@ -23,12 +22,12 @@ def experiment(tracking_uri: str) -> str:
 
 
 def group_report(experiment: str) -> GroupReport:
-    (one,) = put_together(read(experiment=experiment)).group_reports
+    (one,) = build_report(load_runs(experiment=experiment)).group_reports
     return one
 
 
 def curves_of(one: GroupReport, optimizer: str) -> Figure:
-    (drawing,) = draw_curves(one, [optimizer])
+    (drawing,) = curves.draw_optimizers(one, [optimizer])
     return drawing.figure
 
 
@@ -42,14 +41,14 @@ def y(line: Line2D) -> list[float]:
 
 def test_curves_are_those_that_were_logged_in_the_colours_order_of_their_learning_rates(experiment: str) -> None:
     logged = {"0.1": falling(0.4), "0.01": falling(0.2), "0.001": falling(0.3)}
-    for lr, curves in logged.items():
-        log_training(experiment, curves, lr=lr)
+    for lr, of_lr in logged.items():
+        log_training(experiment, of_lr, lr=lr)
     figure = curves_of(group_report(experiment), "adam")
     for axes, name in zip(figure.axes, ("train_loss", "val_loss"), strict=True):
         drawn = [y(line) for line in axes.lines]
         assert len(drawn) == 3
-        for values, curves in zip(drawn, logged.values(), strict=True):
-            assert np.allclose(values, curves[name])
+        for values, own in zip(drawn, logged.values(), strict=True):
+            assert np.allclose(values, own[name])
     lightness = [sum(to_rgba(line.get_color())[:3]) for line in figure.axes[0].lines]
     assert lightness == sorted(lightness)  # the highest learning rate is first, and darkest
     (legend,) = figure.legends
@@ -105,7 +104,8 @@ def test_the_basin_has_a_point_a_learning_rate_a_ring_on_the_best_and_crosses_fo
     for lr, floor in floors.items():
         log_training(experiment, falling(floor), lr=lr)
     log_training(experiment, {"val_loss": [2.3, math.nan], "train_loss": [2.3, math.nan]}, lr="1")
-    (axes,) = draw_basin(group_report(experiment)).figure.axes
+    (drawing,) = sweep.draw(group_report(experiment))
+    (axes,) = drawing.figure.axes
     by_marker = {str(line.get_marker()): line for line in axes.lines if x(line)}
     points = by_marker["D"]
     assert x(points) == [0.001, 0.01, 0.1]
@@ -118,7 +118,8 @@ def test_the_basin_has_a_point_a_learning_rate_a_ring_on_the_best_and_crosses_fo
 def test_crosses_of_the_diverged_are_within_an_axis_that_is_not_logarithmic(experiment: str) -> None:
     log_training(experiment, falling(1.9), lr="0.01")
     log_training(experiment, {"val_loss": [2.3, math.nan], "train_loss": [2.3, math.nan]}, lr="1")
-    figure = draw_basin(group_report(experiment)).figure
+    (drawing,) = sweep.draw(group_report(experiment))
+    figure = drawing.figure
     (axes,) = figure.axes
     assert axes.get_yscale() == "linear"
     figure.draw_without_rendering()
@@ -136,8 +137,8 @@ def test_shapes_that_diverged_or_collapsed_are_crosses_on_axes_that_all_panels_s
     log_training(
         experiment, falling(2.0), optimizer="adam", lr="0.1", hidden="8,4", tags={"lrstudy.verdict": "collapsed"}
     )
-    (family,) = put_together(read(experiment=experiment)).shapes
-    panels = draw_shapes(family).figure.axes
+    (family,) = build_report(load_runs(experiment=experiment)).shape_families
+    panels = shapes.draw_family(family).figure.axes
     assert len({axes.get_xlim() for axes in panels}) == 1
     crosses = [x(line) for axes in panels for line in axes.lines if line.get_marker() == "x" and x(line)]
     assert crosses == [[0.1]]
@@ -146,7 +147,8 @@ def test_shapes_that_diverged_or_collapsed_are_crosses_on_axes_that_all_panels_s
 def test_the_grid_at_a_glance_says_each_verdict_in_a_word(experiment: str) -> None:
     log_training(experiment, falling(0.1), lr="0.01", tags={"lrstudy.verdict": "good"})
     log_training(experiment, falling(1.5), lr="0.1", tags={"lrstudy.verdict": "unstable"})
-    (axes,) = draw_glance(group_report(experiment)).figure.axes
+    (drawing,) = heat_map.draw(group_report(experiment))
+    (axes,) = drawing.figure.axes
     assert [text.get_text().split("\n")[0] for text in axes.texts] == ["good, best", "unstable"]
 
 
@@ -155,7 +157,7 @@ def test_the_better_a_verdict_the_darker_it_is_in_grey() -> None:
         red, green, blue, _ = to_rgba(colour)
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    shades = [grey(back) for back, _ in figures.VERDICT_COLOURS.values()]
+    shades = [grey(back) for back, _ in VERDICT_COLOURS.values()]
     assert shades[0] < shades[1] < min(shades[2:])
 
 
@@ -166,6 +168,6 @@ def test_letters_are_legible_on_their_colours() -> None:
         linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgba(colour)[:3]]
         return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
-    for back, letters in figures.VERDICT_COLOURS.values():
+    for back, letters in VERDICT_COLOURS.values():
         low, high = sorted((luminance(back), luminance(letters)))
         assert (high + 0.05) / (low + 0.05) >= 4.5

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from known_runs import falling, log_study, log_training
-from lrstudy.report.command_line import build_report
+from lrstudy.report.command_line import report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
@@ -44,7 +44,7 @@ def folder(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> It
             for hidden in ("8", "4"):
                 curves = falling((0.2 if optimizer == "sgd" else 0.1) + number / 5, 50)
                 log_training(experiment, curves, parent=study, optimizer=optimizer, lr=lr, hidden=hidden, epochs=50)
-    build_report(None, ["--out", str(place / "report")])
+    report(["--out", str(place / "report")])
     yield place / "report"
     mlflow.set_tracking_uri(before)
 
@@ -78,7 +78,7 @@ def test_it_reads_well_at_every_width_without_a_network(browser: Browser, addres
             # At 4.8 inches, 460 pixels, letters of 10 points are 13 pixels high; at 340 they are 10.
             assert 340 <= box["width"] <= 600
         assert page.locator("figure details table").count() == 7
-        assert page.title().startswith("Which optimizer, which learning rate: grid <script>")
+        assert page.title().startswith("Learning-rate report: grid <script>")
         assert page.locator("th", has_text="<b>adam</b>").count() > 0
         page.close()
 
@@ -88,14 +88,14 @@ def test_a_reader_meets_the_answer_then_the_warnings_then_the_evidence(browser: 
     assert page.locator(".answer strong").first.inner_text() == "Use <b>adam</b> with a learning rate of 0.1"
     headings = page.locator("#group-1").locator("h2, h3").all_inner_texts()
     assert headings == [
-        "Group 1: The answer",
-        "Before you follow it",
-        "The grid at a glance",
-        "Loss over the epochs",
-        "Loss against learning rate",
-        "The numbers",
+        "Group 1: Recommendation",
+        "Warnings",
+        "Heat map",
+        "Loss curves",
+        "Learning-rate sweep",
+        "Tables",
     ]
-    assert page.locator("h2").all_inner_texts()[-2:] == ["Shapes of network", "How it was made"]
+    assert page.locator("h2").all_inner_texts()[-3:] == ["Network shapes", "Not included", "Provenance"]
     page.close()
 
 

@@ -25,7 +25,7 @@ from conftest import ROOT
 from known_runs import falling, log_study, log_training
 from lrstudy.command_line import parse
 from lrstudy.errors import ReportError
-from lrstudy.report.command_line import build_report
+from lrstudy.report.command_line import report
 from lrstudy.settings import GridSettings, TrainSettings
 from studies import run_script
 
@@ -38,7 +38,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def summary(*arguments: str) -> dict[str, Any]:
     """The summary of a report that is made in this process, which saves its start; strict JSON."""
-    build_report(None, list(arguments))
+    report(list(arguments))
 
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
@@ -178,17 +178,30 @@ def test_an_infinite_loss_does_not_count_among_the_seeds_that_got_so_far(experim
     assert [(row["n"], row["val_loss"]) for row in rows("curves.csv")] == [("2", "3.0"), ("1", "1.0")]
 
 
-def test_it_needs_neither_torch_nor_the_trainings_code(experiment: str) -> None:
+# Run with the path of report.py: imports of the training's libraries fail, as where they are not installed.
+WITHOUT_TORCH = """
+import importlib, pkgutil, runpy, sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "torchvision", "optuna", "sklearn", "pebble"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
+sys.path.insert(0, sys.argv[1].replace("analysis/report.py", "src"))
+import lrstudy.report
+for module in pkgutil.walk_packages(lrstudy.report.__path__, "lrstudy.report."):
+    importlib.import_module(module.name)
+    print(module.name)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_it_needs_none_of_the_libraries_that_training_needs(experiment: str) -> None:
     log_training(experiment, falling(0.1))
-    program = (
-        "import runpy, sys, atexit\n"
-        f"sys.argv = ['report.py']; sys.path.insert(0, {str(REPORT.parent)!r})\n"
-        "atexit.register(lambda: print(sorted({'torch', 'lrstudy', 'torchvision', 'optuna'} & set(sys.modules))))\n"
-        f"runpy.run_path({str(REPORT)!r}, run_name='__main__')\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines()[-1] == "[]"
+    ended = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, str(REPORT)], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "lrstudy.report.page" in ended.stdout.splitlines()
+    assert "Use adam with a learning rate of 0.001" in ended.stdout
 
 
 def test_a_study_is_reported_with_its_warnings_and_attached_to_its_run(experiment: str) -> None:
@@ -261,7 +274,9 @@ def test_commands_for_trainings_whose_seeds_were_not_logged_begin_at_0(experimen
 
 
 class TestAStudyThatCameToNoEnd:
-    @pytest.mark.parametrize(("status", "state"), [("RUNNING", "goes on or was killed"), ("KILLED", "came to no end")])
+    @pytest.mark.parametrize(
+        ("status", "state"), [("RUNNING", "is running or was killed"), ("KILLED", "did not finish")]
+    )
     def test_says_what_is_missing_and_how_to_go_on(self, experiment: str, status: str, state: str) -> None:
         settings = {"optimizers": "sgd,adam", "lrs": "0.1,.01", "hidden": "8", "seeds": "2", "epochs": "4"}
         study = log_study(experiment, **settings)
@@ -272,7 +287,7 @@ class TestAStudyThatCameToNoEnd:
         content = summary()
         (one,) = [one for one in content["warnings"] if one["code"] == "incomplete"]
         assert state in one["text"]
-        assert "6 of its 8 trainings have not finished. Nothing is known of adam." in one["text"]
+        assert "6 of its 8 trainings have not finished. No training of adam has finished." in one["text"]
         went_on = parse(GridSettings, _arguments(one["command"]))
         assert (went_on.optimizers, went_on.lrs, went_on.seeds) == (("sgd", "adam"), (0.1, 0.01), 2)
 
@@ -283,7 +298,7 @@ class TestAStudyThatCameToNoEnd:
             log_training(experiment, falling(0.2), parent=study, optimizer="sgd", lr=lr)
         log_training(experiment, falling(0.2), parent=study, optimizer="adam", lr="0.2")
         (text,) = [one["text"] for one in summary()["warnings"] if one["code"] == "incomplete"]
-        assert "5 of its 8 trainings have not finished. Nothing is known of rmsprop and adagrad." in text
+        assert "5 of its 8 trainings have not finished. No training of rmsprop and adagrad has finished." in text
 
     def test_but_has_all_its_trainings_misses_none(self, experiment: str) -> None:
         study = log_study(experiment, optimizers="adam", lrs="0.1", hidden="8", seeds="1")
@@ -298,7 +313,7 @@ class TestWhereThingsAreMissing:
         content = summary()
         assert content["recommendation"]["lr"] == 0.001
         assert content["recommendation"]["runner_up"] is None
-        assert "how wide its usable band is, is not known" in Path("report/index.html").read_text()
+        assert "the width of its usable band is not known" in Path("report/index.html").read_text()
         assert "not_bracketed" in codes(content)
 
     def test_where_all_diverged_nothing_is_recommended(self, experiment: str) -> None:
@@ -334,7 +349,8 @@ class TestWhereThingsAreMissing:
 
     def test_away_from_the_project_there_are_no_commands(self, experiment: str, tmp_path: Path) -> None:
         log_training(experiment, falling(0.1))
-        shutil.copytree(ROOT / "analysis", tmp_path / "elsewhere" / "analysis")
+        for folder in ("analysis", "src"):
+            shutil.copytree(ROOT / folder, tmp_path / "elsewhere" / folder)
         elsewhere = [sys.executable, str(tmp_path / "elsewhere" / "analysis" / "report.py")]
         made = subprocess.run(elsewhere, capture_output=True, text=True)
         assert (made.returncode, made.stderr) == (0, "")
@@ -350,7 +366,7 @@ class TestWhereThingsAreMissing:
         log_training(experiment, falling(0.1), tags={"lrstudy.verdict": "good"})
         content = summary()  # no artifact was ever logged
         (sentence,) = content["left_out"]
-        assert sentence.startswith("How many validation images each class has is not known: the artifact")
+        assert sentence.startswith("The number of validation images per class is not known: the artifact")
 
     def test_runs_of_other_programs_and_unreadable_ones_are_left_out_and_said_so(self, experiment: str) -> None:
         log_training(experiment, falling(0.1))
@@ -366,7 +382,7 @@ class TestWhereThingsAreMissing:
     def test_trainings_of_other_programs_without_a_verdict_are_told_of(self, experiment: str) -> None:
         log_training(experiment, falling(0.1))
         log_training(experiment, falling(0.2), lr="0.1", tags={"lrstudy.verdict": "good"})
-        assert any(one.startswith("1 training came without a verdict") for one in summary()["left_out"])
+        assert any(one.startswith("1 training has no verdict") for one in summary()["left_out"])
 
     def test_small_classes_are_warned_of(self, experiment: str) -> None:
         run = log_training(experiment, falling(0.1), tags={"lrstudy.verdict": "good"})
@@ -374,23 +390,23 @@ class TestWhereThingsAreMissing:
         mlflow.MlflowClient().log_text(run, table, "confusion_matrix.csv")
         content = summary()
         (text,) = [one["text"] for one in content["warnings"] if one["code"] == "small_classes"]
-        assert text == "1 class of 2 have fewer than 10 validation images: cat (9)."
+        assert text == "1 of 2 classes has fewer than 10 validation images: cat (9)."
         assert content["left_out"] == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--study", "nope"], "--study nope: there is no such run"),
-        (["--log"], "there is no study's run to attach the report to"),
-        (["--out", "a file"], "--out a file: it cannot be written to: it is no folder"),
+        (["--study", "nope"], "study='nope' is not a run on"),
+        (["--log"], "log=true needs a study's run to attach the report to"),
+        (["--out", "a file"], "out='a file' cannot be written: it is not a folder"),
     ],
 )
 def test_a_mistake_is_one_sentence(experiment: str, arguments: list[str], sentence: str) -> None:
     log_training(experiment, falling(0.1))
     Path("a file").write_text("")
     with pytest.raises(ReportError, match=sentence) as error:
-        build_report(None, arguments)
+        report(arguments)
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -402,7 +418,7 @@ def test_the_command_prints_the_answer_and_says_a_mistake_in_one_sentence(experi
     assert made.stdout.endswith("report: report/index.html\n")
     refused = command("--study", "nope")
     assert refused.returncode == 2
-    assert refused.stderr.startswith("error: --study nope")
+    assert refused.stderr.startswith("error: study='nope'")
     assert len(refused.stderr.splitlines()) == 1
 
 
@@ -448,8 +464,11 @@ def test_names_with_signs_of_formulas_are_drawn_as_they_are(experiment: str) -> 
 
 
 @pytest.mark.parametrize("script", ["draw_basin.py", "draw_curves.py", "draw_grid.py"])
-def test_a_figure_can_be_had_alone(experiment: str, script: str) -> None:
+def test_a_figure_is_drawn_by_a_script_of_its_own(
+    experiment: str, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log_training(experiment, falling(0.1))
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
     importlib.import_module(script.removesuffix(".py")).main(["--out", "figure.png"])
     assert Path("figure.png").read_bytes().startswith(b"\x89PNG")
 

@@ -10,9 +10,10 @@ import pytest
 from mlflow import MlflowClient
 
 from known_runs import falling, log_study, log_training
+from lrstudy.compat import mlflow_internals
 from lrstudy.errors import ReportError
-from lrstudy.report import histories
-from lrstudy.report.runs import read, without_secrets
+from lrstudy.redaction import redact_credentials
+from lrstudy.report.load_runs import load_runs
 from servers import tracking_server
 
 
@@ -31,17 +32,19 @@ def test_a_server_gives_what_its_database_gives(
         for lr, curves in (("0.1", odd), ("1e-2", falling(0.1)), (".001", {}))
     ]
     MlflowClient().log_metric(runs[1], "val_loss", 9.0, timestamp=5, step=1)  # by its time before the one logged first
-    direct = read(study=study)
+    direct = load_runs(study=study)
     with tracking_server(tmp_path, tracking_uri) as server:
         mlflow.set_tracking_uri(server)
-        whole = read(study=study)
-        monkeypatch.setattr(histories, "POINTS_PER_RESPONSE", 7)  # less than the points of two runs: the page is halved
-        halved = read(study=study)
-        monkeypatch.setattr(histories, "POINTS_PER_RESPONSE", 3)  # less than those of one
-        singly = read(study=study)
-        monkeypatch.setattr(histories, "BULK", "/no/such/query")  # a server of another kind
-        monkeypatch.setattr(histories, "POINTS_PER_RESPONSE", 25_000)
-        other = read(study=study)
+        whole = load_runs(study=study)
+        monkeypatch.setattr(
+            mlflow_internals, "POINTS_PER_RESPONSE", 7
+        )  # less than the points of two runs: the page is halved
+        halved = load_runs(study=study)
+        monkeypatch.setattr(mlflow_internals, "POINTS_PER_RESPONSE", 3)  # less than those of one
+        singly = load_runs(study=study)
+        monkeypatch.setattr(mlflow_internals, "BULK_HISTORY", "/no/such/query")  # a server of another kind
+        monkeypatch.setattr(mlflow_internals, "POINTS_PER_RESPONSE", 25_000)
+        other = load_runs(study=study)
     for found in (direct, whole, halved, singly, other):
         assert {run.run_id for run in found.trainings} == set(runs)
         by_id = {run.run_id: run for run in found.trainings}
@@ -57,7 +60,7 @@ def test_of_a_step_logged_twice_the_last_value_counts(experiment: str) -> None:
     run = log_training(experiment, {"val_loss": [2.0, 1.0]})
     MlflowClient().log_metric(run, "val_loss", 7.0, timestamp=5, step=1)  # earlier than the other
     MlflowClient().log_metric(run, "val_loss", 0.25, timestamp=9_000_000_000_000, step=1)
-    (found,) = read().trainings
+    (found,) = load_runs().trainings
     assert found.curves["val_loss"].values.tolist() == [2.0, 0.25]
 
 
@@ -67,7 +70,7 @@ def test_without_being_told_it_reads_the_study_that_began_last(experiment: str) 
     last = log_study(experiment, "search")
     own = log_training(experiment, falling(0.2), parent=last)
     reused = log_training(experiment, falling(0.3), tags={f"lrstudy.used_by.{last}": "true"})
-    found = read()
+    found = load_runs()
     assert found.study is not None
     assert found.study.run_id == last
     assert {run.run_id for run in found.trainings} == {own, reused}
@@ -77,7 +80,7 @@ def test_a_study_that_has_just_begun_does_not_hide_the_one_before(experiment: st
     before = log_study(experiment)
     log_training(experiment, falling(0.1), parent=before)
     log_study(experiment, name="grid just begun")
-    found = read()
+    found = load_runs()
     assert found.study is not None
     assert found.study.run_id == before
     (remark,) = found.left_out
@@ -88,21 +91,21 @@ def test_trainings_of_studies_within_a_study_are_its_own(experiment: str) -> Non
     outer = log_study(experiment)
     inner = MlflowClient().create_run(experiment, tags={"mlflow.parentRunId": outer}).info.run_id
     training = log_training(experiment, falling(0.1), parent=inner)
-    assert [run.run_id for run in read(study=outer).trainings] == [training]
+    assert [run.run_id for run in load_runs(study=outer).trainings] == [training]
 
 
 def test_accuracies_in_percent_are_taken_for_shares_and_said_so(experiment: str) -> None:
     curves = {**falling(0.1), "val_accuracy": [10.0, 50.0, 97.0]}
     log_training(experiment, curves)
-    found = read()
+    found = load_runs()
     assert found.trainings[0].curves["val_accuracy"].values.tolist() == [0.1, 0.5, 0.97]
-    assert "1 of 1 trainings have accuracies above 1: they are taken for percentages." in found.left_out
+    assert "1 of 1 trainings have accuracies above 1, which are read as percentages." in found.left_out
 
 
 def test_a_password_is_not_shown() -> None:
-    assert without_secrets("http://me:secret@host:5000/x") == "http://host:5000/x"
-    assert without_secrets("postgresql://me:secret@host/db") == "postgresql://host/db"
-    assert without_secrets("sqlite:///a@b.db") == "sqlite:///a@b.db"
+    assert redact_credentials("http://me:secret@host:5000/x") == "http://host:5000/x"
+    assert redact_credentials("postgresql://me:secret@host/db") == "postgresql://host/db"
+    assert redact_credentials("sqlite:///a@b.db") == "sqlite:///a@b.db"
 
 
 def test_an_experiment_has_all_its_trainings_and_other_programs_runs_are_counted(experiment: str) -> None:
@@ -110,17 +113,17 @@ def test_an_experiment_has_all_its_trainings_and_other_programs_runs_are_counted
     foreign = MlflowClient().create_run(experiment).info.run_id
     MlflowClient().log_param(foreign, "alpha", "1")
     unmarked = log_training(experiment, falling(0.5), tags={"lrstudy.kind": "", "lrstudy.data_digest": ""})
-    found = read(experiment="learning rates")
+    found = load_runs(experiment="learning rates")
     assert {run.run_id for run in found.trainings} == {*trainings, unmarked}
     assert found.foreign == 1
-    assert read(experiment=experiment).foreign == 1
+    assert load_runs(experiment=experiment).foreign == 1
 
 
 def test_more_runs_than_a_page_are_all_read(experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runs.RUNS_PER_PAGE", 2)
-    monkeypatch.setattr("histories.RUNS_PER_QUERY", 3)
+    monkeypatch.setattr("lrstudy.report.server.RUNS_PER_PAGE", 2)
+    monkeypatch.setattr("lrstudy.report.histories.RUNS_PER_QUERY", 3)
     logged = {log_training(experiment, {"val_loss": [seed, 1.0]}, seed=seed) for seed in range(7)}
-    found = read(experiment=experiment).trainings
+    found = load_runs(experiment=experiment).trainings
     assert {run.run_id for run in found} == logged
     assert sorted(run.curves["val_loss"].values[0] for run in found) == list(range(7))
 
@@ -128,24 +131,27 @@ def test_more_runs_than_a_page_are_all_read(experiment: str, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
-        ({"study": "nope"}, "--study nope: there is no such run on sqlite:"),
-        ({"experiment": "nope"}, "--experiment nope: there is no such experiment; there are learning rates, Default"),
-        ({"experiment": "Default"}, "the experiment Default on .* has no trainings: of its 0 runs none"),
-        ({}, "has no study and no training; `mlflow run . -e grid` makes one"),
+        ({"study": "nope"}, "study='nope' is not a run on sqlite:"),
+        (
+            {"experiment": "nope"},
+            "experiment='nope' is not an experiment on sqlite:.*, which has learning rates, Default",
+        ),
+        ({"experiment": "Default"}, "the experiment Default on .* has no trainings: none of its 0 runs has"),
+        ({}, "has no study and no training; run one with `mlflow run . -e grid`"),
     ],
 )
 def test_what_is_not_there_is_one_sentence(experiment: str, asked: dict[str, str], sentence: str) -> None:
     with pytest.raises(ReportError, match=sentence) as error:
-        read(**asked)
+        load_runs(**asked)
     assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "there is no tracking database"),
+        (None, "other.db does not exist"),
         (b"no database at all, but long enough to be read as one" * 20, "cannot be read as a database"),
-        (b"", "is no tracking database"),
+        (b"", "is not an MLflow tracking database"),
     ],
 )
 def test_a_database_that_is_none_is_told_of_and_left_alone(
@@ -158,7 +164,7 @@ def test_a_database_that_is_none_is_told_of_and_left_alone(
     mlflow.set_tracking_uri(f"sqlite:///{path}")
     try:
         with pytest.raises(ReportError, match=sentence):
-            read()
+            load_runs()
     finally:
         mlflow.set_tracking_uri(before)
     assert (path.read_bytes() if path.exists() else None) == content
@@ -170,6 +176,6 @@ def test_a_server_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPa
     mlflow.set_tracking_uri("http://127.0.0.1:9")
     try:
         with pytest.raises(ReportError, match=r"127\.0\.0\.1:9 cannot be read: it does not answer"):
-            read()
+            load_runs()
     finally:
         mlflow.set_tracking_uri(before)

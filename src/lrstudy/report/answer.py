@@ -70,7 +70,9 @@ def _compared(place: str, comparison: Comparison, cell: Cell) -> str:
     if not difference.is_noise:
         return f"{name}, is worse by more than seed noise: its loss is higher by {interval}."
     less_accurate = ", but its accuracy is lower by more than a point: more seeds would settle it"
-    return f"{name}, is within seed noise: its loss is higher by {interval}{less_accurate * (not comparison.tied(cell))}."
+    return (
+        f"{name}, is within seed noise: its loss is higher by {interval}{less_accurate * (not comparison.tied(cell))}."
+    )
 
 
 def _ties(comparison: Comparison) -> list[str]:

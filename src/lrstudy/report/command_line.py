@@ -1,84 +1,90 @@
-"""What the programs of the analysis have alike: which runs are asked for, and how they end."""
+"""The commands of `analysis/`: the report, and each figure by itself."""
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from lrstudy.command_line import parse
 from lrstudy.errors import ReportError
-from lrstudy.report.drawings import KINDS, Drawing
-from lrstudy.report.group_report import Report, report
-from lrstudy.report.runs import attach, read
-from lrstudy.report.write import write_report
+from lrstudy.formatting import join_or
+from lrstudy.report.drawing import FILE_TYPES, Drawing
+from lrstudy.report.group_report import Report, build_report
+from lrstudy.report.load_runs import load_runs
+from lrstudy.report.sections import curves, heat_map, shapes, sweep
+from lrstudy.report.server import attach_report
+from lrstudy.report.write import PAGE, write_report
+from lrstudy.settings.report import CurvesSettings, FigureSettings, ReportSettings
+
+MAX_PRINTED = 3
 
 
-def parser(what: str | None) -> argparse.ArgumentParser:
-    """A parser for the study or the experiment to read."""
-    made = argparse.ArgumentParser(
-        description=what, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    made.add_argument("--experiment", help="all trainings of this experiment, by its name or id")
-    made.add_argument("--study", help="the trainings of this study, by its run's id (default: the latest study)")
-    return made
-
-
-def draw_one(
-    what: str | None,
-    name: str,
-    arguments: Sequence[str],
-    choose: Callable[[Report, str | None], Iterable[Drawing]],
-    *,
-    of_optimizer: bool = False,
-) -> None:
-    """Draws the first of the figures that `choose` gives, to the file that the command line names; prints its path.
-
-    Args:
-        what: what the program does.
-        name: of the file, if the command line names none.
-        arguments: the command line.
-        choose: the figures of a report, given the optimizer that is asked for.
-        of_optimizer: whether an optimizer can be asked for.
+def report(arguments: list[str]) -> None:
+    """Write the report that the command line asks for, and print its recommendations.
 
     Raises:
-        ReportError: there is no such figure, or it cannot be written.
+        LearningRateStudyError: a setting is invalid, the runs cannot be read, or the report cannot be written.
     """
-    asked = parser(what)
-    asked.add_argument(
-        "--out", type=Path, default=Path(f"{name}.svg"), help=f"an SVG, PNG or PDF file (default: {name}.svg)"
-    )
-    if of_optimizer:
-        asked.add_argument("--optimizer", help="whose (default: that of the best training)")
-    options = asked.parse_args(arguments)
-    kind = options.out.suffix.removeprefix(".")
-    if kind not in KINDS:
-        raise ReportError(f"--out {options.out}: a figure is an .svg, .png or .pdf file.")
-    drawing = next(iter(choose(report(read(options.experiment, options.study)), vars(options).get("optimizer"))), None)
-    if drawing is None:
-        raise ReportError("there is nothing to draw: no training has finished with what the figure needs.")
-    try:
-        options.out.write_bytes(drawing.file(kind))
-    except OSError as error:
-        raise ReportError(f"--out {options.out}: it cannot be written: {error.strerror}.") from error
-    print(options.out)
-
-
-def build_report(what: str | None, arguments: list[str]) -> None:
-    """Writes the report that the command line asks for, and prints its answers."""
-    asked = parser(what)
-    asked.add_argument("--out", type=Path, default=Path("report"), help="the folder to write to (default: report)")
-    asked.add_argument("--log", action="store_true", help="attach the report to the study's run")
-    options = asked.parse_args(arguments)
-    if options.out.exists() and not (options.out.is_dir() and os.access(options.out, os.W_OK)):
-        raise ReportError(f"--out {options.out}: it cannot be written to: it is no folder, or is read-only.")
-    found = read(options.experiment, options.study)
-    if options.log and found.study is None:
-        raise ReportError("--log: there is no study's run to attach the report to; name one with --study.")
-    made = report(found)
-    write_report(made, options.out)
-    for group_report in made.group_reports[:3]:
+    settings = parse(ReportSettings, arguments)
+    out = settings.out
+    if out.exists() and not (out.is_dir() and os.access(out, os.W_OK)):
+        raise ReportError(f"out={str(out)!r} cannot be written: it is not a folder, or it is read-only.")
+    loaded = load_runs(settings.experiment, settings.study)
+    if settings.log and loaded.study is None:
+        raise ReportError("log=true needs a study's run to attach the report to; name one with --study.")
+    content = build_report(loaded)
+    write_report(content, out)
+    for group_report in content.group_reports[:MAX_PRINTED]:
         print(f"{group_report.answer.headline.removesuffix('.')}.", *group_report.answer.sentences[:2])
-    print(f"report: {options.out / 'index.html'}")
-    if options.log and found.study:
-        attach(found.study.run_id, options.out)
+    print(f"report: {out / PAGE}")
+    if settings.log and loaded.study:
+        attach_report(loaded.study.run_id, out)
+
+
+def figure_of_curves(arguments: list[str]) -> None:
+    """Draw one optimizer's loss curves of the largest group."""
+    settings = parse(CurvesSettings, arguments)
+    _draw_first("curves", settings, lambda content: _curves(content, settings.optimizer))
+
+
+def figure_of_sweep(arguments: list[str]) -> None:
+    """Draw the learning-rate sweep of the largest group."""
+    _draw_first("basin", parse(FigureSettings, arguments), lambda content: sweep.draw(content.group_reports[0]))
+
+
+def figure_of_heat_map(arguments: list[str]) -> None:
+    """Draw the heat map of the largest group."""
+    _draw_first("grid", parse(FigureSettings, arguments), lambda content: heat_map.draw(content.group_reports[0]))
+
+
+def figure_of_shapes(arguments: list[str]) -> None:
+    """Draw the comparison of groups that differ in the neurons of their dense layers alone."""
+    _draw_first("shapes", parse(FigureSettings, arguments), shapes.draw)
+
+
+def _curves(content: Report, optimizer: str | None) -> Iterable[Drawing]:
+    group_report = content.group_reports[0]
+    known, best = group_report.group.optimizers, group_report.comparison.best
+    if optimizer and optimizer not in known:
+        raise ReportError(f"optimizer={optimizer!r} has no trainings; it must be {join_or(known)}.")
+    return curves.draw_optimizers(group_report, [optimizer] if optimizer else [best.optimizer] if best else known[:1])
+
+
+def _draw_first(name: str, settings: FigureSettings, draw: Callable[[Report], Iterable[Drawing]]) -> None:
+    """Write the first figure of `draw` to the file that the settings name, and print its path."""
+    out = settings.out or Path(f"{name}.svg")
+    kind = out.suffix.removeprefix(".")
+    if kind not in FILE_TYPES:
+        raise ReportError(
+            f"out={str(out)!r} is not a figure's file; it must end in {join_or([*map('.{}'.format, FILE_TYPES)])}."
+        )
+    content = build_report(load_runs(settings.experiment, settings.study))
+    drawing = next(iter(draw(content)), None)
+    if drawing is None:
+        raise ReportError("there is nothing to draw: no training has finished with the metrics that the figure needs.")
+    try:
+        out.write_bytes(drawing.file(kind))
+    except OSError as error:
+        raise ReportError(f"out={str(out)!r} cannot be written: {error.strerror}.") from error
+    print(out)

@@ -18,8 +18,7 @@ LAST_TENTH, MIN_GAIN = 0.1, 0.01
 def still_improves(cell: Cell) -> bool:
     """Return True if most trainings of a cell had their lowest loss at the very end, after a fall that matters."""
     late = [
-        training.best_epoch > (1 - LAST_SHARE) * training.last_epoch and _falls(training)
-        for training in cell.trainings
+        training.best_epoch > (1 - LAST_SHARE) * training.last_epoch and _falls(training) for training in cell.trainings
     ]
     return 2 * sum(late) > len(late)
 

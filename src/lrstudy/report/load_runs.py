@@ -35,7 +35,9 @@ def load_runs(experiment: str | None = None, study: str | None = None) -> Loaded
         check_database(server)
         client = MlflowClient()
         found = find_runs(client, experiment, study)
-        trainings = sorted(filter(is_training, found.runs.values()), key=lambda run: (run.info.start_time, run.info.run_id))
+        trainings = sorted(
+            filter(is_training, found.runs.values()), key=lambda run: (run.info.start_time, run.info.run_id)
+        )
         if not trainings:
             scope = f"the study {study}" if study else f"the experiment {found.experiment.name}"
             raise ReportError(

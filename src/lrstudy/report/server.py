@@ -100,9 +100,9 @@ def read_table(run_id: str, path: str) -> list[list[str]]:
     Raises:
         ReportError: the file cannot be fetched.
     """
-    with _artifact_errors(f"the artifact {path} of run {run_id} cannot be fetched"):
-        with tempfile.TemporaryDirectory() as folder:
-            text = Path(MlflowClient().download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
+    failure = f"the artifact {path} of run {run_id} cannot be fetched"
+    with _artifact_errors(failure), tempfile.TemporaryDirectory() as folder:
+        text = Path(MlflowClient().download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
     return list(csv.reader(io.StringIO(text, newline="")))
 
 

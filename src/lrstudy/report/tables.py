@@ -97,7 +97,7 @@ def _optimizer_row(summary: OptimizerSummary) -> dict[str, object]:
 
 
 def curves_table(group: Group) -> pd.DataFrame:
-    """Return a row per epoch of a cell: each metric's mean, lowest and highest over the `n` seeds with a finite value."""
+    """Return a row per epoch of a cell: each metric's mean, lowest and highest of the `n` finite values."""
     keys = ["optimizer", "lr", "epoch"]
     frames = []
     for name in CURVES:

@@ -95,9 +95,7 @@ def loss_curves(
     return figure
 
 
-def _draw_curve(
-    axes: Axes, curve: pd.DataFrame, name: str, row: Any, colour: Any, top: float, width: float
-) -> None:
+def _draw_curve(axes: Axes, curve: pd.DataFrame, name: str, row: Any, colour: Any, top: float, width: float) -> None:
     """Draw a learning rate's line, its band over the seeds, and a cross where a diverged training ended."""
     known = curve[curve[name].notna()]
     if known.empty:

@@ -74,7 +74,9 @@ def curves_table(group_report: GroupReport, optimizer: str) -> Table:
         *([f"{len(shown_lrs)} of {len(lrs)} learning rates"] if len(shown_lrs) < len(lrs) else []),
         *([f"{len(shown_epochs)} of {len(epochs)} epochs"] if len(shown_epochs) < len(epochs) else []),
     ]
-    note = f"The table has {join_and(omissions)}; curves.csv has all, with the bands over the seeds." if omissions else ""
+    note = (
+        f"The table has {join_and(omissions)}; curves.csv has all, with the bands over the seeds." if omissions else ""
+    )
     headers = tuple(f"{format_lr(lr)} {LOSSES[name]}" for name, lr in columns)
     return Table(("epoch", *headers), rows, labels=1, note=note)
 

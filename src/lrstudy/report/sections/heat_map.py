@@ -13,7 +13,9 @@ from lrstudy.report.sections.section import Block, HeatMap
 def draw(group_report: GroupReport) -> Iterator[Drawing]:
     """Yield the heat map."""
     if group_report.group.cells:
-        description = "Optimizers against learning rates: validation loss, accuracy and verdict of each, as in the table."
+        description = (
+            "Optimizers against learning rates: validation loss, accuracy and verdict of each, as in the table."
+        )
         yield Drawing(file_name(group_report.number, "grid"), description, heat_map(group_report.heat_map))
 
 

@@ -25,18 +25,19 @@ from lrstudy.report.sections.section import Block, NamedTable, Table
 # The tables of cells have this many, the best ones; cells.csv has all.
 MAX_CELLS = 60
 OPTIMIZERS_CAPTION = (
-    "Optimizers, by their best cell. Bracketed: a lower and a higher learning rate than the best were tried. The usable "
-    f"band is within {100 * BAND:g} percentage point of the optimizer's best validation accuracy. Sensitivity follows "
-    "Wortsman et al. 2023 (arXiv 2309.14322): the mean, over the learning rates tried (each weighted by its stretch of "
-    "the logarithmic axis), of the final validation loss, capped at the first loss logged (the untrained network's, "
-    "where that was logged), less the lowest; 0 is best. Compare sensitivities over equal ranges only."
+    "Optimizers, by their best cell. Bracketed: a lower and a higher learning rate than the best were tried. "
+    f"Usable band: within {100 * BAND:g} percentage point of the optimizer's best validation accuracy. "
+    "Sensitivity follows Wortsman et al. 2023 (arXiv 2309.14322): the mean, over the learning rates tried (each "
+    "weighted by its stretch of the logarithmic axis), of the final validation loss, capped at the first loss logged "
+    "(the untrained network's, where that was logged), less the lowest; 0 is best. Compare sensitivities over equal "
+    "ranges only."
 )
 CELLS_CAPTION = (
-    "Loss in nats. The target accuracy is the best cell's less "
-    f"{100 * BELOW_BEST:g} percentage points, rounded down. Tied: the {CONFIDENCE:.0%} interval of the difference to the "
-    f"best cell, over paired seeds, contains zero, and the accuracy is within {100 * BAND:g} percentage point; a cell "
-    "that ranks behind a clearly worse one is not tied. Too slow: by its own curve; or its best epoch is in the last "
-    f"{LAST_SHARE:.0%}, it misses the target, and the best cell was lower after {SLOW_SHARE:.0%} of the epochs."
+    f"Loss in nats. The target accuracy is the best cell's less {100 * BELOW_BEST:g} percentage points, rounded down. "
+    f"Tied: the {CONFIDENCE:.0%} interval of the difference to the best cell, over paired seeds, contains zero, and "
+    f"the accuracy is within {100 * BAND:g} percentage point; a cell that ranks behind a clearly worse one is not tied. "
+    f"Too slow: by its own curve; or its best epoch is in the last {LAST_SHARE:.0%}, it misses the target, and the "
+    f"best cell was lower after {SLOW_SHARE:.0%} of the epochs."
 )
 ENDS_CAPTION = (
     "The end of the same cells' training. Gap: final validation less final training loss. Steadiness: the share of "

@@ -74,7 +74,7 @@ def best_by_chance(comparison: Comparison, _: Run | None) -> Iterator[ReportWarn
         outcome = "diverged" if nearest.diverged else f"has a loss of {format_loss(nearest.loss.mean)}"
         yield ReportWarning(
             "by_chance",
-            f"The best cell may be the best by chance: nearly the same learning rate, {format_lr(nearest.lr)}, {outcome}, "
-            f"further from the best loss of {format_loss(best.loss.mean)} than the runner-up's.",
+            f"The best cell may be the best by chance: nearly the same learning rate, {format_lr(nearest.lr)}, "
+            f"{outcome}, further from the best loss of {format_loss(best.loss.mean)} than the runner-up's.",
             grid_command(comparison.group, comparison.ranking[:FINALISTS], seeds="3"),
         )

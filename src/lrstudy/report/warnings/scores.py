@@ -57,6 +57,6 @@ def small_classes(comparison: Comparison, _: Run | None) -> Iterator[ReportWarni
     small = sorted((number, name) for name, number in counts.items() if number < FEW_PER_CLASS)
     if small:
         names = join_and([f"{name} ({number})" for number, name in small[:MAX_NAMED]], len(small))
-        have = "class has" if len(small) == 1 else "classes have"
-        text = f"{len(small)} of {len(counts)} {have} fewer than {FEW_PER_CLASS} validation images: {names}."
+        have = "has" if len(small) == 1 else "have"
+        text = f"{len(small)} of {len(counts)} classes {have} fewer than {FEW_PER_CLASS} validation images: {names}."
         yield ReportWarning("small_classes", text)
