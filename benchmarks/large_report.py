@@ -20,8 +20,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
+
+from lrstudy.optimizers import DEFAULT_OPTIMIZERS
 
 EPOCHS = 50
 
@@ -95,10 +99,9 @@ def _answers(address: str) -> bool:
 
 def measure(folder: Path) -> None:
     """Build the report from the server that the environment names, and print its time and memory."""
-    from lrstudy.report.write import write_report
-
     from lrstudy.report.group_report import build_report
     from lrstudy.report.load_runs import load_runs
+    from lrstudy.report.write import write_report
 
     began = time.perf_counter()
     loaded = load_runs()

@@ -35,7 +35,7 @@ OPTIMIZERS_CAPTION = (
 CELLS_CAPTION = (
     f"Loss in nats. The target accuracy is the best cell's less {100 * BELOW_BEST:g} percentage points, rounded down. "
     f"Tied: the {CONFIDENCE:.0%} interval of the difference to the best cell, over paired seeds, contains zero, and "
-    f"the accuracy is within {100 * BAND:g} percentage point; a cell that ranks behind a clearly worse one is not tied. "
+    f"the accuracy is within {100 * BAND:g} percentage point; a cell ranked behind a clearly worse one is not tied. "
     f"Too slow: by its own curve; or its best epoch is in the last {LAST_SHARE:.0%}, it misses the target, and the "
     f"best cell was lower after {SLOW_SHARE:.0%} of the epochs."
 )
