@@ -1,4 +1,4 @@
-"""A real tracking server on loopback, and a front before it that fails as a test wants."""
+"""A real tracking server on loopback, and a proxy before it that fails as a test demands."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ from typing import Literal
 
 @contextmanager
 def tracking_server(folder: Path, database: str | None = None) -> Iterator[str]:
-    """Its address; what it is told lies in `folder`, but for what lies in a `database` elsewhere."""
+    """Run a tracking server, and yield its address; it stores its data in `folder`, unless a `database` is given."""
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", database or f"sqlite:///{folder / 'server.db'}"]

@@ -1,4 +1,4 @@
-"""A training alone that is killed and started again, against one that nobody disturbed."""
+"""A single training that is killed and started again, compared with an undisturbed one."""
 
 import json
 import os
@@ -52,7 +52,7 @@ train.main(sys.argv[2:])
 
 
 def killed(at: str) -> Run:
-    """The run that a training left which was killed at `at`."""
+    """Return the run of a training that was killed at `at`."""
     command = [sys.executable, "-c", DOOMED, at, *SETTINGS]
     ended = subprocess.run(command, cwd=ROOT / "src", capture_output=True, text=True)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
@@ -64,15 +64,15 @@ def killed(at: str) -> Run:
 
 
 def files(run: Run) -> dict[str, bytes]:
-    """A run's artifacts, but for the one that times are in."""
+    """Return a run's artifacts, except the one with times."""
     client = mlflow.MlflowClient()
     folder = Path(client.download_artifacts(run.info.run_id, ""))
     found = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     return {name: content for name, content in found.items() if name != "history.csv"}
 
 
-def check_as_undisturbed(run: Run) -> None:
-    """Compares a run that went on with a training of the same settings, which is a new one: the first has ended."""
+def check_equals_undisturbed_training(run: Run) -> None:
+    """Compare a resumed run with a new training of the same settings."""
     entry_point.main(list(SETTINGS))
     (calm,) = [one for one in trainings() if one.info.run_id != run.info.run_id]
     assert run.info.status == calm.info.status == "FINISHED"
@@ -93,7 +93,7 @@ def check_as_undisturbed(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("tracking_uri")
-def test_a_training_killed_after_an_epoch_goes_on_in_its_run_with_the_same_bits(
+def test_a_training_killed_after_an_epoch_resumes_its_run_with_the_same_bits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     left = killed("an epoch")
@@ -101,10 +101,10 @@ def test_a_training_killed_after_an_epoch_goes_on_in_its_run_with_the_same_bits(
     (run,) = trainings()
     assert run.info.run_id == left.info.run_id
     assert "going on after epoch 15, in run" in capsys.readouterr().out
-    check_as_undisturbed(run)
+    check_equals_undisturbed_training(run)
 
 
-def test_what_a_slow_server_was_told_before_the_kill_and_carries_out_after_it_is_no_second_point(
+def test_points_that_a_slow_server_stores_after_the_kill_are_not_duplicated(
     tracking_uri: str,
 ) -> None:
     left = killed("an epoch")
@@ -119,28 +119,28 @@ def test_what_a_slow_server_was_told_before_the_kill_and_carries_out_after_it_is
         mlflow.MlflowClient().log_batch(run_id, [Metric(key, value, timestamp, step)])
     (run,) = trainings()
     assert run.info.run_id == left.info.run_id
-    check_as_undisturbed(run)
+    check_equals_undisturbed_training(run)
 
 
 @pytest.mark.usefixtures("tracking_uri")
-def test_a_training_killed_at_its_very_end_is_made_whole() -> None:
+def test_a_training_killed_while_its_model_is_saved_is_completed() -> None:
     left = killed("the model")
     weights = Path(left.info.artifact_uri.removeprefix("file://"), "weights.pt")
     weights.write_bytes(weights.read_bytes()[:100])  # as if killed while it was written
     entry_point.main(list(SETTINGS))
     (run,) = trainings()
     assert run.info.run_id == left.info.run_id
-    check_as_undisturbed(run)
+    check_equals_undisturbed_training(run)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("tracking_uri")
-def test_under_mlflow_run_the_run_that_it_opened_takes_over_what_was_left() -> None:
+def test_the_run_opened_by_mlflow_run_takes_over_the_interrupted_run() -> None:
     left = killed("an epoch")
     client = mlflow.MlflowClient()
     client.set_tag(left.info.run_id, "what", "a user's own")
     typed = dict(zip((name.removeprefix("--") for name in SETTINGS[::2]), SETTINGS[1::2], strict=True))
-    unused = opened_by_mlflow_and_left(typed)
+    unused = abandoned_run_opened_by_mlflow(typed)
     ended = mlflow_run("main", **typed)
     assert ended.returncode == 0, ended.stderr
     (run,) = trainings()
@@ -150,12 +150,12 @@ def test_under_mlflow_run_the_run_that_it_opened_takes_over_what_was_left() -> N
     assert run.data.tags["what"] == "a user's own"
     for gone in (left.info.run_id, unused):
         assert client.get_run(gone).info.lifecycle_stage == "deleted"
-    check_as_undisturbed(run)
+    check_equals_undisturbed_training(run)
 
 
-def opened_by_mlflow_and_left(typed: dict[str, str]) -> str:
-    """A run as one looks whose training was killed before it began."""
-    project = {"mlflow.project.entryPoint": "main", "lrstudy.process": of_a_dead_process()}
+def abandoned_run_opened_by_mlflow(typed: dict[str, str]) -> str:
+    """Create a run like that of a training that was killed before it began."""
+    project = {"mlflow.project.entryPoint": "main", "lrstudy.process": dead_process()}
     client = mlflow.MlflowClient()
     run = client.create_run(os.environ["MLFLOW_EXPERIMENT_ID"], tags=project)
     for name, value in typed.items():
@@ -163,12 +163,12 @@ def opened_by_mlflow_and_left(typed: dict[str, str]) -> str:
     return str(run.info.run_id)
 
 
-def of_a_dead_process() -> str:
+def dead_process() -> str:
     return json.dumps(json.loads(owner.this_process()) | {"started": 1.0})
 
 
 @pytest.mark.usefixtures("tracking_uri")
-def test_only_what_a_dead_process_of_this_machine_left_is_taken_over() -> None:
+def test_only_runs_of_dead_processes_of_this_machine_are_taken_over() -> None:
     settings = ["--epochs", "1", "--hidden", "8"]
     entry_point.main(settings)
     (finished,) = trainings()
@@ -183,16 +183,16 @@ def test_only_what_a_dead_process_of_this_machine_left_is_taken_over() -> None:
     others = {
         another("RUNNING", process=owner.this_process()): "RUNNING",
         another("RUNNING", process=json.dumps({"node": "elsewhere", "pid": 1})): "RUNNING",
-        another("RUNNING", process=of_a_dead_process(), key="another training's"): "KILLED",
-        another("KILLED", process=of_a_dead_process(), versions="torch 1.0"): "KILLED",
-        another("KILLED", process=of_a_dead_process(), hardware="another machine"): "KILLED",
+        another("RUNNING", process=dead_process(), key="another training's"): "KILLED",
+        another("KILLED", process=dead_process(), versions="torch 1.0"): "KILLED",
+        another("KILLED", process=dead_process(), hardware="another machine"): "KILLED",
         finished.info.run_id: "FINISHED",
     }
     entry_point.main(settings)
     assert {run_id: client.get_run(run_id).info.status for run_id in others} == others
     assert len(trainings()) == len(others) + 1
 
-    left = another("KILLED", process=of_a_dead_process())
+    left = another("KILLED", process=dead_process())
     entry_point.main(settings)
     assert client.get_run(left).info.status == "FINISHED"
     assert len(trainings()) == len(others) + 2

@@ -1,4 +1,4 @@
-"""Many trainings that write to one place at once: no metric is lost, and nothing is mixed up."""
+"""Many trainings that log to one server at once: no metric is lost or mixed up."""
 
 import csv
 import io
@@ -26,14 +26,14 @@ EPOCHS = 12
 
 
 def train_at_once(count: int) -> None:
-    """Real trainings in processes of their own (`trainings_at_once.py` says what they leave out)."""
+    """Run real trainings in processes of their own; see `trainings_at_once.py`."""
     command = [sys.executable, str(ROOT / "tests" / "trainings_at_once.py"), str(count), str(EPOCHS)]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr[-3000:]
 
 
 def check_every_run(count: int, database: str) -> None:
-    """Each run against its own table of epochs, which its training made by itself and logged as one file."""
+    """Compare each run with its own table of epochs, which its training logged as one file."""
     found = runs()
     assert len(found) == count
     assert {run.info.status for run in found} == {"FINISHED"}
@@ -55,7 +55,7 @@ def check_every_run(count: int, database: str) -> None:
 
 
 def all_points(database: str) -> dict[tuple[str, str], list[tuple[int, float]]]:
-    """Every point that the database has, by run and metric: the server gives one metric of one run at a time."""
+    """Return every point in the database by run and metric: the server returns one metric of one run at a time."""
     found: dict[tuple[str, str], list[tuple[int, float]]] = {}
     engine = sqlalchemy.create_engine(database)
     with engine.connect() as connection:
@@ -67,7 +67,7 @@ def all_points(database: str) -> dict[tuple[str, str], list[tuple[int, float]]]:
 
 
 @pytest.mark.slow
-def test_eight_trainings_at_once_into_one_sqlite_file_lose_nothing(tracking_uri: str, tmp_path: Path) -> None:
+def test_eight_trainings_at_once_log_everything_to_one_sqlite_file(tracking_uri: str, tmp_path: Path) -> None:
     train_at_once(8)
     check_every_run(8, tracking_uri)
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
@@ -75,13 +75,13 @@ def test_eight_trainings_at_once_into_one_sqlite_file_lose_nothing(tracking_uri:
 
 
 def program(name: str) -> str:
-    """PostgreSQL's program of this name."""
+    """Return the path of PostgreSQL's program of this name."""
     places = [name, *sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), reverse=True)]
     found = next(filter(None, map(shutil.which, places)), None)
     return found or pytest.skip(f"PostgreSQL is not installed here: there is no {name}")
 
 
-def wait_until_it_answers(command: list[str], process: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_until_ready(command: list[str], process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + 90
     while process.poll() is None and time.monotonic() < deadline:
         if subprocess.run(command, capture_output=True).returncode == 0:
@@ -100,7 +100,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 
 @pytest.fixture
 def postgresql() -> Iterator[str]:
-    """The address of an empty database. PostgreSQL refuses to run as root: then it runs as nobody."""
+    """Yield the address of an empty database; as root, PostgreSQL runs as nobody."""
     initdb, postgres, ready = map(program, ("initdb", "postgres", "pg_isready"))
     user = "nobody" if os.geteuid() == 0 else None
     # Not below pytest's folder, which is for its owner alone.
@@ -119,7 +119,7 @@ def postgresql() -> Iterator[str]:
             command = [postgres, "-D", str(folder / "data"), *where, "-c", "fsync=off"]
             process = subprocess.Popen(command, stdout=log, stderr=log, user=user, cwd=folder)
         try:
-            wait_until_it_answers([ready, "-h", "127.0.0.1", "-p", port], process, folder / "log")
+            wait_until_ready([ready, "-h", "127.0.0.1", "-p", port], process, folder / "log")
             yield f"postgresql+psycopg2://lrstudy@127.0.0.1:{port}/postgres"
         finally:
             end(process)
@@ -127,7 +127,7 @@ def postgresql() -> Iterator[str]:
 
 @pytest.fixture
 def server(postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server with the database behind it, in force in this process and in those that it starts."""
+    """Yield a server with the database behind it, active in this process and in its child processes."""
     before = mlflow.get_tracking_uri()
     with tracking_server(tmp_path, postgresql) as uri:
         mlflow.set_tracking_uri(uri)
@@ -139,7 +139,7 @@ def server(postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("server")
-def test_thirty_two_trainings_at_once_into_a_server_with_postgresql_lose_nothing(
+def test_thirty_two_trainings_at_once_log_everything_to_a_server_with_postgresql(
     postgresql: str, tmp_path: Path
 ) -> None:
     """Thirty-two processes, each with its own connections, that begin together."""

@@ -1,4 +1,4 @@
-"""The outbox against a real tracking database and a real server, which go away and come back."""
+"""The outbox against a real tracking database and a real server, which become unavailable and return."""
 
 import json
 import math
@@ -50,7 +50,7 @@ def run_id(tracking_uri: str) -> str:
 
 @contextmanager
 def sending_to(server: str, seconds: float = 30) -> Iterator[Outbox]:
-    """An outbox that is closed in the end; what has not been sent by then stays in its journal."""
+    """Yield an outbox, and close it; unsent calls stay in its journal."""
     box = Outbox(MlflowClient(server), server)
     box.start()
     try:
@@ -67,15 +67,15 @@ def loss(run_id: str, step: int, value: float = 1.0) -> Log:
     return Log(run_id, points=[("loss", value, 1_700_000_000_000 + step, step)])
 
 
-def wait_until_away(box: Outbox) -> None:
+def wait_until_offline(box: Outbox) -> None:
     deadline = time.monotonic() + 60
     while not box.offline:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def a_whole_life(box: Outbox, folder: Path) -> str:
-    """Tells of a run and its model all that can be told, by local names; gives the run's."""
+def log_a_complete_run(box: Outbox, folder: Path) -> str:
+    """Enqueue calls of every kind for a run and its model, with local ids; return the run's."""
     run, model, location = local_id(), local_id(), local_id()
     tags = {"kind": "test", "gone": "soon"}
     box.enqueue(CreateRun(run, os.environ["MLFLOW_EXPERIMENT_ID"], "by a journal", tags, time.time_ns() // 1_000_000))
@@ -85,22 +85,24 @@ def a_whole_life(box: Outbox, folder: Path) -> str:
     box.enqueue(LogInputs(run, [(dataset, "train")]))
     for step in range(5):
         box.enqueue(loss(run, step, math.nan if step == 3 else step / 7))
-    box.enqueue(LogFiles(run, str(folder_with(box, "notes.txt", f"of {run}"))))
+    box.enqueue(LogFiles(run, str(folder_with_file(box, "notes.txt", f"of {run}"))))
     box.enqueue(CreateModel(run, model, location))
-    box.enqueue(LogModel(model, str(folder_with(box, "MLmodel", f"model_id: {model}\nartifact_path: {location}\n"))))
+    box.enqueue(
+        LogModel(model, str(folder_with_file(box, "MLmodel", f"model_id: {model}\nartifact_path: {location}\n")))
+    )
     box.enqueue(EndModel(model, "READY"))
     box.enqueue(SetStatus(run, "FINISHED", 1_700_000_009_000))
     return run
 
 
-def folder_with(box: Outbox, name: str, text: str) -> Path:
+def folder_with_file(box: Outbox, name: str, text: str) -> Path:
     folder = box.new_folder()
     (folder / name).write_text(text)
     return folder
 
 
-def check_life(folder: Path) -> None:
-    """One run, told of everything once."""
+def check_complete_run(folder: Path) -> None:
+    """Check that the server has one run, and everything of it once."""
     (run,) = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
     run_id = run.info.run_id
     assert (run.info.status, run.info.end_time, run.info.run_name) == ("FINISHED", 1_700_000_009_000, "by a journal")
@@ -121,7 +123,7 @@ def check_life(folder: Path) -> None:
     assert Path(saved).read_text() == f"model_id: {model.model_id}\nartifact_path: {model.artifact_location}\n"
 
 
-def test_every_metric_arrives_once_in_order(run_id: str) -> None:
+def test_every_metric_is_logged_once_in_order(run_id: str) -> None:
     count = 2 * MAX_ITEMS_PER_CALL + 1
     with sending_to(mlflow.get_tracking_uri()) as box:
         for step in range(count):
@@ -129,7 +131,7 @@ def test_every_metric_arrives_once_in_order(run_id: str) -> None:
     assert points(run_id, "loss") == [(step, step / 7) for step in range(count)]
 
 
-def test_metrics_are_on_the_server_within_about_a_second_while_the_training_goes_on(run_id: str) -> None:
+def test_metrics_reach_the_server_within_about_a_second_during_training(run_id: str) -> None:
     with sending_to(mlflow.get_tracking_uri()) as box:
         box.enqueue(loss(run_id, 0))
         deadline = time.monotonic() + 20
@@ -138,7 +140,7 @@ def test_metrics_are_on_the_server_within_about_a_second_while_the_training_goes
         assert points(run_id, "loss") == [(0, 1.0)]
 
 
-def test_what_the_server_refuses_is_raised_at_the_next_call_and_the_rest_is_sent(run_id: str) -> None:
+def test_a_rejected_call_is_raised_by_the_next_one_and_all_others_are_sent(run_id: str) -> None:
     with sending_to(mlflow.get_tracking_uri()) as box:
         box.enqueue(Log("no such run", {}, {"a": "b"}))
         box.enqueue(loss(run_id, 0))
@@ -150,7 +152,7 @@ def test_what_the_server_refuses_is_raised_at_the_next_call_and_the_rest_is_sent
     assert points(run_id, "loss") == [(0, 1.0), (2, 1.0)]
 
 
-def test_a_question_is_asked_again_when_the_server_is_back(front: Front, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_query_is_repeated_when_the_server_is_back(front: Front, capsys: pytest.CaptureFixture[str]) -> None:
     with mlflow.start_run() as run, sending_to(front.url) as box:
         client, run_id = MlflowClient(), run.info.run_id
         front.how = "lose first answers"
@@ -165,7 +167,7 @@ def test_a_question_is_asked_again_when_the_server_is_back(front: Front, capsys:
         assert len(capsys.readouterr().err.splitlines()) == 2
 
 
-def test_a_question_that_gets_no_answer_is_given_up_and_one_that_is_refused_is_asked_once(front: Front) -> None:
+def test_an_unanswered_query_is_abandoned_and_a_rejected_one_is_not_repeated(front: Front) -> None:
     with sending_to(front.url) as box:
         client = MlflowClient()
         with pytest.raises(MlflowException, match="not found"):
@@ -179,7 +181,7 @@ def test_a_question_that_gets_no_answer_is_given_up_and_one_that_is_refused_is_a
         front.how = "pass on"
 
 
-def test_a_question_that_alone_gets_no_answer_is_given_up(front: Front) -> None:
+def test_a_query_that_alone_fails_is_abandoned_after_some_tries(front: Front) -> None:
     tries: list[int] = []
     with Front(front.behind).running() as broken, sending_to(front.url) as box:
         broken.how = "answer 500"
@@ -193,50 +195,48 @@ def test_a_question_that_alone_gets_no_answer_is_given_up(front: Front) -> None:
     assert len(tries) == outbox.MAX_TRIES
 
 
-def test_a_server_that_answers_leaves_no_journal(front: Front, tmp_path: Path) -> None:
+def test_no_journal_is_left_if_the_server_answers(front: Front, tmp_path: Path) -> None:
     with sending_to(front.url) as box:
-        a_whole_life(box, tmp_path)
-    check_life(tmp_path)
+        log_a_complete_run(box, tmp_path)
+    check_complete_run(tmp_path)
     assert not journal.journals_folder().exists()
 
 
 @pytest.mark.parametrize("how", ["answer 404", "answer 500", "close", "lose the answer", "hang"])
-def test_what_a_server_was_not_told_while_it_was_away_it_is_told_later_once(
+def test_calls_queued_while_the_server_is_away_are_sent_later_once(
     front: Front, tmp_path: Path, how: How, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with sending_to(front.url) as box:
         front.how = how
-        a_whole_life(box, tmp_path)
-        wait_until_away(box)
+        log_a_complete_run(box, tmp_path)
+        wait_until_offline(box)
         assert len(journal.pending_journals()) == 1
         front.how = "pass on"
         assert box.flush(20)
         assert journal.pending_journals() == []
     gone, back = capsys.readouterr().err.splitlines()
-    check_life(tmp_path)
+    check_complete_run(tmp_path)
     assert gone.startswith(f"the tracking server {front.url} cannot be used now (")
     assert back == f"the tracking server {front.url} can be used again; all queued log calls are sent"
 
 
-def test_the_answer_to_every_call_may_be_lost_and_nothing_is_told_twice(front: Front, tmp_path: Path) -> None:
+def test_nothing_is_logged_twice_if_the_answer_to_every_call_is_lost(front: Front, tmp_path: Path) -> None:
     with sending_to(front.url) as box:
         front.answered.clear()
         front.how = "lose first answers"
-        a_whole_life(box, tmp_path)
+        log_a_complete_run(box, tmp_path)
         assert box.flush(60)
         front.how = "pass on"
     assert {path.rpartition("/")[2] for _, path in front.answered} >= {"create", "log-batch", "outputs", "delete-tag"}
-    check_life(tmp_path)
+    check_complete_run(tmp_path)
 
 
-def test_what_was_put_while_the_server_never_returned_is_sent_later_by_whoever_is_first(
-    front: Front, tmp_path: Path
-) -> None:
+def test_calls_to_a_server_that_never_returned_are_synced_later_by_one_process(front: Front, tmp_path: Path) -> None:
     with sending_to(front.url, seconds=0) as box:
         front.how = "close"
-        a_whole_life(box, tmp_path)
-        wait_until_away(box)
+        log_a_complete_run(box, tmp_path)
+        wait_until_offline(box)
     with pytest.raises(
         NotSyncedError, match=f"the tracking server {front.url} cannot be used .*: 15 log calls .* queued in"
     ):
@@ -249,16 +249,16 @@ def test_what_was_put_while_the_server_never_returned_is_sent_later_by_whoever_i
     assert said.startswith(f"{folder}: in use by another process, which sends it")
     other.release()
     assert sync.sync_all() == [f"15 log calls sent to the tracking server {front.url}"]
-    check_life(tmp_path)
+    check_complete_run(tmp_path)
     assert sync.sync_all() == ["nothing to sync"]
     assert list(journal.journals_folder().iterdir()) == []
 
 
-def test_nothing_is_taken_over_before_what_a_dead_process_had_still_to_say_has_been_sent(front: Front) -> None:
+def test_no_run_is_taken_over_before_the_journals_of_dead_processes_are_sent(front: Front) -> None:
     with mlflow.start_run() as run, sending_to(front.url, seconds=0) as box:
         front.how = "close"
         box.enqueue(loss(run.info.run_id, 0))
-        wait_until_away(box)
+        wait_until_offline(box)
         box.close(0)
         with pytest.raises(TrackingError, match=r"1 log call for it queued in .*") as raised, claim_lock():
             pytest.fail("a run could be taken over without what waits")
@@ -269,7 +269,7 @@ def test_nothing_is_taken_over_before_what_a_dead_process_had_still_to_say_has_b
     assert journal.pending_journals() == []
 
 
-def test_a_checkpoint_of_a_run_that_is_made_later_becomes_that_runs_or_goes_as_it_ends(front: Front) -> None:
+def test_a_checkpoint_of_a_run_that_is_created_later_is_linked_to_it_or_removed_as_it_ends(front: Front) -> None:
     goes_on, has_ended = local_id(), local_id()
     cache_paths.checkpoint(goes_on).parent.mkdir(parents=True)
     cache_paths.checkpoint(has_ended).write_text("of no use")
@@ -279,7 +279,7 @@ def test_a_checkpoint_of_a_run_that_is_made_later_becomes_that_runs_or_goes_as_i
             box.enqueue(CreateRun(local, os.environ["MLFLOW_EXPERIMENT_ID"], local[-8:], {"its": local[-8:]}, 1))
             box.enqueue(LinkCheckpoint(local, local.removeprefix(LOCAL)))
         box.enqueue(RemoveCheckpoint(has_ended))
-        wait_until_away(box)
+        wait_until_offline(box)
     front.how = "pass on"
     sync.sync_all()
     found = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
@@ -294,25 +294,25 @@ def test_a_checkpoint_of_a_run_that_is_made_later_becomes_that_runs_or_goes_as_i
     assert list(cache_paths.checkpoint("").parent.iterdir()) == []
 
 
-def test_a_run_has_one_model_however_often_it_is_made(front: Front) -> None:
+def test_a_run_has_one_model_however_often_it_is_created(front: Front) -> None:
     with mlflow.start_run() as run, sending_to(front.url) as box:
         for text in ("half", "whole"):
             model, location = local_id(), local_id()
             box.enqueue(CreateModel(run.info.run_id, model, location))
-            box.enqueue(LogModel(model, str(folder_with(box, "MLmodel", text))))
+            box.enqueue(LogModel(model, str(folder_with_file(box, "MLmodel", text))))
             box.enqueue(EndModel(model, "READY"))
     (logged,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
     assert str(logged.status) == "READY"
     assert mlflow.artifacts.load_text(f"{logged.artifact_location}/MLmodel") == "whole"
 
 
-def test_a_journal_that_breaks_off_anywhere_is_sent_up_to_there(front: Front, tmp_path: Path) -> None:
+def test_a_journal_with_a_torn_end_is_sent_up_to_there(front: Front, tmp_path: Path) -> None:
     with sending_to(front.url, seconds=0) as box, mlflow.start_run() as run:
         front.how = "close"
         for step in range(4):
             box.enqueue(loss(run.info.run_id, step))
         box.enqueue(Log(run.info.run_id, {}, {"last": "one"}))
-        wait_until_away(box)
+        wait_until_offline(box)
         front.how = "pass on"
         box.close(0)
     (folder,) = journal.pending_journals()
@@ -323,14 +323,14 @@ def test_a_journal_that_breaks_off_anywhere_is_sent_up_to_there(front: Front, tm
 
 
 @pytest.mark.parametrize("line", [0, 2, 3])
-def test_a_journal_that_is_damaged_within_is_told_of_and_the_rest_is_sent(
+def test_a_damaged_line_of_a_journal_is_reported_and_all_others_are_sent(
     front: Front, line: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with sending_to(front.url, seconds=0) as box, mlflow.start_run() as run:
         front.how = "close"
         for step in range(5):
             box.enqueue(loss(run.info.run_id, step))
-        wait_until_away(box)
+        wait_until_offline(box)
         front.how = "pass on"
         box.close(0)
     (folder,) = journal.pending_journals()
@@ -348,7 +348,7 @@ def test_a_journal_that_is_damaged_within_is_told_of_and_the_rest_is_sent(
     assert sync.sync_all() == ["nothing to sync"]
 
 
-def test_a_run_that_was_made_late_beside_another_try_is_discarded(front: Front) -> None:
+def test_a_duplicate_run_of_a_late_answer_is_deleted(front: Front) -> None:
     client, experiment = MlflowClient(f"http://{front.behind}"), os.environ["MLFLOW_EXPERIMENT_ID"]
     call = CreateRun(local_id(), experiment, "a trial", {"process": "this one"}, 1_700_000_000_000)
     other = client.create_run(experiment, start_time=call.start, tags={"process": "another"}).info.run_id
@@ -357,7 +357,7 @@ def test_a_run_that_was_made_late_beside_another_try_is_discarded(front: Front) 
         thread = threading.Thread(target=lambda: made.append(box.create_run(call)))
         made: list[str] = []
         thread.start()
-        wait_until_away(box)
+        wait_until_offline(box)
         front.how = "pass on"
         thread.join()
         if made == [call.run]:  # the server was away by then
@@ -370,7 +370,7 @@ def test_a_run_that_was_made_late_beside_another_try_is_discarded(front: Front) 
     assert {run.info.run_id for run in runs} == {other, kept}
 
 
-def test_turns_are_taken_where_locks_can_be_made_and_else_gone_without(
+def test_the_server_lock_is_skipped_where_no_lock_file_can_be_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
@@ -387,12 +387,12 @@ def test_turns_are_taken_where_locks_can_be_made_and_else_gone_without(
         pass
 
 
-def test_what_a_server_refuses_later_stays_and_the_rest_is_sent(front: Front, tmp_path: Path) -> None:
+def test_calls_that_the_server_rejects_later_are_kept_and_all_others_are_sent(front: Front, tmp_path: Path) -> None:
     with mlflow.start_run() as kept, sending_to(front.url, seconds=0) as box:
         front.how = "close"
         box.enqueue(Log("no_such_run", {}, {"a": "b"}))
         box.enqueue(loss(kept.info.run_id, 0))
-        wait_until_away(box)
+        wait_until_offline(box)
         front.how = "pass on"
         box.close(0)
     with pytest.raises(NotSyncedError, match=r"rejects 1 of 2 log calls, kept in .*\.refused: .*no_such_run"):
@@ -402,13 +402,13 @@ def test_what_a_server_refuses_later_stays_and_the_rest_is_sent(front: Front, tm
 
 
 @pytest.mark.slow  # MLflow waits 20 s for a lock
-def test_a_database_that_another_program_has_locked_is_told_later(
+def test_calls_to_a_locked_database_are_sent_later(
     run_id: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with sending_to(mlflow.get_tracking_uri()) as box, closing(sqlite3.connect(tmp_path / "mlflow.db")) as other:
         other.execute("begin exclusive")
         box.enqueue(Log(run_id, {}, {"a": "b"}))
-        wait_until_away(box)
+        wait_until_offline(box)
         box.enqueue(loss(run_id, 0))
         other.rollback()
     assert mlflow.get_run(run_id).data.tags["a"] == "b"
@@ -417,21 +417,21 @@ def test_a_database_that_another_program_has_locked_is_told_later(
     assert "cannot be used now (database is locked): training continues; log calls are queued in" in gone
 
 
-def test_without_a_folder_for_journals_all_waits_in_memory(
+def test_calls_are_queued_in_memory_if_no_journal_can_be_written(
     front: Front, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache_paths.cache_folder().parent.mkdir(parents=True)
     cache_paths.cache_folder().write_text("a file where the folder should be")
     with sending_to(front.url) as box:
         front.how = "answer 500"
-        a_whole_life(box, tmp_path)
-        wait_until_away(box)
+        log_a_complete_run(box, tmp_path)
+        wait_until_offline(box)
         front.how = "pass on"
-    check_life(tmp_path)
+    check_complete_run(tmp_path)
     assert f"cannot write to {journal.journals_folder()} (" in capsys.readouterr().err
 
 
-def test_a_full_disk_damages_nothing_and_is_written_to_when_there_is_room(
+def test_a_full_disk_damages_no_journal_which_is_completed_when_there_is_space(
     front: Front, small_disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with sending_to(front.url, seconds=0) as box:
@@ -439,8 +439,8 @@ def test_a_full_disk_damages_nothing_and_is_written_to_when_there_is_room(
         (small_disk / "others").write_bytes(bytes(56 * 1024))
         for step in range(200):
             box.enqueue(Log("no_run", points=[("loss", 1.0, step, step)]))
-        a_whole_life(box, tmp_path)
-        wait_until_away(box)
+        log_a_complete_run(box, tmp_path)
+        wait_until_offline(box)
         (folder,) = journal.pending_journals()
         lines = (folder / journal.JOURNAL_FILE).read_text().splitlines()
         assert all(json.loads(line.rpartition(" ")[0]) for line in lines)

@@ -1,4 +1,4 @@
-"""Whose a run is: told from real processes, living and dead."""
+"""The owners of runs, from real processes, alive and dead."""
 
 import json
 import os
@@ -17,15 +17,17 @@ from lrstudy.tracking.claims import fresh_candidate_runs, mark_abandoned
 from lrstudy.tracking.owner import OwnerState
 from servers import Front
 
-NAMES_ITSELF = "from lrstudy.tracking.owner import this_process; print(this_process(), flush=True); input()"
+PRINT_THIS_PROCESS = "from lrstudy.tracking.owner import this_process; print(this_process(), flush=True); input()"
 
 
 def other_process() -> subprocess.Popen[str]:
     pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-c", NAMES_ITSELF], cwd=ROOT / "src", stdin=pipe, stdout=pipe, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", PRINT_THIS_PROCESS], cwd=ROOT / "src", stdin=pipe, stdout=pipe, text=True
+    )
 
 
-def test_a_process_lives_until_it_has_ended() -> None:
+def test_a_process_is_alive_until_it_ends() -> None:
     with other_process() as process:
         assert process.stdout is not None
         name = process.stdout.readline()
@@ -58,15 +60,13 @@ def changed(**values: Any) -> str:
         (changed(pid="one"), OwnerState.UNKNOWN),
     ],
 )
-def test_only_of_this_machine_is_it_said_that_a_process_is_gone(name: str | None, found: OwnerState) -> None:
+def test_only_processes_of_this_machine_are_known_to_be_dead(name: str | None, found: OwnerState) -> None:
     assert owner.owner_state(name) is found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("ended", "status"), [(True, "FINISHED"), (False, "KILLED")])
-def test_a_run_that_its_process_ends_while_another_looks_is_not_abandoned(
-    front: Front, ended: bool, status: str
-) -> None:
+def test_a_run_that_its_owner_ends_during_the_search_is_not_abandoned(front: Front, ended: bool, status: str) -> None:
     client, experiment = mlflow.MlflowClient(), os.environ["MLFLOW_EXPERIMENT_ID"]
     with other_process() as process:
         assert process.stdout is not None
@@ -85,7 +85,7 @@ def test_a_run_that_its_process_ends_while_another_looks_is_not_abandoned(
     assert client.get_run(run_id).info.status == status
 
 
-def test_an_abandoned_run_that_was_made_twice_is_one(tracking_uri: str) -> None:
+def test_the_duplicate_of_an_abandoned_run_is_deleted(tracking_uri: str) -> None:
     client, experiment = mlflow.MlflowClient(), os.environ["MLFLOW_EXPERIMENT_ID"]
     gone, other = changed(started=1.0), changed(started=2.0)
     made = [
@@ -98,7 +98,7 @@ def test_an_abandoned_run_that_was_made_twice_is_one(tracking_uri: str) -> None:
     assert left == {run.info.run_id: "KILLED" for run in (made[0], made[2], made[3])}
 
 
-def test_what_a_run_got_after_the_search_is_seen_if_its_process_has_ended(tracking_uri: str) -> None:
+def test_metrics_logged_after_the_search_are_read_if_the_owner_has_died(tracking_uri: str) -> None:
     client, experiment = mlflow.MlflowClient(), os.environ["MLFLOW_EXPERIMENT_ID"]
     with other_process() as process:
         assert process.stdout is not None

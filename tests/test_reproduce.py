@@ -1,4 +1,4 @@
-"""A run on the server, trained again from what was logged alone and compared."""
+"""A run on the server, trained again from its logged data alone, and compared."""
 
 import math
 import os
@@ -22,7 +22,7 @@ from studies import runs, trainings
 
 
 def reproduce(run_id: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """The exit code and what is said."""
+    """Return the exit code and the output."""
     capsys.readouterr()
     code = 0
     try:
@@ -38,14 +38,14 @@ def trained(*settings: str) -> Run:
 
 
 def change(tracking_uri: str, statement: str, *values: object) -> None:
-    """Changes the tracking database behind MLflow's back."""
+    """Change the tracking database behind MLflow's back."""
     with closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"))) as database:
         assert database.execute(statement, values).rowcount == 1
         database.commit()
 
 
-class TestAReproduction:
-    def test_of_an_undisturbed_run_is_identical_and_logs_nothing(
+class TestReproduction:
+    def test_an_undisturbed_run_is_identical_and_nothing_is_logged(
         self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         # A number of 17 digits, two threads, and more that is not as the defaults are.
@@ -62,7 +62,7 @@ class TestAReproduction:
             assert part in said
         assert len(runs()) == 1
 
-    def test_says_where_the_first_loss_differs_and_by_how_much(
+    def test_the_first_and_the_largest_difference_are_reported(
         self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained()
@@ -80,9 +80,7 @@ class TestAReproduction:
         assert weights == "the best weights: the same bits."
         assert code == 1
 
-    def test_notices_scores_that_are_not_those_of_the_curves_and_the_test_part(
-        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_different_final_scores_are_reported(self, tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
         run = trained()
         accuracy = run.data.metrics["test/accuracy"]
         mlflow.MlflowClient().log_metric(run.info.run_id, "test/accuracy", 0.999, step=1)
@@ -91,7 +89,7 @@ class TestAReproduction:
         assert f"; test/accuracy was 0.999 and is {accuracy!r}; the best weights: the same bits." in said
         assert code == 1
 
-    def test_says_what_was_not_recorded_and_passes_over_what_is_beyond_the_end(
+    def test_unrecorded_settings_are_reported_and_epochs_beyond_the_end_are_ignored(
         self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained()
@@ -103,7 +101,7 @@ class TestAReproduction:
         assert "identical: the losses and accuracies from epoch 0 to 3 are the same bits" in said
         assert code == 0
 
-    def test_on_a_device_that_is_not_here_says_where_it_was(
+    def test_a_device_that_this_machine_lacks_is_refused_with_the_recorded_machine(
         self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained()
@@ -115,7 +113,7 @@ class TestAReproduction:
         ):
             reproduce(run.info.run_id, capsys)
 
-    def test_notices_other_weights_and_what_are_none(
+    def test_different_damaged_and_missing_weights_are_reported(
         self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained()
@@ -134,7 +132,7 @@ class TestAReproduction:
         assert said.endswith("the best weights: not compared, since they cannot be reached.\n")
         assert code == 0
 
-    def test_with_other_data_trains_nothing(self, tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_nothing_is_trained_on_different_data(self, tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
         run = trained()
         mlflow.MlflowClient().set_tag(run.info.run_id, "lrstudy.data_digest", "another")
         capsys.readouterr()
@@ -145,7 +143,7 @@ class TestAReproduction:
         assert said.out.endswith("different: the data has changed since the run, so nothing is trained.\n")
         assert said.err == ""
 
-    def test_says_what_is_different_here_before_it_trains(
+    def test_differences_of_the_machine_and_the_code_are_reported_before_training(
         self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained("--threads", "2")
@@ -170,14 +168,14 @@ class TestAReproduction:
         assert last.startswith("identical:")
         assert code == 0
 
-    def test_of_a_diverged_training_takes_no_number_for_no_number(
+    def test_a_diverged_training_is_identical_where_both_losses_are_nan(
         self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained("--optimizer", "sgd", "--lr", "1e20")
         assert run.data.tags["lrstudy.verdict"] == "diverged"
         assert reproduce(run.info.run_id, capsys)[0] == 0
 
-    def test_of_one_that_was_cut_off_compares_what_is_there(
+    def test_the_epochs_of_a_training_that_was_cut_off_are_compared(
         self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained()
@@ -202,7 +200,7 @@ class TestAReproduction:
         assert code == 0
 
 
-def test_what_is_no_training_is_refused(tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_that_are_not_trainings_are_refused(tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
     client = mlflow.MlflowClient()
 
     def another(**tags: str) -> str:
@@ -228,7 +226,7 @@ def test_what_is_no_training_is_refused(tracking_uri: str, capsys: pytest.Captur
 
 
 @pytest.mark.slow
-def test_under_mlflow_run_the_run_that_it_opened_says_what_came_of_it(tracking_uri: str) -> None:
+def test_the_run_opened_by_mlflow_run_has_the_outcome(tracking_uri: str) -> None:
     trial = trained("--optimizer", "sgd", "--lr", "0.1")
     client = mlflow.MlflowClient()
     client.set_tag(trial.info.run_id, "mlflow.parentRunId", "a study's")
@@ -264,5 +262,5 @@ def test_numbers_are_compared_as_the_server_stores_them(value: float, stored: fl
 
 
 @pytest.mark.parametrize("value", [0.1, 1e-05, 0.012345678901234567, 1 / 3, 1e30, 5e-324, 0.0])
-def test_a_number_is_logged_so_that_it_can_be_read_again(value: float) -> None:
+def test_a_logged_number_is_read_back_with_all_its_bits(value: float) -> None:
     assert float(format_setting(value)) == value

@@ -1,4 +1,4 @@
-"""A study and a training whose tracking server goes away after their start, through their entry points."""
+"""A study and a training whose tracking server becomes unavailable after the start, through their entry points."""
 
 import os
 import re
@@ -32,8 +32,8 @@ def wait_for_a_curve(process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
-def told() -> dict[str, object]:
-    """All that the server knows of the study, but for ids and times, by the names of the runs."""
+def logged() -> dict[str, object]:
+    """Return all that the server has of the study, except ids and times, by the names of the runs."""
     (study,) = studies()
     trials = children(study)
     models = mlflow.search_logged_models([study.info.experiment_id], output_format="list")
@@ -41,11 +41,11 @@ def told() -> dict[str, object]:
     return {
         "models": [(names[model.source_run_id or ""], str(model.status), model.params) for model in models],
         "best": names[study.data.tags["lrstudy.best_run"]],
-        **{str(run.info.run_name): told_of(run) for run in [study, *trials]},
+        **{str(run.info.run_name): logged_by(run) for run in [study, *trials]},
     }
 
 
-def told_of(run: Run) -> list[object]:
+def logged_by(run: Run) -> list[object]:
     ids = ("lrstudy.process", "lrstudy.best_run", "mlflow.parentRunId")
     tags = {name: value for name, value in run.data.tags.items() if name not in ids}
     client, run_id = mlflow.MlflowClient(), run.info.run_id
@@ -56,12 +56,12 @@ def told_of(run: Run) -> list[object]:
 
 
 @pytest.mark.slow
-def test_a_study_of_an_unsteady_server_trains_on_and_what_was_said_is_there_later_as_if_nothing_had_been(
+def test_a_study_continues_while_its_server_is_away_and_logs_the_same_as_an_undisturbed_one(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = run_script("grid.py", *GRID)
     assert ended.returncode == 0, ended.stderr
-    undisturbed = told()
+    undisturbed = logged()
 
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", mlflow.create_experiment(f"disturbed by {front.url}"))
     with running("grid.py", *GRID) as process:
@@ -80,12 +80,12 @@ def test_a_study_of_an_unsteady_server_trains_on_and_what_was_said_is_there_late
         for line in said
     )
     assert "can be used again; all queued log calls are sent" in rest[1]
-    assert told() == undisturbed
+    assert logged() == undisturbed
     assert journal.pending_journals() == []
 
 
 @pytest.mark.slow
-def test_a_study_that_is_killed_while_its_server_is_away_is_not_trained_again(front: Front) -> None:
+def test_trainings_of_a_study_killed_while_its_server_is_away_are_reused(front: Front) -> None:
     with running("grid.py", *GRID, "--optimizers", "adam") as process:
         wait_for_a_curve(process)
         front.how = "answer 500"
@@ -105,7 +105,7 @@ def test_a_study_that_is_killed_while_its_server_is_away_is_not_trained_again(fr
 
 
 @pytest.mark.slow
-def test_a_study_whose_server_goes_as_it_has_begun_knows_what_was_there(front: Front) -> None:
+def test_a_study_reuses_existing_runs_if_its_server_goes_away_after_the_start(front: Front) -> None:
     settings = (*GRID, "--optimizers", "adam", "--epochs", "400")
     ended = run_script("grid.py", *settings, "--lrs", "0.1")
     assert ended.returncode == 0, ended.stderr
@@ -141,9 +141,7 @@ def test_a_study_whose_server_goes_as_it_has_begun_knows_what_was_there(front: F
 
 @pytest.mark.slow
 @pytest.mark.parametrize("until", [b"artifacts?path=", b"artifacts/weights.pt", b"artifacts/history.csv"])
-def test_a_study_waits_for_the_server_that_alone_has_the_weights_of_its_best_training(
-    front: Front, until: bytes
-) -> None:
+def test_a_study_waits_for_a_server_that_alone_has_the_weights_of_its_best_training(front: Front, until: bytes) -> None:
     settings = (*GRID, "--optimizers", "adam", "--epochs", "5")
     assert run_script("grid.py", *settings).returncode == 0
     front.how, front.until = "close", until
@@ -164,7 +162,7 @@ def test_a_study_waits_for_the_server_that_alone_has_the_weights_of_its_best_tra
 
 
 @pytest.mark.slow
-def test_a_run_whose_making_was_not_answered_has_no_twin(front: Front) -> None:
+def test_a_run_whose_creation_was_not_answered_has_no_duplicate(front: Front) -> None:
     front.how, front.until = "lose the answer", b"runs/create"
     front.meanwhile = lambda: setattr(front, "how", "pass on")  # after it was carried out
     train.main(["--epochs", "2", "--hidden", "8"])
@@ -176,7 +174,7 @@ def test_a_run_whose_making_was_not_answered_has_no_twin(front: Front) -> None:
 
 
 @pytest.mark.slow
-def test_a_training_that_is_killed_while_its_server_is_away_goes_on_in_its_run_after_what_waits(front: Front) -> None:
+def test_a_training_killed_while_its_server_is_away_resumes_its_run_after_its_journal_is_sent(front: Front) -> None:
     settings = ("--epochs", "1500", "--hidden", "16")
     with running("train.py", *settings) as process:
         wait_for_a_curve(process)
@@ -201,7 +199,7 @@ def test_a_training_that_is_killed_while_its_server_is_away_goes_on_in_its_run_a
     assert not list(cache_paths.checkpoint("").parent.glob("*"))
 
 
-def test_a_training_whose_server_never_returns_names_the_command_that_sends_it_later(
+def test_a_training_whose_server_never_returns_prints_the_command_that_sends_its_calls(
     front: Front, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
@@ -229,7 +227,7 @@ def test_a_training_whose_server_never_returns_names_the_command_that_sends_it_l
     assert saved["artifact_path"] == model.artifact_location
 
 
-def test_what_could_not_be_sent_is_exit_code_3_and_a_setting_of_the_command_that_sends_is_2() -> None:
+def test_unsent_calls_exit_with_code_3_and_settings_of_sync_with_2() -> None:
     program = "from lrstudy.entry_point import run_main; from lrstudy.errors import NotSyncedError\n"
     program += "def main(_):\n    raise NotSyncedError('it waits.')\nrun_main(main)"
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "src", capture_output=True, text=True)

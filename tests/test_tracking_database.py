@@ -1,4 +1,4 @@
-"""New tracking databases, made by real processes that are killed meanwhile."""
+"""New tracking databases, created by real processes that are killed meanwhile."""
 
 import re
 import subprocess
@@ -15,12 +15,12 @@ from lrstudy.errors import TrackingError
 from lrstudy.tracking.database import prepared_database
 from studies import run_script
 
-SAYS_WHERE = """
+PRINT_ARTIFACT_LOCATIONS = """
 import sys
 import mlflow
 print(*[one.artifact_location for one in mlflow.MlflowClient(sys.argv[1]).search_experiments()])
 """
-MAKES_ONE = """
+CREATE_DATABASE = """
 import sys
 from lrstudy.tracking.database import prepared_database
 print("begins", flush=True)
@@ -33,18 +33,18 @@ def experiments(uri: str) -> list[str]:
     return [one.artifact_location for one in mlflow.MlflowClient(uri).search_experiments()]
 
 
-def test_a_new_database_keeps_its_artifacts_beside_itself(tmp_path: Path) -> None:
+def test_a_new_database_stores_artifacts_beside_itself(tmp_path: Path) -> None:
     for folder in (tmp_path / "one", tmp_path / "two"):
         folder.mkdir()
         uri = f"sqlite:///{folder / 'mlflow.db'}"
         with prepared_database(uri):
             assert (folder / "mlflow.db").stat().st_size > 0
-        command = [sys.executable, "-c", SAYS_WHERE, uri]
+        command = [sys.executable, "-c", PRINT_ARTIFACT_LOCATIONS, uri]
         ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
         assert ended.stdout.split() == [str(folder / "mlruns" / "0")]
 
 
-def test_one_that_is_there_is_left_as_it_is(tracking_uri: str) -> None:
+def test_an_existing_database_is_unchanged(tracking_uri: str) -> None:
     with mlflow.start_run() as run:
         pass
     with prepared_database(tracking_uri):
@@ -52,9 +52,11 @@ def test_one_that_is_there_is_left_as_it_is(tracking_uri: str) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.02, 0.1, 0.3, 0.6])
-def test_killed_while_it_is_made_it_is_made_the_next_time(tmp_path: Path, seconds: float) -> None:
+def test_a_database_whose_creation_was_killed_is_created_the_next_time(tmp_path: Path, seconds: float) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    with subprocess.Popen([sys.executable, "-c", MAKES_ONE, uri], cwd=ROOT / "src", stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", CREATE_DATABASE, uri], cwd=ROOT / "src", stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(seconds)
@@ -64,7 +66,7 @@ def test_killed_while_it_is_made_it_is_made_the_next_time(tmp_path: Path, second
     assert {path.name for path in tmp_path.glob("mlflow.db*")} == {"mlflow.db", "mlflow.db.lock"}
 
 
-def test_without_a_cache_it_is_made_all_the_same(tmp_path: Path) -> None:
+def test_a_database_is_created_without_a_cache_folder(tmp_path: Path) -> None:
     cache_paths.cache_folder().parent.mkdir(parents=True)
     cache_paths.cache_folder().write_text("a file where the folder should be")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
@@ -72,7 +74,7 @@ def test_without_a_cache_it_is_made_all_the_same(tmp_path: Path) -> None:
         assert len(experiments(uri)) == 1
 
 
-def test_where_the_caches_disk_is_full_it_is_made_all_the_same(small_disk: Path, tmp_path: Path) -> None:
+def test_a_database_is_created_if_the_disk_of_the_cache_is_full(small_disk: Path, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     with prepared_database(uri):
         assert len(experiments(uri)) == 1
@@ -82,7 +84,7 @@ def test_where_the_caches_disk_is_full_it_is_made_all_the_same(small_disk: Path,
     ("kind", "reason"),
     [("postgresql+psycopg2", r".*Connection refused"), ("mssql+pymssql", "No module named 'pymssql'")],
 )
-def test_a_database_that_is_not_there_is_one_sentence_at_once_and_no_password_is_told(
+def test_a_missing_database_is_reported_at_once_without_its_password(
     kind: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{kind}://me:secret@127.0.0.1:9/runs")
@@ -94,7 +96,7 @@ def test_a_database_that_is_not_there_is_one_sentence_at_once_and_no_password_is
     )
 
 
-def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("notes " * 1000)
     sentence = r"the tracking database .*mlflow.db cannot be used"
     with pytest.raises(TrackingError, match=sentence), prepared_database(f"sqlite:///{tmp_path / 'mlflow.db'}"):

@@ -1,4 +1,4 @@
-"""`python trainings_at_once.py COUNT EPOCHS`: so many trainings, each in a process of its own, that begin together.
+"""Start several trainings together, each in its own process: `python trainings_at_once.py COUNT EPOCHS`.
 
 The processes are forked from one that has imported PyTorch and MLflow, which each would take seconds for. Each does
 what `train.py` does, by the same code, but for the pictures and the model. They wait for each other before they open

@@ -1,4 +1,4 @@
-"""Whether a tracking server answers, and how long it is waited for."""
+"""The availability of a tracking server, and the pauses and timeouts of calls to it."""
 
 from __future__ import annotations
 

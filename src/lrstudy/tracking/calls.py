@@ -55,7 +55,7 @@ class Log:
 
     @property
     def has_only_points(self) -> bool:
-        """Whether it has neither parameters nor tags: points can wait a moment for others."""
+        """True if it has neither parameters nor tags: points can wait a moment for others."""
         return not self.params and not self.tags
 
     def merged_with(self, later: Log) -> Log | None:

@@ -61,12 +61,12 @@ class CandidateRun:
 
     @property
     def is_abandoned(self) -> bool:
-        """Whether its owner died without ending it."""
+        """True if its owner died without ending it."""
         return self.run.info.status == "RUNNING" and self.owner is OwnerState.DEAD
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether it did not finish, and has no live owner."""
+        """True if it did not finish, and has no live owner."""
         return self.run.info.status in ENDED_EARLY or self.is_abandoned
 
 

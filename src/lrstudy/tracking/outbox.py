@@ -51,7 +51,7 @@ class Outbox:
 
     @property
     def offline(self) -> bool:
-        """Whether the server did not answer, and has not got all calls since."""
+        """True if the server did not answer, and has not got all calls since."""
         return self._sender.offline
 
     def new_folder(self) -> Path:

@@ -78,7 +78,7 @@ class ReproductionComparison:
 
     @property
     def identical(self) -> bool:
-        """Whether nothing differs."""
+        """True if nothing differs."""
         return not (self.data_differs or self.differences or self.scores or self.weights == DIFFERENT)
 
     def add(self, epoch: Epoch, recorded: Mapping[str, float]) -> None:

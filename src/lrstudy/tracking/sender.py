@@ -41,7 +41,7 @@ class Sender:
 
     @property
     def offline(self) -> bool:
-        """Whether the server did not answer, and has not got all calls since."""
+        """True if the server did not answer, and has not got all calls since."""
         with self.changed:
             return self.availability.failure is not None
 
