@@ -24,6 +24,7 @@ from lrstudy.tracking.calls import (
     MAX_ITEMS_PER_CALL,
     CreateModel,
     CreateRun,
+    DeleteDuplicateRuns,
     DeleteTag,
     EndModel,
     LinkCheckpoint,
@@ -33,6 +34,7 @@ from lrstudy.tracking.calls import (
     LogModel,
     RemoveCheckpoint,
     SetStatus,
+    from_json,
     local_id,
 )
 from lrstudy.tracking.claims import claim_lock
@@ -346,6 +348,11 @@ def test_a_damaged_line_of_a_journal_is_reported_and_all_others_are_sent(
     )
     assert points(run.info.run_id, "loss") == [(step, 1.0) for step in range(5) if step != line]
     assert sync.sync_all() == ["nothing to sync"]
+
+
+def test_a_call_in_a_journal_of_an_earlier_version_can_be_read() -> None:
+    fields = {"run": "a", "experiment": "0", "tags": {"process": "b"}, "start": 1}
+    assert from_json({"call": "DiscardTwins", **fields}) == DeleteDuplicateRuns("a", "0", {"process": "b"}, 1)
 
 
 def test_a_duplicate_run_of_a_late_answer_is_deleted(front: Front) -> None:

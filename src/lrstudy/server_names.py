@@ -5,7 +5,7 @@ KIND, KEY, PRUNED_KEY = "lrstudy.kind", "lrstudy.key", "lrstudy.pruned_key"
 DATA_DIGEST, DEVICE, THREADS = "lrstudy.data_digest", "lrstudy.device", "lrstudy.threads"
 VERSIONS, HARDWARE, UNCOMMITTED = "lrstudy.versions", "lrstudy.hardware", "lrstudy.git_uncommitted_changes"
 VERDICT = "lrstudy.verdict"
-# The process that writes to a run, and the run that this one continues.
+# The process that owns a run, and the run that this one continues.
 OWNER, CONTINUES = "lrstudy.process", "lrstudy.continues"
 # Of a study: its identity, its best run, and the prefix of the tag on runs that it reuses.
 STUDY, BEST_RUN, USED_BY = "lrstudy.study", "lrstudy.best_run", "lrstudy.used_by"
@@ -27,7 +27,7 @@ STUDY_KINDS = (GRID, SEARCH_STUDY)
 # Metrics per epoch that the report reads.
 VAL_LOSS = "val_loss"
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-# Metrics, once per run.
+# Metrics that are logged once per run.
 BEST_VAL_LOSS, BEST_VAL_ACCURACY, BEST_EPOCH = "best/val_loss", "best/val_accuracy", "best/epoch"
 FINAL_TRAIN_LOSS, FINAL_VAL_LOSS, FINAL_VAL_ACCURACY = "final/train_loss", "final/val_loss", "final/val_accuracy"
 TEST_LOSS, TEST_ACCURACY = "test/loss", "test/accuracy"

@@ -22,7 +22,7 @@ ENDED_EARLY = ("KILLED", "FAILED")
 
 @dataclass(frozen=True)
 class RunState:
-    """What the server has of a run; `last_epoch` is -1 if it has no epochs.
+    """The state of a run on the server; `last_epoch` is -1 if it has no epochs.
 
     `resumable` is whether an earlier start of the same training opened the run and was interrupted. `times` are in ms,
     of epochs that it has logged, or was about to log.
@@ -93,7 +93,7 @@ def can_resume(run: Run, specification: TrialSpecification) -> bool:
 
 
 def read_run_state(client: MlflowClient, run: Run) -> RunState:
-    """Return what the server has of an interrupted run."""
+    """Return the state of an interrupted run."""
     last_epoch = max((epoch for epoch, _ in validation_curve(client, run.info.run_id)), default=-1)
     return RunState(True, last_epoch, frozenset(run.data.params), run.data.metrics, epoch_times.read(run.info.run_id))
 

@@ -1,4 +1,4 @@
-"""Classify the errors of a tracking server: is a later try worthwhile, and what is the reason in a few words."""
+"""Errors of a tracking server: whether a later try can succeed, and the reason in a few words."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ class Outbox:
         return fallback()
 
     def flush(self, max_silence: float) -> bool:
-        """Wait until all calls are sent, and return True; return False once the server was silent for so many seconds.
+        """Wait until all calls are sent, and return True; return False once the server was silent that long.
 
         Raises:
             Exception: MLflow's, if the server has rejected a call.

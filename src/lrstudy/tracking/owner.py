@@ -1,4 +1,4 @@
-"""The process that owns a run, so that a run whose owner is dead is told from one that is being trained."""
+"""The process that owns a run, to tell abandoned runs from those that are being trained."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Sender:
             return self.availability.failure is not None
 
     def send_soon(self) -> None:
-        """Send what is pending without waiting for more calls to share a request."""
+        """Send the pending calls without waiting for more of them to share a request."""
         with self.changed:
             self._urgent = True
             self.changed.notify_all()
@@ -63,7 +63,7 @@ class Sender:
         return True
 
     def mark_unavailable(self, error: Exception) -> None:
-        """Record that a call failed because the server is unavailable: what is pending is written to disk."""
+        """Record that a call failed because the server is unavailable, and write the pending calls to disk."""
         with self.changed:
             if self._closed:
                 return

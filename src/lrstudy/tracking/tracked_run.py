@@ -34,7 +34,7 @@ MAX_OFFLINE_SECONDS = 10.0
 class TrackedRun:
     """A run that this process logs to through `outbox`; `client` is for queries.
 
-    `existing` is what the server had of it when this process opened it.
+    `existing` is its state on the server when this process opened it.
     """
 
     client: MlflowClient
