@@ -1,10 +1,10 @@
-"""Has the pictures and the MLflow models of a study's trials made, and logs them."""
+"""Figures and MLflow models of trainings that have ended: rendered and saved by workers, logged by this process."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,88 +16,115 @@ from mlflow.entities import Run
 from lrstudy.server_names import BEST_EPOCH
 from lrstudy.study import worker_tasks
 from lrstudy.study.helper_worker import HelperWorker
+from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.trial_result import TrialResult
 from lrstudy.tracking.logged_model import has_model, logged_model
 from lrstudy.tracking.tracked_run import TrackedRun
-from lrstudy.training.result import CONFUSION, HISTORY, PICTURES, WEIGHTS, WorkerResult
+from lrstudy.training.result import CONFUSION, HISTORY, PICTURES, WEIGHTS, ModelInputs, WorkerResult
+from lrstudy.training.specification import TrialSpecification
 
-# How long a server is waited for that alone has the weights of which pictures and a model are to be made.
+# How long to wait for a server that alone has the weights of a trial.
 SECONDS_FOR_WEIGHTS = 60.0
 
 
-def show(
-    study: TrackedRun,
-    trials: Sequence[TrialResult],
-    office: HelperWorker,
-    executor: Executor,
-    known: tuple[TrialResult, WorkerResult] | None,
-) -> None:
-    """Logs the pictures and the model of each of `trials`, unless they are there.
-
-    Args:
-        study: the study's run.
-        trials: which to show.
-        office: a worker that has got ready to save models.
-        executor: of the workers that have trained.
-        known: a trial that was trained now, of which the server need not be asked.
-    """
-    for trial in trials:
-        if known and trial == known[0]:
-            shown = _just_trained(study, *known)
-        else:
-            shown = study.outbox.query(partial(_from_server, study, trial), SECONDS_FOR_WEIGHTS)
-        if shown.drawn and shown.saved:
-            continue
-        settings, key, weights = trial.specification.settings, trial.specification.key, shown.files[WEIGHTS]
-        drawing = None if shown.drawn else executor.submit(worker_tasks.draw_network, settings, key, weights)
-        if shown.saved:
-            _draw(shown, trial, drawing)
-            continue
-        with logged_model(shown.run) as (path, identity):
-            saving = office.submit(worker_tasks.save_model, settings, key, weights, path, identity)
-            _draw(shown, trial, drawing)
-            saving.result()
-
-
 @dataclass(frozen=True)
-class _Shown:
-    """A trial's run, what of it is there already, and what pictures and model are made of."""
+class TrainedRun:
+    """A run whose training has ended, and what its figures and its model are made from.
+
+    `inputs` is None where a worker has to find them out.
+    """
 
     run: TrackedRun
-    drawn: bool
-    saved: bool
-    files: Mapping[str, bytes]
+    specification: TrialSpecification
+    verdict: str
     best_epoch: int
+    files: Mapping[str, bytes]
+    inputs: ModelInputs | None = None
+    has_figures: bool = False
+    has_model: bool = False
+
+    @classmethod
+    def of_worker(cls, run: TrackedRun, specification: TrialSpecification, trained: WorkerResult) -> TrainedRun:
+        """Return that of a training which has just ended."""
+        verdict = trained.result.verdict.word if trained.result else ""
+        return cls(run, specification, verdict, trained.best.epoch, trained.files, trained.inputs)
 
 
-def _just_trained(study: TrackedRun, trial: TrialResult, outcome: WorkerResult) -> _Shown:
-    run = replace(study, run_id=trial.run_id)
-    return _Shown(run, drawn=False, saved=False, files=outcome.files, best_epoch=outcome.best.epoch)
+def log_best_artifacts(
+    study: TrackedRun,
+    trials: Sequence[TrialResult],
+    helper: HelperWorker,
+    executor: Executor,
+    just_trained: tuple[TrialResult, WorkerResult] | None,
+) -> None:
+    """Log the figures and the model of each of `trials`, unless its run has them.
+
+    Args:
+        study: the run of the study.
+        trials: usually the best one.
+        helper: saves models.
+        executor: of the workers that trained; renders figures.
+        just_trained: a trial that was trained now, whose files need not be downloaded.
+    """
+    for trial in trials:
+        if just_trained and trial == just_trained[0]:
+            run = replace(study, run_id=trial.run_id)
+            trained = TrainedRun.of_worker(run, trial.specification, just_trained[1])
+        else:
+            trained = study.outbox.query(partial(_download, study, trial), SECONDS_FOR_WEIGHTS)
+        log_figures_and_model(trained, helper.executor, executor)
 
 
-def _from_server(study: TrackedRun, trial: TrialResult) -> _Shown:
+def log_figures_and_model(trained: TrainedRun, exporter: Executor, renderer: Executor) -> None:
+    """Render the figures of a training and save its model side by side; log what its run lacks.
+
+    Args:
+        trained: the run.
+        exporter: saves the model.
+        renderer: renders the figures.
+    """
+    rendering = [] if trained.has_figures else _render(trained, renderer)
+    if trained.has_model:
+        _log_figures(trained, rendering)
+        return
+    settings, key, weights = trained.specification.settings, trained.specification.key, trained.files[WEIGHTS]
+    inputs = trained.inputs or RetriedTask(exporter, worker_tasks.model_inputs, settings, key).result()
+    with logged_model(trained.run) as (path, identity):
+        saving = RetriedTask(exporter, worker_tasks.save_model, settings, inputs, weights, path, identity)
+        _log_figures(trained, rendering)
+        saving.result()
+
+
+def _render(trained: TrainedRun, renderer: Executor) -> list[RetriedTask[dict[str, bytes]]]:
+    specification, tables = trained.specification, {name: trained.files[name] for name in (HISTORY, CONFUSION)}
+    title, weights = f"{specification.title}: {trained.verdict}", trained.files[WEIGHTS]
+    return [
+        RetriedTask(renderer, worker_tasks.render_network, specification.settings, specification.key, weights),
+        RetriedTask(renderer, worker_tasks.render_tables, title, tables, trained.best_epoch),
+    ]
+
+
+def _log_figures(trained: TrainedRun, rendering: Sequence[RetriedTask[dict[str, bytes]]]) -> None:
+    files = {path: content for task in rendering for path, content in task.result().items()}
+    if files:
+        trained.run.log_files(files)
+
+
+def _download(study: TrackedRun, trial: TrialResult) -> TrainedRun:
+    """Ask the server for what the run of a trial has and lacks."""
     study.outbox.flush(0)
     run = replace(study, run_id=study.outbox.server_id(trial.run_id))
-    found = run.client.get_run(run.run_id)
-    drawn = {Path(file.path).stem for file in run.client.list_artifacts(run.run_id, "figures")} >= set(PICTURES)
-    saved = has_model(run.client, found)
-    names = () if drawn and saved else (WEIGHTS, HISTORY, CONFUSION)
-    files = {name: _artifact(run.client, found, name) for name in names}
-    return _Shown(run, drawn, saved, files, int(found.data.metrics[BEST_EPOCH]))
-
-
-def _draw(shown: _Shown, trial: TrialResult, drawing: Future[dict[str, bytes]] | None) -> None:
-    """Draws and logs what a run's tables show, and logs what a worker draws meanwhile, if one does."""
-    from lrstudy.plots import png
-
-    if drawing is None:
-        return
-    files = png.training_figures(f"{trial.specification.title}: {trial.verdict}", shown.files, shown.best_epoch)
-    shown.run.log_files({**files, **drawing.result()})
+    logged = run.client.get_run(run.run_id)
+    figures = {Path(file.path).stem for file in run.client.list_artifacts(run.run_id, "figures")}
+    has = {"has_figures": figures >= set(PICTURES), "has_model": has_model(run.client, logged)}
+    names = () if all(has.values()) else (WEIGHTS, HISTORY, CONFUSION)
+    files = {name: _artifact(run.client, logged, name) for name in names}
+    best_epoch = int(logged.data.metrics[BEST_EPOCH])
+    return TrainedRun(run, trial.specification, trial.verdict, best_epoch, files, **has)
 
 
 def _artifact(client: MlflowClient, run: Run, name: str) -> bytes:
-    # By its address: asked for by its run, MLflow says of a server that is away that the artifact is not there.
+    # By its address: asked by run, MLflow reports of a server that is away that the artifact does not exist.
     uri = f"{run.info.artifact_uri}/{name}"
     with tempfile.TemporaryDirectory() as folder:
         return Path(download_artifacts(uri, dst_path=folder, tracking_uri=client.tracking_uri)).read_bytes()

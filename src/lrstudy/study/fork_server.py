@@ -1,4 +1,4 @@
-"""The process that workers are forked from: started first of all, so that it imports while others do.
+"""The fork server: the process that workers are forked from, which imports PyTorch while the driver imports MLflow.
 
 This module itself imports next to nothing.
 """
@@ -10,12 +10,12 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 
-def preload() -> None:
-    """Starts the process, which imports what workers need while this one imports its own."""
+def preload(module: str = "lrstudy.study.preloaded") -> None:
+    """Start the fork server, which imports `module` in the background."""
     source = str(Path(__file__).parents[2])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["lrstudy.study.preloaded"])
-    # Ctrl-C is for this process. The other would ignore it by itself only when it has imported all.
+    multiprocessing.get_context("forkserver").set_forkserver_preload([module])
+    # Ctrl-C is for this process only. The fork server would ignore it by itself only after its imports.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         forkserver.ensure_running()

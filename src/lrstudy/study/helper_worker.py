@@ -1,11 +1,11 @@
-"""A worker beside those of the trials: it surveys before they begin, and makes their models ready to be logged."""
+"""A worker process beside those of the trials: it runs the preflight and saves models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.settings import TrainSettings
@@ -15,16 +15,16 @@ from lrstudy.training.specification import PreflightResult
 
 
 class HelperWorker:
-    """A worker that starts in the background, while the fork server still imports, and surveys at once.
+    """A worker that starts in the background and runs the preflight, while this process still imports.
 
     Args:
-        trainings: some of the study's: of each optimizer and each shape of network at least one.
+        trainings: of the study: at least one for each optimizer and each shape of network.
     """
 
     def __init__(self, trainings: Sequence[TrainSettings]) -> None:
-        self._executor = local_processes(1)
-        self._preflight = self._executor.submit(worker_tasks.survey, trainings)
-        self._executor.submit(worker_tasks.get_ready)
+        self.executor = local_processes(1)
+        self._preflight = self.executor.submit(worker_tasks.run_preflight, trainings, time_epochs=True)
+        self._warming_up: Future[None] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -32,22 +32,23 @@ class HelperWorker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._executor.shutdown(cancel_futures=True)
+        self.executor.shutdown(cancel_futures=True)
 
-    def survey(self) -> PreflightResult:
-        """What the worker found out, when it has.
+    def preflight(self) -> PreflightResult:
+        """Wait for the preflight and return its result.
 
         Raises:
-            LearningRateStudyError: the study cannot begin, or the worker has died.
+            LearningRateStudyError: the study cannot begin, or the worker died.
         """
         try:
             return self._preflight.result()
         except LearningRateStudyError:
             raise
-        except Exception as error:  # too little memory, for one, shows in many ways
+        except Exception as error:  # too little memory, for example, shows in many ways
             reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise LearningRateStudyError(f"the study's trainings cannot be tried out: {reason[0]}.") from error
+            raise LearningRateStudyError(f"the trainings of the study cannot be tried out: {reason[0]}.") from error
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Gives the worker something to do."""
-        return self._executor.submit(function, *arguments)
+    def warm_up_exporter(self) -> None:
+        """Let the worker import the exporter of models in the background, the first time this is called."""
+        if self._warming_up is None:
+            self._warming_up = self.executor.submit(worker_tasks.warm_up_exporter)

@@ -1,4 +1,4 @@
-"""What a worker finds out before a study begins: whether its trainings are possible, and how long they take."""
+"""The preflight: what a worker checks and measures before a study or a training begins."""
 
 from __future__ import annotations
 
@@ -14,39 +14,48 @@ from lrstudy.training import setup
 from lrstudy.training.setup import TrainingSetup
 from lrstudy.training.specification import PreflightResult
 
-# A step of so many images is timed first: where it is slow, a whole batch is not tried.
+# A step of this many images is timed first; if it is slow, no whole batch is tried.
 FEW_IMAGES = 16
 MAX_SECONDS = 0.5
-# A forward pass takes about a third of a step's time: https://arxiv.org/abs/2001.08361, section 2.1.
+# A forward pass takes about a third of the time of a step: https://arxiv.org/abs/2001.08361, section 2.1.
 FORWARD_SHARE = 1 / 3
 
 
-def survey(trainings: Sequence[TrainSettings]) -> PreflightResult:
-    """The facts of a study whose trainings are like these: of each optimizer and each shape of network at least one.
+def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> PreflightResult:
+    """Load the data and build the networks of `trainings`, to find out whether they can be trained.
+
+    Args:
+        trainings: at least one for each optimizer and each shape of network.
+        time_epochs: whether to measure how long an epoch takes.
 
     Raises:
         DataError: the images are missing, broken, or too few.
-        SettingsError: a network cannot take these images, or there is no such device.
+        SettingsError: a network does not take these images, or this machine has no such device.
     """
     began = time.perf_counter()
     plans = [planned(settings) for settings in trainings]
     data_seconds = time.perf_counter() - began
     shapes = {plan.settings.hidden: plan for plan in plans}
-    built = [setup.build(plan) for plan in shapes.values()]
-    seconds = [_epoch_seconds(training) for training in built]
-    hyperparameters = {plan.settings.optimizer: plan.hyperparameters for plan in plans}
-    return PreflightResult(plans[0].context, hyperparameters, data_seconds, sum(seconds) / len(seconds))
+    setups = [setup.build(plan) for plan in shapes.values()]
+    seconds = [_epoch_seconds(training) if time_epochs else 0.0 for training in setups]
+    return PreflightResult(
+        context=plans[0].context,
+        hyperparameters={plan.settings.optimizer: plan.hyperparameters for plan in plans},
+        weights=sum(weight.numel() for weight in setups[0].network.parameters()),
+        data_seconds=data_seconds,
+        epoch_seconds=sum(seconds) / len(seconds),
+    )
 
 
 def _epoch_seconds(training: TrainingSetup) -> float:
-    """About how long an epoch takes, by the time of a step or two."""
+    """Estimate the time of an epoch from the time of one or two steps."""
     images, batch = len(training.train), min(training.plan.settings.batch_size, len(training.train))
     few = min(FEW_IMAGES, batch)
-    _step_seconds(training, few)  # the first one takes longer
-    an_image = _step_seconds(training, few) / few
-    if an_image * batch < MAX_SECONDS:
-        an_image = min(_step_seconds(training, batch) for _ in range(2)) / batch
-    return an_image * (images + FORWARD_SHARE * len(training.validation))
+    _step_seconds(training, few)  # the first step takes longer
+    per_image = _step_seconds(training, few) / few
+    if per_image * batch < MAX_SECONDS:
+        per_image = min(_step_seconds(training, batch) for _ in range(2)) / batch
+    return per_image * (images + FORWARD_SHARE * len(training.validation))
 
 
 def _step_seconds(training: TrainingSetup, images: int) -> float:

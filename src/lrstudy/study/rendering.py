@@ -1,4 +1,4 @@
-"""What a study shows of a trial that has ended, made by a worker from what its run holds."""
+"""Figures and MLflow model of a training that has ended, made by a worker from its weights."""
 
 from __future__ import annotations
 
@@ -8,35 +8,56 @@ from typing import Any
 
 import torch
 
+from lrstudy.networks import Shape
 from lrstudy.settings import TrainSettings
 from lrstudy.study.trial import as_begun
 from lrstudy.training import setup
-from lrstudy.training.setup import TrainingSetup
+from lrstudy.training.result import ModelInputs
 
 
-def draw_network(settings: TrainSettings, key: str, weights: bytes) -> dict[str, bytes]:
-    """The pictures of the network of the training with this key: see `look`; `weights` is the file of its best ones.
+def render_network(settings: TrainSettings, key: str, weights: bytes) -> dict[str, bytes]:
+    """Render what the network of a training has learned; see `lrstudy.plots.network_figures`.
+
+    Args:
+        settings: of the training.
+        key: of the training, to check that the images are those that it was trained on.
+        weights: the file of its best weights.
 
     Raises:
-        DataError: the images are not those that the study began with.
+        DataError: the images have changed since.
     """
     from lrstudy.plots.network_figures import network_figures
 
-    return network_figures(_trained(settings, key, weights))
+    training = setup.build(as_begun(settings, key))
+    training.network.load_state_dict(_load(weights))
+    return network_figures(training)
 
 
-def save_model(settings: TrainSettings, key: str, weights: bytes, path: Path, identity: dict[str, Any]) -> None:
-    """Saves the MLflow model of the training with this key: see `logged_model.save_network`.
+def model_inputs(settings: TrainSettings, key: str) -> ModelInputs:
+    """Return the inputs that the network of the training with this key was trained on.
 
     Raises:
-        DataError: the images are not those that the study began with.
+        DataError: the images have changed since.
+    """
+    return as_begun(settings, key).model_inputs
+
+
+def save_model(
+    settings: TrainSettings, inputs: ModelInputs, weights: bytes, path: Path, identity: dict[str, Any]
+) -> None:
+    """Save the network of a training as an MLflow model; see `lrstudy.tracking.model_export.save_network`.
+
+    The images are not read, so this needs no scikit-learn and does not notice when a data folder has changed.
     """
     from lrstudy.tracking.model_export import save_network
 
-    save_network(_trained(settings, key, weights), path, identity)
+    _, side, _, channels = inputs.example.shape
+    shape = Shape(channels=channels, side=side, classes=len(inputs.classes))
+    classifier = setup.build_classifier(settings, shape, inputs.mean, inputs.std)
+    classifier.network.load_state_dict(_load(weights))
+    save_network(classifier, inputs, path, identity)
 
 
-def _trained(settings: TrainSettings, key: str, weights: bytes) -> TrainingSetup:
-    training = setup.build(as_begun(settings, key))
-    training.network.load_state_dict(torch.load(io.BytesIO(weights), weights_only=True))
-    return training
+def _load(weights: bytes) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+    return state

@@ -24,7 +24,7 @@ from lrstudy.provenance import uncommitted_changes
 from lrstudy.server_names import BEST_RUN, BEST_VAL_ACCURACY, BEST_VAL_LOSS, DESCRIPTION, TIME, VERDICT
 from lrstudy.settings import StudySettings, parameters
 from lrstudy.study import worker_tasks
-from lrstudy.study.best_artifacts import show
+from lrstudy.study.best_artifacts import log_best_artifacts
 from lrstudy.study.display import StudyDisplay, estimate, table
 from lrstudy.study.executors import open_executor
 from lrstudy.study.helper_worker import HelperWorker
@@ -76,7 +76,7 @@ def run_study(
 
         source_tags()
         uncommitted_changes()
-    survey = office.survey()
+    survey = office.preflight()
     start_seconds = _age()
     at_a_time = _at_a_time(settings, survey.context)
     identity = _identity(kind, settings, survey.context, window(at_a_time))
@@ -91,14 +91,16 @@ def run_study(
             short = settings.epochs * survey.epoch_seconds < SHORT_SECONDS
             trials = TrialRunner(proposer, survey, study, executor, at_a_time + short, display)
             done = trials.run(mailbox)
-        looking = office.submit(worker_tasks.data_changes, done[0].specification.settings, survey.context.data.digest)
+        looking = office.executor.submit(
+            worker_tasks.data_changes, done[0].specification.settings, survey.context.data.digest
+        )
         sentences = proposer.finish()
         best = _best(done)
         Console().print(table(done))
         print(*sentences, sep="\n", end="\n" if sentences else "", flush=True)
         shown = [one for one in done if one.ranks] if settings.log_models == "all" else [best]
         with _what_may_fail():
-            show(study.run, shown, office, executor, trials.best)
+            log_best_artifacts(study.run, shown, office, executor, trials.best)
         with _what_may_fail():
             plots = executor.submit(worker_tasks.optuna_plots, file.path).result() if kind == "search" else {}
             study.run.log_files(plots)

@@ -28,7 +28,12 @@ def run_trial(job: TrialJob) -> WorkerResult:
     if (stopped := _train(job, training, progress)) is not None:
         return pruned_result(progress.history, stopped)
     result = finalize(training, progress)
-    return WorkerResult(result.history, result, artifacts.artifact_files(training, result))
+    return WorkerResult(result.history, result, artifacts.artifact_files(training, result), plan.model_inputs)
+
+
+def checkpointed_epoch(job: TrialJob) -> int:
+    """Return the epoch after which a run of `job` would resume; -1 if it would start over."""
+    return checkpoint.last_epoch(setup.build(as_begun(job.settings, job.key)), job.run_id)
 
 
 def as_begun(settings: TrainSettings, key: str) -> TrainingPlan:

@@ -1,63 +1,89 @@
-"""What workers are given to do, named where PyTorch is not imported: whoever sends a task does not need it."""
+"""The tasks of workers, as functions that import PyTorch only when a worker calls them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lrstudy.compat.interpreter import gc_paused
 from lrstudy.settings import TrainSettings
 from lrstudy.study.trial_job import TrialJob
-from lrstudy.training.result import WorkerResult
+from lrstudy.training.result import ModelInputs, WorkerResult
 from lrstudy.training.specification import PreflightResult
 
 
-def survey(trainings: Sequence[TrainSettings]) -> PreflightResult:
-    """See `lrstudy.study.preflight`."""
-    from lrstudy.study import preflight
+def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> PreflightResult:
+    """Run `lrstudy.study.preflight.run_preflight`."""
+    from lrstudy.study import (
+        preflight,
+        preloaded,  # noqa: F401 - imports faster than its parts would one by one
+    )
 
-    return preflight.survey(trainings)
+    return preflight.run_preflight(trainings, time_epochs=time_epochs)
+
+
+def checkpointed_epoch(job: TrialJob) -> int:
+    """Run `lrstudy.study.trial.checkpointed_epoch`."""
+    from lrstudy.study import trial
+
+    return trial.checkpointed_epoch(job)
 
 
 def train(job: TrialJob) -> WorkerResult:
-    """See `lrstudy.study.trial`."""
+    """Run `lrstudy.study.trial.run_trial`."""
     from lrstudy.study import trial
 
     return trial.run_trial(job)
 
 
 def data_changes(settings: TrainSettings, digest: str) -> list[str]:
-    """See `lrstudy.training.plan`."""
+    """Run `lrstudy.training.plan.data_changes`."""
     from lrstudy.training import plan
 
     return plan.data_changes(settings, digest)
 
 
-def get_ready() -> None:
-    """See `lrstudy.tracking.model_export`."""
+def warm_up_exporter() -> None:
+    """Run `lrstudy.tracking.model_export.warm_up`."""
     with gc_paused():
         from lrstudy.tracking import model_export
 
-    model_export.get_ready()
+    model_export.warm_up()
 
 
-def draw_network(settings: TrainSettings, key: str, weights: bytes) -> dict[str, bytes]:
-    """See `lrstudy.study.rendering`."""
+def render_tables(title: str, files: Mapping[str, bytes], best_epoch: int) -> dict[str, bytes]:
+    """Run `lrstudy.plots.png.training_figures`."""
+    from lrstudy.plots import png
+
+    return png.training_figures(title, files, best_epoch)
+
+
+def render_network(settings: TrainSettings, key: str, weights: bytes) -> dict[str, bytes]:
+    """Run `lrstudy.study.rendering.render_network`."""
     from lrstudy.study import rendering
 
-    return rendering.draw_network(settings, key, weights)
+    return rendering.render_network(settings, key, weights)
 
 
-def save_model(settings: TrainSettings, key: str, weights: bytes, path: Path, identity: dict[str, Any]) -> None:
-    """See `lrstudy.study.rendering`."""
+def model_inputs(settings: TrainSettings, key: str) -> ModelInputs:
+    """Run `lrstudy.study.rendering.model_inputs`."""
     from lrstudy.study import rendering
 
-    rendering.save_model(settings, key, weights, path, identity)
+    return rendering.model_inputs(settings, key)
+
+
+def save_model(
+    settings: TrainSettings, inputs: ModelInputs, weights: bytes, path: Path, identity: dict[str, Any]
+) -> None:
+    """Run `lrstudy.study.rendering.save_model`."""
+    from lrstudy.study import rendering
+
+    rendering.save_model(settings, inputs, weights, path, identity)
 
 
 def optuna_plots(path: Path) -> dict[str, bytes]:
-    """See `lrstudy.study.optuna_plots`."""
+    """Run `lrstudy.study.optuna_plots.draw`."""
     from lrstudy.study import optuna_plots
 
     return optuna_plots.draw(path)

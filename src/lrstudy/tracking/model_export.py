@@ -1,4 +1,4 @@
-"""The trained network as an MLflow model, which needs neither this project nor a pickle to be loaded."""
+"""The trained network as an MLflow model, which can be loaded without this project and without a pickle."""
 
 from __future__ import annotations
 
@@ -20,31 +20,30 @@ from mlflow.types import Schema, TensorSpec
 
 from lrstudy import cache_paths
 from lrstudy.compat.interpreter import gc_paused
-from lrstudy.training.setup import TrainingSetup
+from lrstudy.training.result import ModelInputs
+from lrstudy.training.setup import Classifier
 
-# Given, since to find them out MLflow would load the model in a process of its own, which takes many seconds.
+# MLflow would find them out by loading the model in another process, which takes many seconds.
 REQUIREMENTS = [f"{package}=={version(package)}" for package in ("mlflow", "torch", "numpy")]
 
 
-def save_network(experiment: TrainingSetup, path: Path, identity: dict[str, Any]) -> None:
-    """Saves the network, its normalisation included, as an MLflow model, and leaves it on the CPU.
+def save_network(classifier: Classifier, inputs: ModelInputs, path: Path, identity: dict[str, Any]) -> None:
+    """Save a network, its normalisation included, as an MLflow model.
 
-    The model takes images as they are stored, uint8 `(N, side, side, channels)`, and gives probabilities, float32
-    `(N, classes)`. The classes' names are in the model's metadata.
+    The model maps images as they are stored, uint8 `(N, side, side, channels)`, to probabilities, float32
+    `(N, classes)`. Its metadata holds the names of the classes.
 
     Args:
-        experiment: with the weights to save.
-        path: of a folder that is not there yet.
-        identity: what MLflow's `Model` is to say of its run and of itself.
+        classifier: on the CPU, with the weights to save.
+        inputs: of the training.
+        path: of a folder that does not exist yet.
+        identity: arguments of MLflow's `Model`, which name its run and itself.
     """
-    data = experiment.plan.data
-    # Two images: of a single one the exporter would conclude that there is never more than one.
-    example = np.asarray(data.images[data.train[:2]])
-    _save(experiment.classifier.cpu().eval(), example, list(data.classes), path, Model(**identity))
+    _save(classifier.eval(), inputs.example, list(inputs.classes), path, Model(**identity))
 
 
-def get_ready() -> None:
-    """Saves a network of no use: for the first one the exporter imports half of PyTorch, which takes seconds."""
+def warm_up() -> None:
+    """Save a tiny network: for its first network the exporter imports half of PyTorch, which takes seconds."""
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1, 1))
     with gc_paused(), tempfile.TemporaryDirectory() as folder:
         _save(network, np.zeros((2, 1), np.float32), ["none"], Path(folder, "model"), Model())
@@ -55,7 +54,7 @@ def _save(network: torch.nn.Module, example: np.ndarray, classes: list[str], pat
         inputs=Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))]),
         outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(classes)))]),
     )
-    # Else PyTorch makes a folder of its own among the temporary files, and leaves it there.
+    # Otherwise PyTorch creates a folder among the temporary files and leaves it there.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_paths.cache_folder() / "torchinductor"))
     with _quietly():
         mlflow.pytorch.save_model(
@@ -72,7 +71,7 @@ def _save(network: torch.nn.Module, example: np.ndarray, classes: list[str], pat
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keeps the exporter's remarks on its own internals off the terminal."""
+    """Discard the exporter's warnings about its own internals."""
     logger = logging.getLogger("mlflow")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -47,6 +48,15 @@ def resume(training: TrainingSetup, run_id: str) -> tuple[TrainingSetup, Progres
         print(f"the checkpoint {path} is damaged ({reason}): training starts over", file=sys.stderr, flush=True)
         rebuilt = setup.build(training.plan)
         return rebuilt, initial_progress(rebuilt)
+
+
+def last_epoch(training: TrainingSetup, run_id: str) -> int:
+    """Return the last epoch in the checkpoint of a run; -1 if `resume` would not use it."""
+    try:
+        saved = _read(training, cache_paths.checkpoint(run_id).read_bytes())
+    except Exception:  # a damaged file fails in many ways; `resume` reports it
+        return -1
+    return len(saved["history"]) - 1 if saved else -1
 
 
 def save_checkpoints(
@@ -113,14 +123,26 @@ def _write(training: TrainingSetup, path: Path, progress: Progress) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _restore(training: TrainingSetup, content: bytes) -> Progress | None:
+def _read(training: TrainingSetup, content: bytes) -> dict[str, Any] | None:
+    """Return what `_write` saved; None if it was written with other versions of the libraries.
+
+    Raises:
+        ValueError: the content is damaged or belongs to another training.
+    """
     digest, saved_bytes = content[:32], content[32:]
     if hashlib.sha256(saved_bytes).digest() != digest:
         raise ValueError("its content has changed")
-    saved = torch.load(io.BytesIO(saved_bytes), map_location=training.plan.runtime.device, weights_only=True)
+    saved: dict[str, Any] = torch.load(
+        io.BytesIO(saved_bytes), map_location=training.plan.runtime.device, weights_only=True
+    )
     if saved["key"] != training.plan.specification.key:
         raise ValueError("it belongs to another training")
-    if saved["versions"] != provenance.versions():
+    return saved if saved["versions"] == provenance.versions() else None
+
+
+def _restore(training: TrainingSetup, content: bytes) -> Progress | None:
+    saved = _read(training, content)
+    if saved is None:
         return None
     training.network.load_state_dict(saved["network"])
     training.optimizer.load_state_dict(saved["optimizer"])

@@ -18,6 +18,7 @@ from lrstudy.errors import DataError
 from lrstudy.formatting import setting_error
 from lrstudy.optimizers import build_optimizer
 from lrstudy.settings import TrainSettings
+from lrstudy.training.result import ModelInputs
 from lrstudy.training.runtime import Runtime
 from lrstudy.training.specification import DataSummary, StudyContext, TrialSpecification
 
@@ -52,10 +53,19 @@ class TrainingPlan:
             {split: len(getattr(images, split)) for split in SPLITS},
             self.chance_loss,
             images.bad_images,
+            len(images.classes),
+            len(images.passed_over),
         )
         return StudyContext(
             summary, str(self.runtime.device), self.runtime.threads, hardware.describe(self.runtime.device)
         )
+
+    @property
+    def model_inputs(self) -> ModelInputs:
+        """The inputs that the trained network takes, with two images as an example."""
+        images = self.data
+        example = np.asarray(images.images[images.train[:2]])
+        return ModelInputs(example, images.mean, images.std, tuple(images.classes))
 
     @property
     def chance_loss(self) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from lrstudy.server_names import (
     BEST_EPOCH,
     BEST_VAL_ACCURACY,
@@ -54,12 +56,27 @@ class Result:
 
 
 @dataclass(frozen=True)
+class ModelInputs:
+    """The inputs of a trained network: example images, their normalisation, and the names of the classes.
+
+    `example` is uint8 `(2, side, side, channels)`: from a single image the exporter would conclude that a batch never
+    holds more than one. `mean` and `std` are per channel, in units of 0 to 255.
+    """
+
+    example: np.ndarray
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class WorkerResult:
     """A worker's epochs, result, and files by their paths; a pruned trial has no result."""
 
     history: tuple[Epoch, ...]
     result: Result | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
+    inputs: ModelInputs | None = None
 
     @property
     def best(self) -> Epoch:

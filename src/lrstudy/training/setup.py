@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lrstudy.networks import Shape, build_model, has_batch_norm, has_convolutions
+from lrstudy.settings import TrainSettings
 from lrstudy.training.data_splits import DataSplit, Normalise, load_split
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.loop import batch_sizes, train_epochs
@@ -73,15 +74,27 @@ def build(plan: TrainingPlan) -> TrainingSetup:
     """
     settings, data = plan.settings, plan.data
     shape = Shape(channels=data.images.shape[3], side=data.images.shape[1], classes=len(data.classes))
-    torch.manual_seed(settings.seed)
-    network = build_model(settings.model, shape, settings.hidden)
+    classifier = build_classifier(settings, shape, data.mean, data.std).to(plan.runtime.device)
+    network = classifier.network
     # Reject the settings here, before a run is opened, and not at the first step.
     batch_sizes(len(data.train), settings.batch_size, no_single=has_batch_norm(network))
-    classifier = Classifier(Normalise(data.mean, data.std), network).to(plan.runtime.device)
-    if has_convolutions(network):
-        network.to(memory_format=torch.channels_last)
     train, validation = (_load_split(plan, classifier, rows) for rows in (data.train, data.validation))
     return TrainingSetup(plan, classifier, plan.optimizer(list(network.parameters())), train, validation)
+
+
+def build_classifier(
+    settings: TrainSettings, shape: Shape, mean: tuple[float, ...], std: tuple[float, ...]
+) -> Classifier:
+    """Return the network that `settings` describe, with its initial weights, on the CPU.
+
+    Raises:
+        SettingsError: the network cannot take images of this shape.
+    """
+    torch.manual_seed(settings.seed)
+    network = build_model(settings.model, shape, settings.hidden)
+    if has_convolutions(network):
+        network.to(memory_format=torch.channels_last)
+    return Classifier(Normalise(mean, std), network)
 
 
 def _load_split(plan: TrainingPlan, classifier: Classifier, rows: np.ndarray) -> DataSplit:

@@ -28,6 +28,7 @@ class DataSummary:
     """A data set without its images. `image_shape` is that of a stored image, `split_sizes` are images per split.
 
     `chance_loss` is the cross-entropy, in nats, of predicting the class shares of the training split for every image.
+    `passed_over` counts the files that are not images or belong to no class.
     """
 
     name: str
@@ -37,6 +38,8 @@ class DataSummary:
     split_sizes: Mapping[str, int]
     chance_loss: float
     bad_images: tuple[BadImage, ...]
+    classes: int
+    passed_over: int
 
 
 @dataclass(frozen=True)
@@ -117,13 +120,15 @@ class TrialSpecification:
 
 @dataclass(frozen=True)
 class PreflightResult:
-    """A worker's answers before a study: the context, each optimizer's hyperparameters, and durations.
+    """The result of a preflight: the context of a study, the hyperparameters of each optimizer, and some measurements.
 
-    `data_seconds` is the time to load the data, `epoch_seconds` the approximate time of an epoch.
+    `weights` is the number of weights of the first network, `data_seconds` the time that it took to load the data,
+    `epoch_seconds` an estimate of the time of an epoch; 0 where it was not measured.
     """
 
     context: StudyContext
     hyperparameters: Mapping[str, Mapping[str, Any]]
+    weights: int
     data_seconds: float
     epoch_seconds: float
 

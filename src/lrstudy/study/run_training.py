@@ -1,0 +1,125 @@
+"""A single training from its settings to its end, from a process that imports MLflow but not PyTorch."""
+
+from __future__ import annotations
+
+from concurrent.futures import BrokenExecutor
+from itertools import chain, islice
+
+import mlflow
+
+from lrstudy import progress
+from lrstudy.data import SOURCES
+from lrstudy.errors import LearningRateStudyError
+from lrstudy.formatting import pluralize
+from lrstudy.redaction import redact_credentials
+from lrstudy.settings import TrainSettings
+from lrstudy.study import worker_tasks
+from lrstudy.study.best_artifacts import TrainedRun, log_figures_and_model
+from lrstudy.study.progress_channel import ProgressChannel
+from lrstudy.study.retried_task import RetriedTask
+from lrstudy.study.training_workers import TrainingWorkers
+from lrstudy.study.trial_job import TrialJob
+from lrstudy.tracking import server, training_run
+from lrstudy.tracking.tracked_run import TrackedRun
+from lrstudy.training.result import Result, WorkerResult
+from lrstudy.training.specification import PreflightResult, TrialSpecification
+
+WAITING_FOR_ARTIFACTS = "drawing figures and saving the model"
+
+
+def run_training(settings: TrainSettings, workers: TrainingWorkers) -> None:
+    """Train what `settings` describe, log it, and print its progress and its scores.
+
+    Raises:
+        LearningRateStudyError: the training cannot begin, or cannot be completed.
+    """
+    server.connect()
+    training_run.claim_opened_run()
+    try:
+        preflight = workers.preflight()
+        specification = preflight.describe(settings)
+        print(_beginning(specification, preflight), flush=True)
+        with training_run.open_run(specification) as run:
+            trained = _train(run, specification, workers)
+            changes = _log(run, specification, trained, workers)
+            print("\n".join([_where_to_see(run), *changes]))
+    except BrokenExecutor as error:
+        raise LearningRateStudyError(f"{error}; start the same training again to resume it.") from error
+
+
+def _train(run: TrackedRun, specification: TrialSpecification, workers: TrainingWorkers) -> WorkerResult:
+    """Train in a worker; log each epoch and print its progress."""
+    settings = specification.settings
+    with ProgressChannel() as channel:
+        job = TrialJob(0, run.run_id, specification.key, settings, channel.address)
+        resumed = workers.checkpointed_epoch(job) if run.existing.resumable else -1
+        if run.existing.resumable:
+            print(_resumption(run, resumed), flush=True)
+        training = workers.train(job, channel)
+        epochs = iter(training)
+        shown = chain(islice(epochs, resumed + 1), progress.shown(epochs, settings.epochs))
+        for _ in run.log_epochs(shown):
+            pass
+        return training.result
+
+
+def _log(
+    run: TrackedRun, specification: TrialSpecification, trained: WorkerResult, workers: TrainingWorkers
+) -> list[str]:
+    """Log and print the result of a training, with its figures and its model; return remarks on its data."""
+    result, data, settings = trained.result, specification.context.data, specification.settings
+    assert result is not None  # noqa: S101 - only trials of a study are pruned
+    changes: list[str] = []
+    if settings.data not in SOURCES:
+        changes = RetriedTask(workers.trainer, worker_tasks.data_changes, settings, data.digest).result()
+    training_run.log_result(run, result, trained.files, data.bad_images, changes)
+    print(_scores(specification, result), WAITING_FOR_ARTIFACTS, sep="\n", flush=True)
+    files = TrainedRun.of_worker(run, specification, trained)
+    log_figures_and_model(files, workers.exporter, workers.trainer)
+    return changes
+
+
+def _beginning(specification: TrialSpecification, preflight: PreflightResult) -> str:
+    """Return two lines on the data and on the training that begins."""
+    data, settings, context = specification.context.data, specification.settings, specification.context
+    _, side, channels = data.image
+    parts = " + ".join(str(images) for images in data.parts.values())
+    colour = "grey" if channels == 1 else "colour"
+    return (
+        f"data: {data.name}, {parts} {colour} images (training + validation + test) of {side}×{side} pixels, "
+        f"{data.classes} classes{_left_out(len(data.bad_images), data.passed_over)}\n"
+        f"training: {settings.model} of {preflight.weights:,} weights, {specification.name}, "
+        f"{pluralize(settings.epochs, 'epoch')}, on {context.device}, {pluralize(context.threads, 'thread')}"
+    )
+
+
+def _left_out(bad_images: int, passed_over: int) -> str:
+    counts = {
+        "broken images left out": bad_images,
+        "files passed over, not images or in no class": passed_over,
+    }
+    return "".join(f"; {count} {kind}" for kind, count in counts.items() if count)
+
+
+def _resumption(run: TrackedRun, epoch: int) -> str:
+    """Return a line on where an interrupted training resumes."""
+    if epoch < 0:
+        return f"an earlier start was interrupted without a usable checkpoint: starting over, in run {run.run_id}"
+    return f"an earlier start was interrupted: resuming after epoch {epoch}, in run {run.run_id}"
+
+
+def _scores(specification: TrialSpecification, result: Result) -> str:
+    """Return three lines: the verdict and the scores."""
+    parts = specification.context.data.parts
+    return (
+        f"{specification.name}: {result.verdict.word}; {result.verdict.reason}.\n"
+        f"validation: lowest loss {result.best.val_loss:.4g} at epoch {result.best.epoch}, "
+        f"accuracy {result.best.val_accuracy:.1%} (n={parts['validation']})\n"
+        f"held-out test: accuracy {result.test_accuracy:.1%} (n={parts['test']})"
+    )
+
+
+def _where_to_see(run: TrackedRun) -> str:
+    uri = redact_credentials(mlflow.get_tracking_uri())
+    command = f"open {uri}" if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+    return f"run {run.run_id}; to see it: {command}"
