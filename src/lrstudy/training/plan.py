@@ -54,7 +54,7 @@ class TrainingPlan:
             self.chance_loss,
             images.bad_images,
             len(images.classes),
-            len(images.passed_over),
+            len(images.skipped_files),
         )
         return StudyContext(
             summary, str(self.runtime.device), self.runtime.threads, hardware.describe(self.runtime.device)
