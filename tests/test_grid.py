@@ -20,7 +20,7 @@ from lrstudy.errors import SettingsError
 from lrstudy.settings import GridSettings, TrainSettings
 from lrstudy.study.grid import Grid
 from lrstudy.study.optuna_study import study_file
-from lrstudy.study.preflight import survey
+from lrstudy.study.preflight import run_preflight
 from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.study_run import open_study
 from lrstudy.study.trial_result import TrialResult
@@ -281,7 +281,7 @@ class Seen:
 @pytest.mark.usefixtures("tracking_uri")
 def test_another_executor_takes_the_workers_place(tmp_path: Path) -> None:
     settings = parse(GridSettings, list(SMALL))
-    found = survey(settings.cells())
+    found = run_preflight(settings.cells(), time_epochs=True)
     watcher = Seen()
     with (
         study_file("auto", "it") as file,
@@ -304,7 +304,7 @@ def end_later(run_id: str) -> None:
 @pytest.mark.usefixtures("tracking_uri")
 def test_what_waits_for_a_training_that_another_process_ends_is_proposed_after_it() -> None:
     settings = parse(GridSettings, ["--optimizers", "sgd", "--lrs", "0.1,0.01", "--epochs", "1", "--hidden", "8"])
-    found = survey(settings.cells())
+    found = run_preflight(settings.cells(), time_epochs=True)
     client, watcher = mlflow.MlflowClient(), Seen()
     assert (
         run_script("grid.py", "--optimizers", "sgd", "--lrs", "0.1", "--epochs", "1", "--hidden", "8").returncode == 0

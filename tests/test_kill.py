@@ -24,37 +24,42 @@ SETTINGS = ("--epochs", "40", "--hidden", "16", "--lr", "0.01")
 # epoch 20 there is time for the server to be told of it.
 DOOMED = """
 import os, signal, sys, time
+import doomed
 from lrstudy import progress
-from lrstudy.tracking import model_export
-from lrstudy.training import checkpoint
-checkpoint.SECONDS_BETWEEN, checkpoint.MAX_SHARE = -1.0, float("inf")
-
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
+from lrstudy.study import worker_tasks
 
 def after_epoch_20(epochs, total):
     for epoch in epochs:
         yield epoch
-        if epoch.epoch == 15:
-            checkpoint.SECONDS_BETWEEN = float("inf")
         if epoch.epoch == 20:
             time.sleep(2)
-            die()
+            os.kill(os.getpid(), signal.SIGKILL)
 
+worker_tasks.train = doomed.train_with_checkpoints
 if sys.argv[1] == "an epoch":
+    worker_tasks.train = doomed.train_to_epoch_20
     progress.shown = after_epoch_20
+elif sys.argv[1] == "the model":
+    worker_tasks.save_model = doomed.kill_driver
 else:
-    model_export.save_network = die
+    worker_tasks.train = doomed.train_and_die_once
+    worker_tasks.save_model = doomed.save_and_die_once
 
 import train
 train.main(sys.argv[2:])
 """
 
 
+def run_doomed(dies: str) -> subprocess.CompletedProcess[str]:
+    """Run a training of which `dies` is killed."""
+    command = [sys.executable, "-c", DOOMED, dies, *SETTINGS]
+    path = os.pathsep.join([str(ROOT / "src"), str(Path(__file__).parent)])
+    return subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True)
+
+
 def killed(at: str) -> Run:
     """Return the run of a training that was killed at `at`."""
-    command = [sys.executable, "-c", DOOMED, at, *SETTINGS]
-    ended = subprocess.run(command, cwd=ROOT / "src", capture_output=True, text=True)
+    ended = run_doomed(at)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     (left,) = trainings()
     assert left.info.status == "RUNNING"
@@ -100,7 +105,17 @@ def test_a_training_killed_after_an_epoch_resumes_its_run_with_the_same_bits(
     entry_point.main(list(SETTINGS))
     (run,) = trainings()
     assert run.info.run_id == left.info.run_id
-    assert "going on after epoch 15, in run" in capsys.readouterr().out
+    assert "resuming after epoch 15, in run" in capsys.readouterr().out
+    check_equals_undisturbed_training(run)
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_a_training_whose_workers_are_killed_is_retried_from_its_checkpoint_to_the_same_bits() -> None:
+    ended = run_doomed("workers")
+    assert ended.returncode == 0, ended.stderr
+    assert [line.split("  ")[0] for line in ended.stderr.splitlines()] == [f"epoch {n:>2}/40" for n in range(0, 41, 2)]
+    assert (Path("died").exists(), Path("died while saving").exists()) == (True, True)
+    (run,) = trainings()
     check_equals_undisturbed_training(run)
 
 
@@ -145,7 +160,7 @@ def test_the_run_opened_by_mlflow_run_takes_over_the_interrupted_run() -> None:
     assert ended.returncode == 0, ended.stderr
     (run,) = trainings()
     assert f"(ID '{run.info.run_id}') succeeded" in ended.stderr
-    assert "going on after epoch 15, in run" in ended.stdout
+    assert "resuming after epoch 15, in run" in ended.stdout
     assert run.data.tags["lrstudy.continues"] == left.info.run_id
     assert run.data.tags["what"] == "a user's own"
     for gone in (left.info.run_id, unused):

@@ -23,6 +23,8 @@ from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.result import CONFUSION, HISTORY, PICTURES, WEIGHTS, ModelInputs, WorkerResult
 from lrstudy.training.specification import TrialSpecification
 
+# Printed before them, since they take seconds.
+WAITING_FOR_ARTIFACTS = "drawing figures and saving the model"
 # How long to wait for a server that alone has the weights of a trial.
 SECONDS_FOR_WEIGHTS = 60.0
 

@@ -11,9 +11,11 @@ asks three things of it:
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from pathlib import Path
 
 from lrstudy.crash_safe_pool import CrashSafePool
 
@@ -29,5 +31,16 @@ def open_executor(workers: int) -> Iterator[Executor]:
 
 
 def local_processes(count: int) -> CrashSafePool:
-    """Return processes forked from one that has imported PyTorch and nothing else, so that they start at once."""
-    return CrashSafePool(count, multiprocessing.get_context("forkserver"))
+    """Return processes forked from one that has imported PyTorch and nothing else, so that they start at once.
+
+    They work in the current folder and with the current environment, which may have changed since the fork server
+    started.
+    """
+    context = multiprocessing.get_context("forkserver")
+    return CrashSafePool(count, context, initializer=_enter, initargs=(dict(os.environ), Path.cwd()))
+
+
+def _enter(environment: dict[str, str], folder: Path) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)

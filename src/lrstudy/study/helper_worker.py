@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from types import TracebackType
-from typing import Self
+from typing import ParamSpec, Self, TypeVar
 
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.settings import TrainSettings
 from lrstudy.study import worker_tasks
 from lrstudy.study.executors import local_processes
 from lrstudy.training.specification import PreflightResult
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
 
 
 class HelperWorker:
@@ -52,3 +55,20 @@ class HelperWorker:
         """Let the worker import the exporter of models in the background, the first time this is called."""
         if self._warming_up is None:
             self._warming_up = self.executor.submit(worker_tasks.warm_up_exporter)
+
+
+class WarmUpExecutor(Executor):
+    """The executor of a study's trials, which lets the helper warm up when the first trial is submitted.
+
+    A study without a trial to train has no model to save.
+    """
+
+    def __init__(self, executor: Executor, helper: HelperWorker) -> None:
+        self._executor = executor
+        self._helper = helper
+
+    def submit(
+        self, function: Callable[Arguments, Answer], /, *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Future[Answer]:
+        self._helper.warm_up_exporter()
+        return self._executor.submit(function, *args, **kwargs)

@@ -8,26 +8,26 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Protocol
 
 import psutil
 from rich.console import Console
 
-from lrstudy.compat.interpreter import gc_paused
 from lrstudy.compat.mlflow_internals import source_tags
+from lrstudy.data import SOURCES
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.formatting import pluralize
 from lrstudy.hardware import usable_cores
 from lrstudy.provenance import uncommitted_changes
-from lrstudy.server_names import BEST_RUN, BEST_VAL_ACCURACY, BEST_VAL_LOSS, DESCRIPTION, TIME, VERDICT
+from lrstudy.server_names import BEST_RUN, BEST_VAL_ACCURACY, BEST_VAL_LOSS, DESCRIPTION, STUDY, TIME, VERDICT
 from lrstudy.settings import StudySettings, parameters
 from lrstudy.study import worker_tasks
-from lrstudy.study.best_artifacts import log_best_artifacts
+from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, log_best_artifacts
 from lrstudy.study.display import StudyDisplay, estimate, table
 from lrstudy.study.executors import open_executor
-from lrstudy.study.helper_worker import HelperWorker
+from lrstudy.study.helper_worker import HelperWorker, WarmUpExecutor
 from lrstudy.study.optuna_study import ARTIFACT, StudyFile, study_file
 from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.search import window
@@ -36,7 +36,7 @@ from lrstudy.study.trial_result import TrialResult, best_of
 from lrstudy.study.trial_runner import Proposer, TrialRunner
 from lrstudy.tracking.failures import failure_reason, is_transient
 from lrstudy.tracking.server import truncate_tag
-from lrstudy.training.specification import StudyContext
+from lrstudy.training.specification import PreflightResult, StudyContext
 
 # Of trials that are shorter, one more than run side by side is given to the workers, so that none waits for the next.
 # Of longer ones it is not, since on the server it would look as if it were running.
@@ -56,27 +56,25 @@ def run_study(
     kind: str,
     settings: StudySettings,
     name: str,
-    office: HelperWorker,
+    helper: HelperWorker,
     propose: Callable[[StudyFile, int], StudyProposer],
 ) -> None:
-    """Trains what is missing of a study, and logs and prints what it came to.
+    """Train what is missing of a study; log and print its results.
 
     Args:
         kind: `grid` or `search`.
-        settings: the study's.
-        name: what a person reads in a list of runs, without the data.
-        office: that surveys.
-        propose: makes the proposer, given Optuna's file and the number of trainings at a time.
+        settings: of the study.
+        name: of the run of the study, without the data.
+        helper: runs the preflight and saves models.
+        propose: returns the proposer, given Optuna's file and the number of trainings at a time.
 
     Raises:
-        LearningRateStudyError: it cannot begin, cannot go on, or every trial has failed.
+        LearningRateStudyError: the study cannot begin, cannot continue, or every trial failed.
     """
-    with gc_paused():  # what takes a moment, while the worker surveys: version control, and matplotlib
-        from lrstudy.plots import png  # noqa: F401 - for the end
-
-        source_tags()
-        uncommitted_changes()
-    survey = office.preflight()
+    # Both take a moment and are cached: the preflight is still running.
+    source_tags()
+    uncommitted_changes()
+    survey = helper.preflight()
     start_seconds = _age()
     at_a_time = _at_a_time(settings, survey.context)
     identity = _identity(kind, settings, survey.context, window(at_a_time))
@@ -89,23 +87,25 @@ def run_study(
         print(estimate(survey, proposer.planned, settings.epochs, at_a_time), flush=True)
         with ProgressChannel() as mailbox, StudyDisplay(proposer, settings.epochs, survey, at_a_time) as display:
             short = settings.epochs * survey.epoch_seconds < SHORT_SECONDS
-            trials = TrialRunner(proposer, survey, study, executor, at_a_time + short, display)
+            warming = WarmUpExecutor(executor, helper)
+            trials = TrialRunner(proposer, survey, study, warming, at_a_time + short, display)
             done = trials.run(mailbox)
-        looking = office.executor.submit(
-            worker_tasks.data_changes, done[0].specification.settings, survey.context.data.digest
-        )
+        trained = any(not trial.reused for trial in done)
         sentences = proposer.finish()
         best = _best(done)
         Console().print(table(done))
         print(*sentences, sep="\n", end="\n" if sentences else "", flush=True)
         shown = [one for one in done if one.ranks] if settings.log_models == "all" else [best]
         with _what_may_fail():
-            log_best_artifacts(study.run, shown, office, executor, trials.best)
-        with _what_may_fail():
-            plots = executor.submit(worker_tasks.optuna_plots, file.path).result() if kind == "search" else {}
-            study.run.log_files(plots)
-        study.run.log_files({ARTIFACT: file.path.read_bytes()})
-        changes = _changes(looking)
+            if trained:
+                print(WAITING_FOR_ARTIFACTS, flush=True)
+            log_best_artifacts(study.run, shown, helper, executor, trials.best)
+        if trained or not _is_repetition(study, settings):
+            with _what_may_fail():
+                plots = executor.submit(worker_tasks.optuna_plots, file.path).result() if kind == "search" else {}
+                study.run.log_files(plots)
+            study.run.log_files({ARTIFACT: file.path.read_bytes()})
+        changes = _changes(executor, done[0], survey) if trained else []
         print(*changes, sep="\n", end="\n" if changes else "", flush=True)
         seconds = {"start": start_seconds, "data": survey.data_seconds, **trials.seconds, "total": _age()}
         _log_end(study, best, seconds, _in_words(done, best, [*sentences, *changes]))
@@ -127,12 +127,26 @@ def _what_may_fail() -> Iterator[None]:
         print(f"not all pictures and models could be made: {reason}", file=sys.stderr)
 
 
-def _changes(looking: Future[list[str]]) -> list[str]:
-    """What a worker says of the images: they may have changed meanwhile."""
+def _changes(executor: Executor, trial: TrialResult, preflight: PreflightResult) -> list[str]:
+    """Return a sentence if the images changed while the study ran; a named data set does not change."""
+    settings = trial.specification.settings
+    if settings.data in SOURCES:
+        return []
     try:
-        return looking.result()
-    except Exception as error:  # the worker died, for one
+        return executor.submit(worker_tasks.data_changes, settings, preflight.context.data.digest).result()
+    except Exception as error:  # such as the death of the worker
         return [f"whether the images have changed is not known: {type(error).__name__}."]
+
+
+def _is_repetition(study: StudyRun, settings: StudySettings) -> bool:
+    """Return whether an earlier study with the same settings has logged the same trials."""
+    extent = {name: value for name, value in parameters(settings).items() if name in ("trials", "seeds", "extend")}
+    return any(
+        run.data.tags.get(STUDY) == study.identity
+        and run.info.status == "FINISHED"
+        and extent.items() <= run.data.params.items()
+        for run in study.known
+    )
 
 
 def _age() -> float:

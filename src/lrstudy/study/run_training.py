@@ -14,7 +14,7 @@ from lrstudy.formatting import pluralize
 from lrstudy.redaction import redact_credentials
 from lrstudy.settings import TrainSettings
 from lrstudy.study import worker_tasks
-from lrstudy.study.best_artifacts import TrainedRun, log_figures_and_model
+from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, TrainedRun, log_figures_and_model
 from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.training_workers import TrainingWorkers
@@ -23,8 +23,6 @@ from lrstudy.tracking import server, training_run
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.result import Result, WorkerResult
 from lrstudy.training.specification import PreflightResult, TrialSpecification
-
-WAITING_FOR_ARTIFACTS = "drawing figures and saving the model"
 
 
 def run_training(settings: TrainSettings, workers: TrainingWorkers) -> None:
@@ -82,21 +80,21 @@ def _log(
 def _beginning(specification: TrialSpecification, preflight: PreflightResult) -> str:
     """Return two lines on the data and on the training that begins."""
     data, settings, context = specification.context.data, specification.settings, specification.context
-    _, side, channels = data.image
-    parts = " + ".join(str(images) for images in data.parts.values())
+    _, side, channels = data.image_shape
+    parts = " + ".join(str(images) for images in data.split_sizes.values())
     colour = "grey" if channels == 1 else "colour"
     return (
         f"data: {data.name}, {parts} {colour} images (training + validation + test) of {side}×{side} pixels, "
-        f"{data.classes} classes{_left_out(len(data.bad_images), data.passed_over)}\n"
+        f"{data.classes} classes{_left_out(len(data.bad_images), data.skipped_files)}\n"
         f"training: {settings.model} of {preflight.weights:,} weights, {specification.name}, "
         f"{pluralize(settings.epochs, 'epoch')}, on {context.device}, {pluralize(context.threads, 'thread')}"
     )
 
 
-def _left_out(bad_images: int, passed_over: int) -> str:
+def _left_out(bad_images: int, skipped_files: int) -> str:
     counts = {
         "broken images left out": bad_images,
-        "files passed over, not images or in no class": passed_over,
+        "files passed over, not images or in no class": skipped_files,
     }
     return "".join(f"; {count} {kind}" for kind, count in counts.items() if count)
 
@@ -110,7 +108,7 @@ def _resumption(run: TrackedRun, epoch: int) -> str:
 
 def _scores(specification: TrialSpecification, result: Result) -> str:
     """Return three lines: the verdict and the scores."""
-    parts = specification.context.data.parts
+    parts = specification.context.data.split_sizes
     return (
         f"{specification.name}: {result.verdict.word}; {result.verdict.reason}.\n"
         f"validation: lowest loss {result.best.val_loss:.4g} at epoch {result.best.epoch}, "

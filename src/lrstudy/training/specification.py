@@ -25,10 +25,10 @@ TRAINING_VERSION = 1
 
 @dataclass(frozen=True)
 class DataSummary:
-    """A data set without its images. `image_shape` is that of a stored image, `split_sizes` are images per split.
+    """A data set without its images. `image_shape` is that of a stored image, `split_sizes` counts the images of each split.
 
-    `chance_loss` is the cross-entropy, in nats, of predicting the class shares of the training split for every image.
-    `passed_over` counts the files that are not images or belong to no class.
+    `chance_loss` is the cross-entropy, in nats, of predicting the training part's class shares for every image.
+    `skipped_files` counts the files that are not images or belong to no class.
     """
 
     name: str
@@ -39,7 +39,7 @@ class DataSummary:
     chance_loss: float
     bad_images: tuple[BadImage, ...]
     classes: int
-    passed_over: int
+    skipped_files: int
 
 
 @dataclass(frozen=True)
