@@ -25,9 +25,9 @@ TRAINING_VERSION = 1
 
 @dataclass(frozen=True)
 class DataSummary:
-    """A data set without its images. `image_shape` is that of a stored image, `split_sizes` counts the images of each split.
+    """A data set without its images. `image_shape` is that of a stored image, `split_sizes` are images per split.
 
-    `chance_loss` is the cross-entropy, in nats, of predicting the training part's class shares for every image.
+    `chance_loss` is the cross-entropy, in nats, of predicting the class shares of the training split for every image.
     `skipped_files` counts the files that are not images or belong to no class.
     """
 
