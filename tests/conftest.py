@@ -11,6 +11,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from image_folders import fill
 from lrstudy import cache_paths
 from servers import Front, tracking_server
 
@@ -103,3 +104,11 @@ def train() -> Command:
         )
 
     return run
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """Return a folder of two classes of ten images."""
+    fill(tmp_path / "pets" / "cat")
+    fill(tmp_path / "pets" / "dog", colour=(10, 200, 10))
+    return tmp_path / "pets"
