@@ -1,7 +1,7 @@
-"""The study's grid as fast as a script by hand gets it: `python benchmarks/hand_tuned.py`.
+"""The study's grid as fast as a hand-tuned script: `python benchmarks/hand_tuned.py`.
 
-The whole set as tensors, two processes of one thread each, each run's metrics in one call, and no artifacts. What the
-benchmark of the study is measured against; `--data` is `digits` or a folder of class folders.
+The whole set as tensors, two processes of one thread each, each run's metrics in one call, no artifacts.
+`benchmarks/study.py` compares the study with it; `--data` is `digits` or a folder of class folders.
 """
 
 import argparse
@@ -34,7 +34,7 @@ Parts = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 
 def load(data: str, side: int) -> Parts:
-    """Normalised images `(n, channels × side × side)` and labels of each part."""
+    """Return normalised images `(n, channels × side × side)` and labels of each split."""
     if data == "digits":
         digits = load_digits()
         images, labels = torch.from_numpy(digits.images).float().flatten(1) / 16, digits.target
@@ -57,7 +57,7 @@ def _scale(side: int, path: str) -> np.ndarray:
 
 
 def train(parts: Parts, epochs: int, optimizer_name: str, lr: float) -> list[dict[str, float]]:
-    """The losses and accuracies of each epoch."""
+    """Yield the losses and accuracies of each epoch."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     images, labels = parts["train"]
@@ -89,7 +89,7 @@ def train(parts: Parts, epochs: int, optimizer_name: str, lr: float) -> list[dic
 
 
 def main() -> None:
-    """Trains the twelve configurations in two processes."""
+    """Train the twelve configurations in two processes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", default="digits")
     parser.add_argument("--epochs", type=int, default=50)

@@ -23,7 +23,7 @@ CLASSES, SIDE, BATCH = 10, 64, 256
 
 
 def make(folder: Path, images: int) -> None:
-    """Writes `images` JPEGs, a share of them different from each other, into ten class folders."""
+    """Write `images` JPEGs, a share of them distinct, into ten class folders."""
     random = np.random.default_rng(0)
     different = []
     for _ in range(1000):
@@ -38,7 +38,7 @@ def make(folder: Path, images: int) -> None:
 
 
 def main() -> None:
-    """Makes the set, passes over it, prints the figures."""
+    """Make the set, read all of it, and print memory and speed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=300_000)
     parser.add_argument("--epochs", type=int, default=2)
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def measure(folder: Path, epochs: int) -> None:
-    """Decodes the set and passes over it, in this process as a training does."""
+    """Decode the set and read all of it in this process, as a training does."""
     import torch
 
     from lrstudy.data import load
@@ -62,13 +62,13 @@ def measure(folder: Path, epochs: int) -> None:
     data = load(str(folder), data_root=None, image_size=0, fit="pad", bad_images="error", split_seed=0)
     print(f"listed, decoded, split: {len(data.labels)} images in {time.perf_counter() - started:.0f} s")
     print(f"resident at most by then: {_peak(resource.RUSAGE_SELF):.2f} GB")
-    part = load_split(data.images, data.labels, data.train, Normalise(data.mean, data.std), channels_last=False)
+    split = load_split(data.images, data.labels, data.train, Normalise(data.mean, data.std), channels_last=False)
     started = time.perf_counter()
     for _ in range(epochs):
-        for rows in torch.split(torch.randperm(len(part)), BATCH):
-            part.batch(rows)
+        for rows in torch.split(torch.randperm(len(split)), BATCH):
+            split.batch(rows)
     seconds = time.perf_counter() - started
-    print(f"batches: {epochs * len(part) / seconds:.0f} images/s; the set is {data.images.nbytes / 1e9:.2f} GB")
+    print(f"batches: {epochs * len(split) / seconds:.0f} images/s; the set is {data.images.nbytes / 1e9:.2f} GB")
     own, others = _peak(resource.RUSAGE_SELF), _peak(resource.RUSAGE_CHILDREN)
     print(f"peak resident: {own:.2f} GB, of a process it started {others:.2f} GB")
 

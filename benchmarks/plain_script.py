@@ -1,7 +1,7 @@
-"""The study's grid as the documentation of PyTorch, MLflow and Optuna has it: `python benchmarks/plain_script.py`.
+"""The study's grid as in the documentation of PyTorch, MLflow and Optuna: `python benchmarks/plain_script.py`.
 
-A DataLoader, `log_metrics` each epoch, `log_model` with its defaults, Optuna's grid sampler. What the benchmark of the
-study is measured against; `--data` is `digits` or a folder of class folders, `--epochs` and `--side` are numbers.
+A DataLoader, `log_metrics` per epoch, `log_model` with its defaults, Optuna's grid sampler. `benchmarks/study.py` compares
+the study with it; `--data` is `digits` or a folder of class folders, `--epochs` and `--side` are numbers.
 """
 
 import argparse
@@ -26,7 +26,7 @@ OPTIMIZERS = {
 
 
 def load(data: str, side: int) -> tuple[Dataset[Any], list[int]]:
-    """A data set of normalised images, and its labels."""
+    """Return a data set of normalised images and labels."""
     if data == "digits":
         digits = load_digits()
         images = torch.from_numpy(digits.images).float().unsqueeze(1) / 16
@@ -37,7 +37,7 @@ def load(data: str, side: int) -> tuple[Dataset[Any], list[int]]:
 
 
 def main() -> None:
-    """Trains the twelve configurations, one after the other."""
+    """Train the twelve configurations, one after the other."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", default="digits")
     parser.add_argument("--epochs", type=int, default=50)

@@ -81,7 +81,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
         axes.set_yticks(range(len(classes)), names, parse_math=False)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    axes.set_title("Validation part")
+    axes.set_title("Validation split")
     return figure
 
 

@@ -53,7 +53,7 @@ class CommonSettings(BaseModel):
     weight_decay: Auto | Annotated[Finite, Field(ge=0, le=MAX_FLOAT), FlushDenormal] = Field(
         "auto", description="auto: torch's default"
     )
-    epochs: int = Field(50, ge=1, le=MAX_EPOCHS, description="passes over the training part")
+    epochs: int = Field(50, ge=1, le=MAX_EPOCHS, description="passes over the training split")
     batch_size: int = Field(256, ge=1, le=MAX_IMAGES, description="images per step")
     seed: int = Field(0, ge=0, lt=2**32, description="initial weights and order of batches")
     device: Annotated[str, AfterValidator(known_device)] = Field("auto", description="cpu, cuda, cuda:N or mps")

@@ -29,7 +29,7 @@ def artifact_files(training: TrainingSetup, result: Result) -> dict[str, bytes]:
     torch.save({name: value.cpu() for name, value in training.network.state_dict().items()}, weights)
     return {
         HISTORY: history.to_csv(result.history),
-        "classification_report.txt": f"Validation part\n\n{report}".encode(),
+        "classification_report.txt": f"Validation split\n\n{report}".encode(),
         CONFUSION: _csv(
             ["true class / predicted class", *classes],
             [[name, *row] for name, row in zip(classes, counts.tolist(), strict=True)],
