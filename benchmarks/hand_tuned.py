@@ -57,7 +57,7 @@ def _scale(side: int, path: str) -> np.ndarray:
 
 
 def train(parts: Parts, epochs: int, optimizer_name: str, lr: float) -> list[dict[str, float]]:
-    """Yield the losses and accuracies of each epoch."""
+    """Return the losses and accuracies of each epoch."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     images, labels = parts["train"]

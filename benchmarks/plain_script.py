@@ -1,7 +1,7 @@
 """The study's grid as in the documentation of PyTorch, MLflow and Optuna: `python benchmarks/plain_script.py`.
 
-A DataLoader, `log_metrics` per epoch, `log_model` with its defaults, Optuna's grid sampler. `benchmarks/study.py` compares
-the study with it; `--data` is `digits` or a folder of class folders, `--epochs` and `--side` are numbers.
+A DataLoader, `log_metrics` per epoch, `log_model` with its defaults, Optuna's grid sampler. `benchmarks/study.py`
+compares the study with it; `--data` is `digits` or a folder of class folders, `--epochs` and `--side` are numbers.
 """
 
 import argparse
