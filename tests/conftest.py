@@ -2,21 +2,36 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import mlflow
 import pytest
 
+import shared_by_workers
 from image_folders import fill
 from lrstudy import cache_paths
-from servers import Front, tracking_server
+from preloaded_process import PreloadedProcess, run_preloaded
+from servers import Front, start_tracking_server
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = ROOT.parent / "shared" / "data" / "clothing"
+STARTED: list[PreloadedProcess] = []  # they end with the pytest run
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Share a folder between the processes of this pytest run, and give those that it starts a Ctrl-C that works."""
+    if not hasattr(config, "workerinput"):  # not in xdist's processes, which inherit it
+        sharing = ExitStack()
+        sharing.enter_context(shared_by_workers.shared_folder())
+        config.add_cleanup(sharing.close)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -29,11 +44,15 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_database() -> Path:
     """A tracking database with no runs: made once, since MLflow takes a second for it."""
-    path = tmp_path_factory.mktemp("database") / "empty.db"
-    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
+    path = shared_by_workers.folder() / "empty.db"
+
+    def make() -> str:
+        mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+        return str(path)
+
+    return Path(shared_by_workers.once("empty-database", make))
 
 
 @pytest.fixture
@@ -62,18 +81,25 @@ def small_disk() -> Iterator[Path]:
 
 
 def mlflow_run(entry_point: str, **parameters: str) -> subprocess.CompletedProcess[str]:
-    """`mlflow run . -e entry_point -P name=value …` as a user would, in this environment."""
-    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-e", entry_point]
+    """`mlflow run . -e entry_point -P name=value …` as a user would, in this environment; its script starts anew."""
+    command = ["-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-e", entry_point]
     command += [word for name, value in parameters.items() for word in ("-P", f"{name}={value}")]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PATH": path})
+    return run_preloaded(command, env=os.environ | {"PATH": path})
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_url() -> str:
     """The address of a real tracking server: one for all tests, each with an experiment of its own."""
-    with tracking_server(tmp_path_factory.mktemp("server")) as url:
-        yield url
+    return shared_by_workers.once("tracking-server", _start_shared_server)
+
+
+def _start_shared_server() -> str:
+    folder = shared_by_workers.folder() / "server"
+    folder.mkdir()
+    process, url = start_tracking_server(folder)
+    STARTED.append(process)
+    return url
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import os
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -14,23 +12,31 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Literal
 
+from preloaded_process import PreloadedProcess
+
 
 @contextmanager
 def tracking_server(folder: Path, database: str | None = None) -> Iterator[str]:
     """Run a tracking server, and yield its address; it stores its data in `folder`, unless a `database` is given."""
+    process, url = start_tracking_server(folder, database)
+    try:
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def start_tracking_server(folder: Path, database: str | None = None) -> tuple[PreloadedProcess, str]:
+    """Start a server; return its process and its address when it answers."""
     port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", database or f"sqlite:///{folder / 'server.db'}"]
     command += ["--artifacts-destination", str(folder / "served")]
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (folder / "server.log").open("a") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
+        process = PreloadedProcess(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+    _wait_for(f"http://127.0.0.1:{port}")
+    return process, f"http://127.0.0.1:{port}"
 
 
 def free_port() -> int:

@@ -10,11 +10,18 @@ import mlflow
 from mlflow.entities import Run
 
 from conftest import ROOT
+from preloaded_process import PreloadedProcess, run_preloaded
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
 def run_script(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, in a process that has imported everything."""
+    return run_preloaded([str(ROOT / "src" / script), *arguments], env=os.environ | environment)
+
+
+def run_script_anew(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a new interpreter, as a user would."""
     return subprocess.run(
         [sys.executable, str(ROOT / "src" / script), *arguments],
         capture_output=True,
@@ -26,8 +33,8 @@ def run_script(script: str, *arguments: str, **environment: str) -> subprocess.C
 @contextmanager
 def running(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """The command while it runs."""
-    command = [sys.executable, str(ROOT / "src" / script), *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with PreloadedProcess([str(ROOT / "src" / script), *arguments], stdout=pipe, stderr=pipe) as process:
         try:
             yield process
         finally:

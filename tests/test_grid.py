@@ -124,13 +124,13 @@ class TestAGrid:
 
     def busy_workers(self, pid: int) -> list[psutil.Process]:
         found = []
-        for process in psutil.Process(pid).children(recursive=True):
-            try:
-                if process.cpu_times().user > 0.3 and "forkserver" in " ".join(process.cmdline()):
+        try:
+            for process in psutil.Process(pid).children(recursive=True):
+                if process.ppid() != pid and process.cpu_times().user > 0.3:
                     found.append(process)
-            except psutil.Error:
-                continue
-        return [process for process in found if process.ppid() != pid]
+        except psutil.NoSuchProcess:
+            pass
+        return found
 
     def has_begun(self) -> bool:
         return any(len(curves(run)["val_loss"]) > 1 for run in runs() if run.info.status == "RUNNING")

@@ -5,7 +5,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import train as entry_point
 from conftest import ROOT, mlflow_run
 from lrstudy import cache_paths
 from lrstudy.tracking import owner
+from preloaded_process import run_preloaded
 from studies import curves, finals, trainings
 
 SETTINGS = ("--epochs", "40", "--hidden", "16", "--lr", "0.01")
@@ -52,9 +52,8 @@ train.main(sys.argv[2:])
 
 def run_doomed(dies: str) -> subprocess.CompletedProcess[str]:
     """Run a training of which `dies` is killed."""
-    command = [sys.executable, "-c", DOOMED, dies, *SETTINGS]
     path = os.pathsep.join([str(ROOT / "src"), str(Path(__file__).parent)])
-    return subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True)
+    return run_preloaded(["-c", DOOMED, dies, *SETTINGS], env=os.environ | {"PYTHONPATH": path})
 
 
 def killed(at: str) -> Run:

@@ -7,7 +7,6 @@ import pwd
 import shutil
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import pytest
 import sqlalchemy
 
 from conftest import ROOT
+from preloaded_process import run_preloaded
 from servers import free_port, tracking_server
 from studies import CURVES, runs
 
@@ -27,8 +27,7 @@ EPOCHS = 12
 
 def train_at_once(count: int) -> None:
     """Run real trainings in processes of their own; see `trainings_at_once.py`."""
-    command = [sys.executable, str(ROOT / "tests" / "trainings_at_once.py"), str(count), str(EPOCHS)]
-    ended = subprocess.run(command, capture_output=True, text=True)
+    ended = run_preloaded([str(ROOT / "tests" / "trainings_at_once.py"), str(count), str(EPOCHS)])
     assert ended.returncode == 0, ended.stderr[-3000:]
 
 

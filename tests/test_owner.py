@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from lrstudy.server_names import DATA_DIGEST, OWNER
 from lrstudy.tracking import owner
 from lrstudy.tracking.claims import fresh_candidate_runs, mark_abandoned
 from lrstudy.tracking.owner import OwnerState
+from preloaded_process import PreloadedProcess
 from servers import Front
 
 PRINT_THIS_PROCESS = "from lrstudy.tracking.owner import this_process; print(this_process(), flush=True); input()"
@@ -22,9 +22,7 @@ PRINT_THIS_PROCESS = "from lrstudy.tracking.owner import this_process; print(thi
 
 def other_process() -> subprocess.Popen[str]:
     pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [sys.executable, "-c", PRINT_THIS_PROCESS], cwd=ROOT / "src", stdin=pipe, stdout=pipe, text=True
-    )
+    return PreloadedProcess(["-c", PRINT_THIS_PROCESS], cwd=ROOT / "src", stdin=pipe, stdout=pipe)
 
 
 def test_a_process_is_alive_until_it_ends() -> None:
