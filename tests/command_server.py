@@ -135,7 +135,7 @@ def run(request: dict[str, Any]) -> NoReturn:
     os.environ.clear()
     os.environ.update(request["env"])
     tempfile.tempdir = None
-    util.spawnv_passfds = fork_instead  # type: ignore[attr-defined]
+    util.spawnv_passfds = fork_instead  # type: ignore[assignment]
     end_with(lambda: run_arguments(request["arguments"]))
 
 
@@ -196,13 +196,13 @@ def fork_instead(path: Any, arguments: list[Any], kept: Sequence[int]) -> int:
     close_other_files(kept)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.modules["__main__"] = ModuleType("__main__")
-    forkserver._forkserver.__init__()  # type: ignore[attr-defined]
+    forkserver._forkserver.__init__()  # type: ignore[misc]
     resource_tracker._resource_tracker.__init__()  # type: ignore[misc]
     multiprocessing.process._children.clear()  # type: ignore[attr-defined]
     end_with(lambda: exec(code, {"__name__": "__main__"}))
 
 
-start_program = util.spawnv_passfds  # type: ignore[attr-defined]
+start_program = util.spawnv_passfds
 
 if __name__ == "__main__":
     socket_path, alive_path = sys.argv[1:]

@@ -191,7 +191,7 @@ def test_too_little_memory_is_one_sentence() -> None:
 
 
 def test_no_folder_for_temporary_files_is_one_sentence() -> None:
-    code = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/nowhere']\n"
+    code = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/dev/null/folder']\n"
     code += "from lrstudy.entry_point import run_main; run_main(lambda _: tempfile.gettempdir())"
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}
