@@ -40,6 +40,9 @@ class PreloadedProcess(subprocess.Popen[str]):
             socket.send_fds(self._server, [json.dumps(request).encode() + b"\n"], streams)
             self.pid = int(self._line())
             self._child_created = True
+        except BaseException:
+            self._server.close()
+            raise
         finally:
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 

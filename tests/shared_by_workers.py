@@ -17,7 +17,8 @@ from filelock import FileLock
 
 FOLDER = "LRSTUDY_TESTS_SHARED_FOLDER"
 ALIVE = "alive"
-SECONDS_TO_START = 120
+SECONDS_TO_START = 280
+STARTED: list["subprocess.Popen[bytes]"] = []  # they end with the pytest run
 
 
 @contextmanager
@@ -67,6 +68,7 @@ def _start_command_server() -> str:
             stdout=log,
             stderr=log,
         )
+    STARTED.append(process)
     deadline = time.monotonic() + SECONDS_TO_START
     while not address.exists():
         if process.poll() is not None or time.monotonic() > deadline:
