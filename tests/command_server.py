@@ -49,7 +49,7 @@ def preload() -> None:
     assert threading.active_count() == 1, threading.enumerate()
 
 
-def serve(address: str, alive: str) -> NoReturn:
+def serve(address: str, owner: int) -> NoReturn:
     """Fork a process per request, until the pytest run ends."""
     wakeup, on_signal = socket.socketpair()
     for end in (wakeup, on_signal):
@@ -62,7 +62,6 @@ def serve(address: str, alive: str) -> NoReturn:
         listener.bind(f"{address}.new")
         listener.listen(64)
         Path(f"{address}.new").rename(address)  # a client may connect as soon as it is there
-        owner = os.open(alive, os.O_RDONLY)
         for readable in (listener, wakeup, owner):
             selector.register(readable, selectors.EVENT_READ)
         while True:
@@ -206,5 +205,7 @@ start_program = util.spawnv_passfds
 
 if __name__ == "__main__":
     socket_path, alive_path = sys.argv[1:]
+    # Opened first, when the pytest run surely lives: a pipe that never had a writer does not report its end.
+    run_lives = os.open(alive_path, os.O_RDONLY | os.O_NONBLOCK)
     preload()
-    serve(socket_path, alive_path)
+    serve(socket_path, run_lives)

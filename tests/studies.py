@@ -1,14 +1,18 @@
 """What tests of the grid and the search have alike: a study's command, and what the server holds after it."""
 
+import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from ast import literal_eval
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import mlflow
 from mlflow.entities import Run
 
+import shared_by_workers
 from conftest import ROOT
 from preloaded_process import PreloadedProcess, run_preloaded
 
@@ -59,14 +63,40 @@ def children(of: Run) -> list[Run]:
     return [run for run in runs() if run.data.tags.get("mlflow.parentRunId") == of.info.run_id]
 
 
-def curves(run: Run) -> dict[str, list[tuple[int, float]]]:
-    client = mlflow.MlflowClient()
+def curves(run: Run, client: mlflow.MlflowClient | None = None) -> dict[str, list[tuple[int, float]]]:
+    client = client or mlflow.MlflowClient()
     points = {name: client.get_metric_history(run.info.run_id, name) for name in CURVES}
     return {name: [(point.step, point.value) for point in some] for name, some in points.items()}
 
 
-def finals(run: Run) -> dict[str, list[float]]:
+def finals(run: Run, client: mlflow.MlflowClient | None = None) -> dict[str, list[float]]:
     """The values that each metric was logged with that is logged once, but for times."""
-    client = mlflow.MlflowClient()
+    client = client or mlflow.MlflowClient()
     names = [name for name in run.data.metrics if "/" in name and not name.startswith("time/")]
     return {name: [point.value for point in client.get_metric_history(run.info.run_id, name)] for name in names}
+
+
+class Reference(NamedTuple):
+    """What the server holds of a training that nothing disturbed."""
+
+    key: str
+    curves: dict[str, list[tuple[int, float]]]
+    finals: dict[str, list[float]]
+
+
+def reference(*arguments: str) -> Reference:
+    """Return what `train.py` logs with these arguments: trained once per pytest run, into a database of its own."""
+    name = "reference-" + hashlib.sha256(repr(arguments).encode()).hexdigest()[:16]
+    return Reference(*literal_eval(shared_by_workers.once(name, lambda: _train_reference(name, arguments))))
+
+
+def _train_reference(name: str, arguments: Sequence[str]) -> str:
+    folder = shared_by_workers.folder() / f"{name}-files"
+    folder.mkdir()
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    places = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_EXPERIMENT_ID": "0", "XDG_CACHE_HOME": str(folder / "cache")}
+    ended = run_script("train.py", *arguments, **places)
+    assert ended.returncode == 0, ended.stderr
+    client = mlflow.MlflowClient(uri)
+    (run,) = client.search_runs(["0"])
+    return repr((run.data.tags["lrstudy.key"], curves(run, client), finals(run, client)))

@@ -28,7 +28,7 @@ from lrstudy.study.trial_runner import TrialRunner
 from lrstudy.tracking import owner
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.specification import TrialSpecification
-from studies import children, curves, finals, run_script, running, runs, studies, trainings
+from studies import children, curves, finals, reference, run_script, running, runs, studies, trainings
 
 SMALL = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "3", "--hidden", "16")
 # Of some seconds, so that there is time to disturb it.
@@ -117,10 +117,8 @@ class TestAGrid:
         disturbed = {run.data.tags["lrstudy.key"]: curves(run) for run in children(studies()[0])}
         assert len(disturbed) == 4
         assert all([step for step, _ in curve["val_loss"]] == list(range(251)) for curve in disturbed.values())
-        alone = run_script("train.py", "--optimizer", "sgd", "--lr", "0.1", "--epochs", "250")
-        assert alone.returncode == 0, alone.stderr
-        single = self.alone()
-        assert disturbed[single.data.tags["lrstudy.key"]] == curves(single)
+        alone = reference("--optimizer", "sgd", "--lr", "0.1", "--epochs", "250")
+        assert disturbed[alone.key] == alone.curves
 
     def busy_workers(self, pid: int) -> list[psutil.Process]:
         found = []
@@ -162,11 +160,9 @@ class TestAGrid:
             assert run.info.status == "FINISHED"
             assert [step for step, _ in curves(run)["val_loss"]] == list(range(251))
             assert all(len(values) == 1 for values in finals(run).values())
-        alone = run_script("train.py", "--optimizer", "adam", "--lr", "0.01", "--epochs", "250")
-        assert alone.returncode == 0, alone.stderr
-        single = self.alone()
-        (twin,) = [run for run in children(second) if run.data.tags["lrstudy.key"] == single.data.tags["lrstudy.key"]]
-        assert (curves(twin), finals(twin)) == (curves(single), finals(single))
+        alone = reference("--optimizer", "adam", "--lr", "0.01", "--epochs", "250")
+        (twin,) = [run for run in children(second) if run.data.tags["lrstudy.key"] == alone.key]
+        assert (curves(twin), finals(twin)) == (alone.curves, alone.finals)
 
     def test_two_grids_at_once_train_each_cell_once(self) -> None:
         with running("grid.py", *LONG[:-1], "100") as one, running("grid.py", *LONG[:-1], "100") as other:
