@@ -7,8 +7,6 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 if TYPE_CHECKING:
     import torch
 
@@ -20,6 +18,8 @@ def usable_cores() -> int:
 
 def memory_bytes() -> int:
     """Return the size of the machine's memory."""
+    import psutil  # the report declares settings too, and runs where MLflow alone is installed
+
     total: int = psutil.virtual_memory().total
     return total
 
