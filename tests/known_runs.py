@@ -1,4 +1,4 @@
-"""Runs with known curves in a real tracking database, for the tests of the analysis."""
+"""Runs with known curves in a real tracking database, for the tests of the report."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ DIGEST = "0123456789abcdef0123456789abcdef"
 
 
 def log_study(experiment: str, kind: str = "grid", name: str = "grid 1×3 known", **params: str) -> str:
-    """A study's own run; gives its id."""
+    """Log a study's own run; return its id."""
     client = MlflowClient()
     run: str = client.create_run(experiment, tags={"lrstudy.kind": kind}, run_name=name).info.run_id
     client.log_batch(run, params=[Param(*item) for item in params.items()])
@@ -27,7 +27,7 @@ def log_training(
     tags: Mapping[str, str] | None = None,
     **params: Any,
 ) -> str:
-    """A training's run, its metrics from epoch 0 on; gives its id. `tags` are beside those of every training."""
+    """Log a training's run, its metrics from epoch 0 on; return its id. `tags` are added to those of every training."""
     client = MlflowClient()
     all_tags = {"lrstudy.kind": "train", "lrstudy.data_digest": DIGEST, **(tags or {})}
     if parent:
@@ -57,7 +57,7 @@ def log_training(
 
 
 def falling(floor: float, epochs: int = 4, start: float = 2.3) -> dict[str, list[float]]:
-    """Curves that fall halfway to `floor` with each epoch; the accuracy is one less a third of the loss."""
+    """Return curves that fall halfway to `floor` with each epoch; the accuracy is one less a third of the loss."""
     losses = [floor + (start - floor) * 0.5**epoch for epoch in range(epochs + 1)]
     return {
         "train_loss": [0.9 * loss for loss in losses],

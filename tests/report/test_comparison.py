@@ -1,4 +1,4 @@
-"""What the report concludes, against numbers worked out by hand."""
+"""The report's conclusions, against numbers worked out by hand."""
 
 import math
 import os
@@ -44,7 +44,7 @@ def cell(comparison: Comparison, optimizer: str, lr: float) -> Cell:
 
 
 def log_losses(experiment: str, losses: Sequence[float], **settings: Any) -> None:
-    """One training a loss, with seeds from 0: at that validation loss from epoch 1 on."""
+    """Log a training per loss, with seeds from 0: at that validation loss from epoch 1 on."""
     for seed, loss in enumerate(losses):
         curves = {"val_loss": [2.3, loss, loss], "train_loss": [2.3, loss, loss], "val_accuracy": [0.1, 0.9, 0.9]}
         log_training(experiment, curves, seed=seed, **settings)
@@ -92,7 +92,7 @@ def test_an_optimizer_with_other_hyperparameters_is_another(experiment: str) -> 
     ]
 
 
-def test_lengths_are_told_apart_where_no_epochs_are_logged(experiment: str) -> None:
+def test_trainings_of_different_lengths_are_not_mixed_where_no_epochs_are_logged(experiment: str) -> None:
     client = MlflowClient()
     for lr, epochs in (("0.1", 5), ("0.01", 5), ("0.01", 9)):
         log_bare(client, experiment, falling(0.1, epochs), lr)
@@ -103,7 +103,7 @@ def test_lengths_are_told_apart_where_no_epochs_are_logged(experiment: str) -> N
 
 
 def log_bare(client: MlflowClient, experiment: str, curves: dict[str, list[float]], lr: str) -> None:
-    """A run of another program, which logs an optimizer and a learning rate and no more."""
+    """Log a run of another program, with nothing but an optimizer, a learning rate and the curves."""
     run = client.create_run(experiment).info.run_id
     client.log_param(run, "optimizer", "Adam")
     client.log_param(run, "lr", lr)
@@ -112,7 +112,7 @@ def log_bare(client: MlflowClient, experiment: str, curves: dict[str, list[float
     client.set_terminated(run)
 
 
-def test_parameters_that_name_a_run_are_no_settings(experiment: str) -> None:
+def test_parameters_that_name_a_run_are_not_settings(experiment: str) -> None:
     for number in range(5):
         log_training(experiment, falling(0.1), lr=f"{10.0**-number}", output=f"/runs/{number}")
     made, remarks = group_runs(load_runs(experiment=experiment))
@@ -186,7 +186,7 @@ def test_the_first_loss_is_that_of_the_untrained_network_only_where_that_is_know
     assert math.isnan(untrained["0.1"])
 
 
-def test_none_ties_that_ranks_behind_a_clearly_worse_one(experiment: str) -> None:
+def test_a_cell_behind_a_clearly_worse_one_is_not_tied(experiment: str) -> None:
     log_losses(experiment, [0.100, 0.101, 0.102], lr="0.1")
     log_losses(experiment, [0.101, 0.103, 0.101], lr="0.01")
     log_losses(experiment, [0.110, 0.111, 0.112], lr="0.001")
@@ -205,7 +205,7 @@ def test_seeds_with_a_fault_that_the_cell_has_not_are_counted(experiment: str) -
     assert (comparison.verdict(one), comparison.exceptions(one)) == ("good", "1 of 3 collapsed")
 
 
-def test_a_best_that_is_not_the_most_accurate_is_told_of(experiment: str) -> None:
+def test_a_best_cell_that_is_not_the_most_accurate_is_warned_of(experiment: str) -> None:
     for lr, loss, accuracy in (("0.001", 0.10, 0.94), ("0.01", 0.12, 0.98), ("0.1", 0.2, 0.975)):
         log_training(experiment, {"val_loss": [2.3, loss], "val_accuracy": [0.1, accuracy]}, lr=lr)
     comparison = compared(experiment)
@@ -217,7 +217,7 @@ def test_a_best_that_is_not_the_most_accurate_is_told_of(experiment: str) -> Non
     assert "is 0.01 to 0.1, 1.0 decades, and this learning rate is outside" in sentences
 
 
-def test_a_slow_cell_whose_accuracy_is_not_known_misses_no_target(experiment: str) -> None:
+def test_a_slow_cell_of_unknown_accuracy_does_not_miss_the_target(experiment: str) -> None:
     log_training(experiment, falling(0.01, 20), lr="0.01", epochs="20")
     slow = {"val_loss": [2.3 - 0.03 * epoch for epoch in range(21)]}
     log_training(experiment, slow, lr="0.1", epochs="20")
@@ -273,7 +273,7 @@ def test_the_same_data_elsewhere_are_the_same_data(experiment: str) -> None:
     assert len(one.cells) == 2
 
 
-def test_what_did_not_finish_is_counted_and_never_ranked(experiment: str) -> None:
+def test_unfinished_runs_are_counted_and_never_ranked(experiment: str) -> None:
     log_training(experiment, falling(0.5))
     for status in ("RUNNING", "FAILED", "KILLED"):
         log_training(experiment, falling(0.01), lr="0.1", status=status)
@@ -290,7 +290,7 @@ def test_what_did_not_finish_is_counted_and_never_ranked(experiment: str) -> Non
     assert [ranked.lr for ranked in Comparison(one).ranking] == [0.001]
 
 
-def test_of_trainings_with_one_seed_the_latest_counts(experiment: str) -> None:
+def test_the_latest_training_counts_if_a_seed_was_repeated(experiment: str) -> None:
     log_training(experiment, falling(0.5))
     log_training(experiment, falling(0.25))
     comparison = compared(experiment)
@@ -420,7 +420,7 @@ def test_a_cell_is_diverged_if_one_of_its_seeds_is(experiment: str) -> None:
     assert comparison.verdict(cell(comparison, "adam", 0.1)) == "diverged"
 
 
-def test_a_deviation_that_is_rounding_is_none() -> None:
+def test_a_deviation_within_rounding_is_shown_as_zero() -> None:
     assert format_with_deviation(0.019914463593015807, 2e-17, format_loss) == "0.01991 ± 0"
     assert format_with_deviation(0.0, 0.0, format_loss) == "0 ± 0"
     assert format_with_deviation(0.019914463593015807, 0.0012, format_loss) == "0.0199 ± 0.0012"

@@ -99,7 +99,9 @@ def test_many_learning_rates_have_a_colour_bar_and_a_legend_of_kinds(experiment:
     assert sum(int(text.get_text().partition("(")[2].rstrip(")")) for text in legend.get_texts()) == 60
 
 
-def test_the_basin_has_a_point_a_learning_rate_a_ring_on_the_best_and_crosses_for_the_diverged(experiment: str) -> None:
+def test_the_sweep_has_a_point_per_learning_rate_a_ring_on_the_best_and_crosses_for_diverged_ones(
+    experiment: str,
+) -> None:
     floors = {"0.001": 0.4, "0.01": 0.1, "0.1": 0.6}
     for lr, floor in floors.items():
         log_training(experiment, falling(floor), lr=lr)
@@ -144,7 +146,7 @@ def test_shapes_that_diverged_or_collapsed_are_crosses_on_axes_that_all_panels_s
     assert crosses == [[0.1]]
 
 
-def test_the_grid_at_a_glance_says_each_verdict_in_a_word(experiment: str) -> None:
+def test_the_heat_map_names_each_verdict(experiment: str) -> None:
     log_training(experiment, falling(0.1), lr="0.01", tags={"lrstudy.verdict": "good"})
     log_training(experiment, falling(1.5), lr="0.1", tags={"lrstudy.verdict": "unstable"})
     (drawing,) = heat_map.draw(group_report(experiment))

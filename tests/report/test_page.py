@@ -31,7 +31,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def folder(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The report of a grid of two optimizers and two shapes of network, with names that would be markup."""
+    """Write the report of a grid of two optimizers and two shapes of network, with names that would be markup."""
     place = tmp_path_factory.mktemp("page")
     shutil.copy(empty_database, place / "mlflow.db")
     before = mlflow.get_tracking_uri()
@@ -55,7 +55,7 @@ def address(folder: Path) -> str:
 
 
 def opened(browser: Browser, address: str, width: int) -> tuple[Page, list[str]]:
-    """The page, and all that it asks for."""
+    """Return the page, and the addresses that it requests."""
     page = browser.new_page(viewport={"width": width, "height": 900})
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -69,7 +69,7 @@ def test_it_reads_well_at_every_width_without_a_network(browser: Browser, addres
         assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
         assert page.evaluate("document.documentElement.scrollWidth") == width
         images = page.locator("img")
-        assert images.count() == 7  # two optimizers' curves and a basin for each shape, and the shapes
+        assert images.count() == 7  # two optimizers' curves and a sweep for each shape, and the shapes
         for image in images.all():
             assert len(image.get_attribute("alt") or "") > 40
             assert image.evaluate("one => one.complete && one.naturalWidth > 0")
@@ -83,7 +83,7 @@ def test_it_reads_well_at_every_width_without_a_network(browser: Browser, addres
         page.close()
 
 
-def test_a_reader_meets_the_answer_then_the_warnings_then_the_evidence(browser: Browser, address: str) -> None:
+def test_the_recommendation_comes_first_then_the_warnings_then_the_evidence(browser: Browser, address: str) -> None:
     page, _ = opened(browser, address, 1400)
     assert page.locator(".answer strong").first.inner_text() == "Use <b>adam</b> with a learning rate of 0.1"
     headings = page.locator("#group-1").locator("h2, h3").all_inner_texts()
@@ -99,7 +99,7 @@ def test_a_reader_meets_the_answer_then_the_warnings_then_the_evidence(browser: 
     page.close()
 
 
-def test_the_links_lead_to_files_and_groups_that_are_there(browser: Browser, address: str, folder: Path) -> None:
+def test_all_links_lead_to_existing_files_and_groups(browser: Browser, address: str, folder: Path) -> None:
     page, _ = opened(browser, address, 1400)
     links = page.eval_on_selector_all("a", "all => all.map(one => one.getAttribute('href'))")
     within = [link for link in links if link.startswith("#")]

@@ -37,7 +37,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def summary(*arguments: str) -> dict[str, Any]:
-    """The summary of a report that is made in this process, which saves its start; strict JSON."""
+    """Return the summary, strict JSON, of a report that is written in this process, which saves a start."""
     report(list(arguments))
 
     def refuse(constant: str) -> None:
@@ -62,7 +62,7 @@ def experiment(tracking_uri: str) -> str:
 
 
 def log_random_grid(experiment: str) -> str:
-    """Three optimizers × four learning rates × three seeds with jagged curves; gives the study."""
+    """Log three optimizers × four learning rates × three seeds with jagged curves; return the study."""
     draw = random.Random(1)
     study = log_study(experiment, seeds="3", hidden="8")
     for optimizer in ("sgd", "adam", "adagrad"):
@@ -76,7 +76,7 @@ def log_random_grid(experiment: str) -> str:
     return study
 
 
-def test_every_number_is_that_which_the_database_gives(experiment: str, tmp_path: Path) -> None:
+def test_every_number_equals_the_one_computed_from_the_database(experiment: str, tmp_path: Path) -> None:
     log_random_grid(experiment)
     content = summary()
     cells = _cells_from_sql(tmp_path / "mlflow.db")
@@ -97,7 +97,7 @@ def test_every_number_is_that_which_the_database_gives(experiment: str, tmp_path
 
 
 def _cells_from_sql(path: Path) -> dict[tuple[str, float], dict[str, float]]:
-    """Each cell's means, from the metrics table itself."""
+    """Return each cell's means, from the metrics table itself."""
     by_seed: dict[tuple[str, float], list[dict[str, list[float]]]] = defaultdict(list)
     with closing(sqlite3.connect(path)) as database:
         params: dict[str, dict[str, str]] = defaultdict(dict)
@@ -152,7 +152,7 @@ def test_every_field_of_the_summary_is_described(experiment: str) -> None:
 
 
 def _fields(value: object) -> set[str]:
-    """The names of all fields, but for those that are names of settings and of statuses."""
+    """Return the names of all fields except those that are names of settings or statuses."""
     if isinstance(value, dict):
         within = (_fields(one) for name, one in value.items() if name not in ("settings", "by_status", "unranked"))
         return {name for name in value if not name.endswith("_sd")}.union(*within)
@@ -248,7 +248,7 @@ def test_its_commands_are_ones_that_the_entry_points_take(experiment: str) -> No
 
 
 def _arguments(command: str) -> list[str]:
-    """The options that the shell and `mlflow run` make of a command."""
+    """Return the options that the shell and `mlflow run` make of a command."""
     words = subprocess.run(
         ["sh", "-c", f"printf '%s\\n' {command}"], capture_output=True, text=True
     ).stdout.splitlines()
@@ -274,11 +274,13 @@ def test_commands_for_trainings_whose_seeds_were_not_logged_begin_at_0(experimen
     assert parse(GridSettings, _arguments(one["command"])).seed == 0
 
 
-class TestAStudyThatCameToNoEnd:
+class TestAnUnfinishedStudy:
     @pytest.mark.parametrize(
         ("status", "state"), [("RUNNING", "is running or was killed"), ("KILLED", "did not finish")]
     )
-    def test_says_what_is_missing_and_how_to_go_on(self, experiment: str, status: str, state: str) -> None:
+    def test_names_its_missing_trainings_and_the_command_that_resumes_it(
+        self, experiment: str, status: str, state: str
+    ) -> None:
         settings = {"optimizers": "sgd,adam", "lrs": "0.1,.01", "hidden": "8", "seeds": "2", "epochs": "4"}
         study = log_study(experiment, **settings)
         mlflow.MlflowClient().update_run(study, status)
@@ -292,7 +294,7 @@ class TestAStudyThatCameToNoEnd:
         went_on = parse(GridSettings, _arguments(one["command"]))
         assert (went_on.optimizers, went_on.lrs, went_on.seeds) == (("sgd", "adam"), (0.1, 0.01), 2)
 
-    def test_as_a_search_counts_its_trials(self, experiment: str) -> None:
+    def test_counts_its_trials_if_it_is_a_search(self, experiment: str) -> None:
         study = log_study(experiment, "search", optimizer="all", trials="2", hidden="8")
         mlflow.MlflowClient().update_run(study, "KILLED")
         for lr in ("0.1", "0.017"):
@@ -301,7 +303,7 @@ class TestAStudyThatCameToNoEnd:
         (text,) = [one["text"] for one in summary()["warnings"] if one["code"] == "incomplete"]
         assert "5 of its 8 trainings have not finished. No training of rmsprop and adagrad has finished." in text
 
-    def test_but_has_all_its_trainings_misses_none(self, experiment: str) -> None:
+    def test_with_all_its_trainings_has_no_warning(self, experiment: str) -> None:
         study = log_study(experiment, optimizers="adam", lrs="0.1", hidden="8", seeds="1")
         mlflow.MlflowClient().update_run(study, "FAILED")
         log_training(experiment, falling(0.2), parent=study, lr="0.1")
@@ -357,19 +359,19 @@ class TestWhereThingsAreMissing:
         assert (made.returncode, made.stderr) == (0, "")
         assert json.loads(Path("report/summary.json").read_text())["recommendation"]["command"] is None
 
-    def test_a_metric_that_some_runs_lack_is_told_of(self, experiment: str) -> None:
+    def test_a_metric_that_some_runs_lack_is_reported(self, experiment: str) -> None:
         log_training(experiment, falling(0.1))
         log_training(experiment, {"val_loss": falling(0.2)["val_loss"]}, lr="0.1")
         left_out = summary()["left_out"]
         assert "1 of 2 finished runs lack the metric val_accuracy." in left_out
 
-    def test_an_artifact_store_that_cannot_be_reached_leaves_out_what_it_has(self, experiment: str) -> None:
+    def test_an_unreachable_artifact_store_is_reported(self, experiment: str) -> None:
         log_training(experiment, falling(0.1), tags={"lrstudy.verdict": "good"})
         content = summary()  # no artifact was ever logged
         (sentence,) = content["left_out"]
         assert sentence.startswith("The number of validation images per class is not known: the artifact")
 
-    def test_runs_of_other_programs_and_unreadable_ones_are_left_out_and_said_so(self, experiment: str) -> None:
+    def test_other_programs_runs_and_unreadable_ones_are_left_out_and_reported(self, experiment: str) -> None:
         log_training(experiment, falling(0.1))
         log_training(experiment, falling(0.01), lr="fast")
         log_training(experiment, falling(0.01), lr="-1")
@@ -380,7 +382,7 @@ class TestWhereThingsAreMissing:
         assert content["runs"]["by_status"] == {"finished": 1, "without a learning rate": 3}
         assert any("3 runs have no learning rate above 0" in sentence for sentence in content["left_out"])
 
-    def test_trainings_of_other_programs_without_a_verdict_are_told_of(self, experiment: str) -> None:
+    def test_trainings_without_a_verdict_are_reported(self, experiment: str) -> None:
         log_training(experiment, falling(0.1))
         log_training(experiment, falling(0.2), lr="0.1", tags={"lrstudy.verdict": "good"})
         assert any(one.startswith("1 training has no verdict") for one in summary()["left_out"])
@@ -403,7 +405,7 @@ class TestWhereThingsAreMissing:
         (["--out", "a file"], "out='a file' cannot be written: it is not a folder"),
     ],
 )
-def test_a_mistake_is_one_sentence(experiment: str, arguments: list[str], sentence: str) -> None:
+def test_a_mistake_is_an_error_of_one_sentence(experiment: str, arguments: list[str], sentence: str) -> None:
     log_training(experiment, falling(0.1))
     Path("a file").write_text("")
     with pytest.raises(ReportError, match=sentence) as error:
@@ -411,7 +413,7 @@ def test_a_mistake_is_one_sentence(experiment: str, arguments: list[str], senten
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_the_command_prints_the_answer_and_says_a_mistake_in_one_sentence(experiment: str) -> None:
+def test_the_command_prints_the_recommendation_and_reports_a_mistake_in_one_sentence(experiment: str) -> None:
     log_training(experiment, falling(0.1))
     made = command()
     assert (made.returncode, made.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""What the report reads, from a real database and from a real server."""
+"""Reading runs from a real database and from a real server."""
 
 import math
 import os
@@ -22,7 +22,7 @@ def experiment(tracking_uri: str) -> str:
     return os.environ["MLFLOW_EXPERIMENT_ID"]
 
 
-def test_a_server_gives_what_its_database_gives(
+def test_a_server_and_its_database_return_the_same_runs(
     experiment: str, tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd = {"val_loss": [2.3, math.nan, math.inf, -math.inf, 0.5], "train_loss": [2.0, 1.0]}
@@ -56,7 +56,7 @@ def test_a_server_gives_what_its_database_gives(
         assert by_id[runs[2]].curves == {}
 
 
-def test_of_a_step_logged_twice_the_last_value_counts(experiment: str) -> None:
+def test_the_last_value_counts_if_a_step_was_logged_twice(experiment: str) -> None:
     run = log_training(experiment, {"val_loss": [2.0, 1.0]})
     MlflowClient().log_metric(run, "val_loss", 7.0, timestamp=5, step=1)  # earlier than the other
     MlflowClient().log_metric(run, "val_loss", 0.25, timestamp=9_000_000_000_000, step=1)
@@ -64,7 +64,7 @@ def test_of_a_step_logged_twice_the_last_value_counts(experiment: str) -> None:
     assert found.curves["val_loss"].values.tolist() == [2.0, 0.25]
 
 
-def test_without_being_told_it_reads_the_study_that_began_last(experiment: str) -> None:
+def test_the_study_that_started_last_is_read_by_default(experiment: str) -> None:
     log_training(experiment, falling(0.1))
     log_training(experiment, falling(0.1), parent=log_study(experiment))
     last = log_study(experiment, "search")
@@ -94,7 +94,7 @@ def test_trainings_of_studies_within_a_study_are_its_own(experiment: str) -> Non
     assert [run.run_id for run in load_runs(study=outer).trainings] == [training]
 
 
-def test_accuracies_in_percent_are_taken_for_shares_and_said_so(experiment: str) -> None:
+def test_accuracies_in_percent_are_converted_and_reported(experiment: str) -> None:
     curves = {**falling(0.1), "val_accuracy": [10.0, 50.0, 97.0]}
     log_training(experiment, curves)
     found = load_runs()
@@ -140,7 +140,9 @@ def test_more_runs_than_a_page_are_all_read(experiment: str, monkeypatch: pytest
         ({}, "has no study and no training; run one with `mlflow run . -e grid`"),
     ],
 )
-def test_what_is_not_there_is_one_sentence(experiment: str, asked: dict[str, str], sentence: str) -> None:
+def test_a_missing_study_or_experiment_is_an_error_of_one_sentence(
+    experiment: str, asked: dict[str, str], sentence: str
+) -> None:
     with pytest.raises(ReportError, match=sentence) as error:
         load_runs(**asked)
     assert len(str(error.value).splitlines()) == 1
@@ -154,9 +156,7 @@ def test_what_is_not_there_is_one_sentence(experiment: str, asked: dict[str, str
         (b"", "is not an MLflow tracking database"),
     ],
 )
-def test_a_database_that_is_none_is_told_of_and_left_alone(
-    content: bytes | None, sentence: str, tmp_path: Path
-) -> None:
+def test_an_invalid_database_is_rejected_and_not_changed(content: bytes | None, sentence: str, tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     if content is not None:
         path.write_bytes(content)
@@ -170,7 +170,7 @@ def test_a_database_that_is_none_is_told_of_and_left_alone(
     assert (path.read_bytes() if path.exists() else None) == content
 
 
-def test_a_server_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_is_an_error_of_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri("http://127.0.0.1:9")
