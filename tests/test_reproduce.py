@@ -221,7 +221,7 @@ def test_runs_that_are_not_trainings_are_refused(tracking_uri: str, capsys: pyte
     refused[another(**of_training)] = "its parameters are not valid in this version: device='' must be 'auto'"
     refused[another(**of_training, device="cpu", threads="1")] = "the server has only the first 0 of its 50 epochs"
     for run_id, sentence in refused.items():
-        with pytest.raises(SettingsError, match=f"run_id={run_id}: .*{sentence}"):
+        with pytest.raises(SettingsError, match=f"run_id='{run_id}': .*{sentence}"):
             reproduce(run_id, capsys)
 
 

@@ -76,7 +76,7 @@ class TestBrokenImages:
         for name in ("crash", "stall"):
             Image.new("RGB", (5, 5)).save(pets / "cat" / f"{name}.png")
         monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{ROOT / 'src'}")
-        monkeypatch.setattr("lrstudy.data.decoding.SECONDS_PER_IMAGE", 4.0)
+        monkeypatch.setattr("lrstudy.data.decoding.MAX_SECONDS_PER_IMAGE", 4.0)
         data = load(pets, bad_images="skip")
         assert {image.path: image.reason for image in data.bad_images} == {
             "cat/crash.png": "its decoder crashes, or runs out of memory",

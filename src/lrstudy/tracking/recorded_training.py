@@ -15,6 +15,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 
 from lrstudy.command_line import from_parameters
 from lrstudy.errors import SettingsError
+from lrstudy.formatting import quote
 from lrstudy.redaction import redact_credentials
 from lrstudy.server_names import (
     BEST_RUN,
@@ -86,15 +87,15 @@ def read_recorded_training(client: MlflowClient, run_id: str) -> RecordedTrainin
         machine = {"device": tags.get(DEVICE, ""), "threads": tags.get(THREADS, "")}
         settings = from_parameters(TrainSettings, _raw_parameters(run) | machine)
     except SettingsError as error:
-        raise SettingsError(f"run_id={run_id}: its parameters are not valid in this version: {error}") from None
+        raise SettingsError(f"run_id={quote(run_id)}: its parameters are not valid in this version: {error}") from None
     epochs = _read_epochs(client, run_id)[: settings.epochs + 1]  # another program logged what is beyond
     complete = bool(epochs) and (len(epochs) == settings.epochs + 1 or not _finite(epochs[-1]))
     was_cut_off = run.info.status == "KILLED" or PRUNED_KEY in tags
     if not complete and not (was_cut_off and epochs):
         advice = "" if run.info.status == "FINISHED" else "; run the same training again to resume it"
         raise SettingsError(
-            f"run_id={run_id}: it is {run.info.status}, and the server has only the first {max(0, len(epochs) - 1)} "
-            f"of its {settings.epochs} epochs{advice}."
+            f"run_id={quote(run_id)}: it is {run.info.status}, and the server has only the first "
+            f"{max(0, len(epochs) - 1)} of its {settings.epochs} epochs{advice}."
         )
     assumed = [name for name in TrainSettings.model_fields if name not in run.data.params]
     return RecordedTraining(
@@ -118,17 +119,17 @@ def _get_training(client: MlflowClient, run_id: str) -> Run:
         if error.error_code not in NO_SUCH_RUN:
             raise
         raise SettingsError(
-            f"run_id={run_id}: the tracking server {redact_credentials(client.tracking_uri)} has no such run."
+            f"run_id={quote(run_id)}: the tracking server {redact_credentials(client.tracking_uri)} has no such run."
         ) from None
     kind = run.data.tags.get(KIND)
     if kind in ("grid", "search"):
         best = run.data.tags.get(BEST_RUN)
         example = f", such as {best}, its best" if best else ""
         raise SettingsError(
-            f"run_id={run_id}: this is the run of a {kind}; give the run of one of its trainings{example}."
+            f"run_id={quote(run_id)}: this is the run of a {kind}; give the run of one of its trainings{example}."
         )
     if not {KEY, PRUNED_KEY} & set(run.data.tags) or kind != "train":
-        raise SettingsError(f"run_id={run_id}: not a training run of this project.")
+        raise SettingsError(f"run_id={quote(run_id)}: not a training run of this project.")
     return run
 
 
@@ -142,7 +143,7 @@ def _read_epochs(client: MlflowClient, run_id: str) -> list[dict[str, float]]:
     for name, curve in curves.items():
         for point in client.get_metric_history(run_id, name):
             if repr(curve.setdefault(point.step, point.value)) != repr(point.value):
-                raise SettingsError(f"run_id={run_id}: its {name} has two values at epoch {point.step}.")
+                raise SettingsError(f"run_id={quote(run_id)}: its {name} has two values at epoch {point.step}.")
     curves = {name: curve for name, curve in curves.items() if curve or name in REQUIRED_METRICS}
     epochs: list[dict[str, float]] = []
     while all(len(epochs) in curve for curve in curves.values()):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lrstudy.compat.mlflow_internals import source_tags
 from lrstudy.errors import SettingsError
-from lrstudy.formatting import format_setting
+from lrstudy.formatting import format_setting, quote
 from lrstudy.server_names import (
     COMMIT,
     DATA_DIGEST,
@@ -137,7 +137,7 @@ def _plan(recorded: RecordedTraining) -> TrainingPlan:
         here = runtime.prepare(settings.device, int(settings.threads), settings.model)
     except SettingsError as error:
         raise SettingsError(
-            f"run_id={recorded.run_id}: it was trained {recorded.environment}, and here {error}"
+            f"run_id={quote(recorded.run_id)}: it was trained {recorded.environment}, and here {error}"
         ) from None
     return TrainingPlan(settings, load_data(settings), here)
 
