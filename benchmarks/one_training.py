@@ -1,8 +1,13 @@
 """Where the wall time of one training goes: `python benchmarks/one_training.py [--any-setting-of-a-training VALUE …]`.
 
-Runs `src/train.py`'s steps in a process of their own, in a fresh folder with a fresh tracking database, and prints
-each step's time and share; of the time within the epochs, what tracking and checkpoints took is printed too. Imports
-are timed with the step that first needs them, apart from those of torch and MLflow.
+Runs the steps of a training one after another in one process, in a fresh folder with a fresh tracking database, and
+prints each step's time and share; of the time within the epochs, what tracking and checkpoints took is printed too.
+`src/train.py` itself runs the imports, the figures and the export of the model side by side, in several processes.
+Imports are timed with the step that first needs them, apart from those of torch and MLflow.
+
+With `--against FOLDER`, the checkout of another version, it instead compares the wall time of `src/train.py` from the
+command to its end in both, alternating after a run of each that does not count, five times each, every time in
+a fresh folder. With `--grid-again`, it compares a grid through `mlflow run` with the same grid started again.
 """
 
 import os
@@ -13,12 +18,49 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-SRC = Path(__file__).parents[1] / "src"
-sys.path.insert(0, str(SRC))
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "src"))
 
 REPEATS = 3
+PAIRS = 5
+
+
+def compare(other: Path, arguments: list[str]) -> None:
+    """Time `train.py` of the version in `other` and of this one in turn; print medians and paired ratios."""
+    commands = [[sys.executable, str(folder / "src" / "train.py"), *arguments] for folder in (other.resolve(), ROOT)]
+    for command in commands:
+        _timed(command)
+    seconds = [[_timed(command) for command in commands] for _ in range(PAIRS)]
+    theirs, ours = zip(*seconds, strict=True)
+    ratio = median(new / old for old, new in seconds)
+    print(f"medians of {PAIRS} pairs: {median(theirs):.2f} s in {other}, {median(ours):.2f} s here")
+    print(f"median of the paired ratios: {ratio:.2f} (from {min(n / o for o, n in seconds):.2f} ", end="")
+    print(f"to {max(n / o for o, n in seconds):.2f})")
+
+
+def compare_grid_again() -> None:
+    """Time a grid through `mlflow run`, and the same grid again in the same folder; print medians and the ratio."""
+    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-e", "grid"]
+    pairs = []
+    for _ in range(REPEATS):
+        with tempfile.TemporaryDirectory() as folder:
+            pairs.append([_timed(command, folder) for _ in range(2)])
+    first, again = zip(*pairs, strict=True)
+    print(f"medians of {REPEATS} pairs: {median(first):.2f} s for a grid, {median(again):.2f} s for the same again")
+    print(f"median of the paired ratios: {median(later / earlier for earlier, later in pairs):.2f}")
+
+
+def _timed(command: list[str], folder: str | None = None) -> float:
+    """Return the seconds of a command, in `folder` or in a fresh one."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    with tempfile.TemporaryDirectory() as fresh:
+        started = time.perf_counter()
+        subprocess.run(command, cwd=folder or fresh, env=environment, capture_output=True, check=True)
+        return time.perf_counter() - started
 
 
 def main(arguments: list[str]) -> None:
@@ -100,7 +142,7 @@ def measure(arguments: list[str]) -> None:
         files |= png.training_figures(title, files, result.best.epoch) | network_figures(training)
         training_run.log_result(run, result, files, plan.data.bad_images)
         with logged_model(run) as (path, identity):
-            save_network(training, path, identity)
+            save_network(training.classifier.cpu(), plan.model_inputs, path, identity)
     with clock.step("tracking: the rest of the metrics, closing"):
         opened.__exit__(None, None, None)
         cache_paths.remove_checkpoint(run.run_id)
@@ -132,5 +174,9 @@ class _Clock:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--measure"]:
         measure(sys.argv[2:])
+    elif sys.argv[1:2] == ["--grid-again"]:
+        compare_grid_again()
+    elif sys.argv[1:2] == ["--against"]:
+        compare(Path(sys.argv[2]), sys.argv[3:])
     else:
         main(sys.argv[1:])

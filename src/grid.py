@@ -20,14 +20,14 @@ def main(arguments: list[str]) -> None:
 
         # After the settings, since these imports take seconds and a mistake in a setting should show at once.
         from lrstudy.study.helper_worker import HelperWorker
-    with HelperWorker(settings.cells()) as office:
+    with HelperWorker(settings.cells()) as helper:
         with gc_paused():
             from lrstudy.study.grid import Grid
             from lrstudy.study.run_study import run_study
             from lrstudy.tracking import server
 
             server.connect()
-        run_study("grid", settings, f"grid {settings.size}", office, lambda file, _: Grid(settings, file))
+        run_study("grid", settings, f"grid {settings.size}", helper, lambda file, _: Grid(settings, file))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> None:
 
         # After the settings, since these imports take seconds and a mistake in a setting should show at once.
         from lrstudy.study.helper_worker import HelperWorker
-    with HelperWorker(settings.examples()) as office:
+    with HelperWorker(settings.examples()) as helper:
         with gc_paused():
             from lrstudy.study.run_study import run_study
             from lrstudy.study.search import Search
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
 
             server.connect()
         name = f"search {settings.optimizer} {settings.trials}"
-        run_study("search", settings, name, office, lambda file, at_a_time: Search(settings, file, at_a_time))
+        run_study("search", settings, name, helper, lambda file, at_a_time: Search(settings, file, at_a_time))
 
 
 if __name__ == "__main__":

@@ -1,82 +1,66 @@
-"""How an entry point ends: well, or in one sentence and an exit code, never in a stack trace of the user's mistake."""
+"""Run an entry point; errors of the user become one sentence and an exit code, never a stack trace."""
 
-import atexit
 import os
 import signal
 import sys
 from collections.abc import Callable
-from threading import Event
 from typing import NoReturn
 
 from lrstudy.errors import LearningRateStudyError, NotSyncedError
 
 BAD_INPUT = 2
-NOT_SENT = 3  # trained, but not on the server
+NOT_SYNCED = 3
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
 NO_TEMPORARY_FOLDER = "no folder for temporary files can be written to; TMPDIR may name one."
 TOO_LITTLE_MEMORY = "there is too little memory; a smaller batch_size, image_size or network would do."
 
-_well = Event()
-
-
-@atexit.register
-def _leave() -> None:
-    """Ends a program that did well. Registered when this is imported, before all others, and so called after them.
-
-    Python would now look through all that was ever imported for garbage, which takes up to two seconds.
-    """
-    if _well.is_set():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-
 
 def run_main(entry_point: Callable[[list[str]], None]) -> NoReturn:
-    """Runs an entry point; a user's mistake ends it in one sentence and exit code 2, never a stack trace.
+    """Run an entry point and exit with its exit code.
 
-    What was done, but could not be told the tracking server, ends it with exit code 3.
+    The codes: 0 after success, 2 for invalid settings or data, 3 if log calls wait on disk, 130 after Ctrl-C, 143 after
+    SIGTERM.
     """
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
     try:
         entry_point(sys.argv[1:])
     except NotSyncedError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(NOT_SENT)
+        sys.exit(NOT_SYNCED)
     except LearningRateStudyError as error:
-        _refuse(str(error))
+        _exit_with_error(str(error))
     except (MemoryError, RuntimeError) as error:
-        if not _lacks_memory(error):
+        if not _is_out_of_memory(error):
             raise
-        _refuse(TOO_LITTLE_MEMORY)
+        _exit_with_error(TOO_LITTLE_MEMORY)
     except FileNotFoundError as error:
-        if "temporary directory" not in str(error):  # as Python's own words are
+        if "temporary directory" not in str(error):  # as in Python's own message
             raise
-        _refuse(NO_TEMPORARY_FOLDER)
+        _exit_with_error(NO_TEMPORARY_FOLDER)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    _well.set()
     sys.exit(0)
 
 
-def _refuse(sentence: str) -> NoReturn:
+def _exit_with_error(sentence: str) -> NoReturn:
     print(f"error: {sentence}", file=sys.stderr)
-    _tell_mlflow(sentence)
+    _fail_opened_run(sentence)
     sys.exit(BAD_INPUT)
 
 
-def _lacks_memory(error: Exception) -> bool:
-    """Whether it is what Python or PyTorch raises where memory is used up."""
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether Python or PyTorch ran out of memory."""
     return isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error)
 
 
-def _terminated(number: int, _: object) -> NoReturn:
-    """Ends the program as an exception would, so that its run is closed and no process is left behind."""
+def _exit_on_sigterm(number: int, _: object) -> NoReturn:
+    """Exit like an exception, so that the run is ended and worker processes are stopped."""
     sys.exit(128 + number)
 
 
-def _tell_mlflow(sentence: str) -> None:
-    """Ends the run that `mlflow run` opened for this process, if it did, with `sentence` as its description."""
+def _fail_opened_run(sentence: str) -> None:
+    """Mark the run that `mlflow run` opened for this process, if any, as failed, with `sentence` as its description."""
     if run_id := os.environ.get("MLFLOW_RUN_ID"):
         from lrstudy.tracking import server
 

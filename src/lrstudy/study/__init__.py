@@ -1,7 +1,8 @@
-"""A study: many trainings, whose driver, `run_study`, imports no PyTorch.
+"""Studies, which are many trainings, and the single training; the driver of each imports no PyTorch.
 
-A worker's `survey` tells the driver the facts that a training's specification needs. `grid` or `search` proposes
-trainings, by Optuna; `trials` runs them on `workers`, each of which does one `trial` at a time and writes to the
-driver's `mailbox` as it goes on; `study_run` claims their runs on the server and finds what is there already; `show`
-has the best one's pictures and model made.
+The `preflight` runs in a worker and reports what the specification of a training needs. `grid` or `search` proposes
+trainings, by Optuna; `trial_runner` runs them on the workers of `executors`, each of which does one `trial` at a time
+and reports on the `progress_channel`; `study_run` claims their runs on the server and finds existing ones;
+`best_artifacts` has the figures and the model of the best one made. `run_study` puts these together; `run_training`
+does so for a single training.
 """
