@@ -27,7 +27,7 @@ from lrstudy.compat.interpreter import gc_paused
 with gc_paused():
     import decimal
     before = len(gc.get_objects())
-assert gc.get_freeze_count() >= before
+assert gc.get_freeze_count() > before / 2
 assert len(gc.get_objects()) < before / 10
 """
     subprocess.run([sys.executable, "-c", program], cwd=ROOT / "src", check=True)
