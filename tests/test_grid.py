@@ -206,7 +206,7 @@ class TestAGrid:
         assert {len(losses) for losses in by_lr.values()} == {2}
         means = [sum(by_lr[lr]) for lr in lrs]
         assert means.index(min(means)) == len(lrs) - 2, "one further than the best, and no more"
-        assert "is at an end" not in ended.stdout
+        assert "is at the edge of the grid" not in ended.stdout
 
     def test_compares_shapes_of_network_and_names_an_unsettled_best(self) -> None:
         ended = run_script(
@@ -214,7 +214,10 @@ class TestAGrid:
         )
         assert ended.returncode == 0, ended.stderr
         assert {run.data.params["hidden"] for run in trainings()} == {"8,4", "4,8"}
-        assert "sgd with hidden=8,4: the best learning rate, 0.1, is at an end; extend=true goes on" in ended.stdout
+        assert (
+            "sgd with hidden=8,4: the best learning rate, 0.1, is at the edge of the grid; use extend=true to"
+            in ended.stdout
+        )
 
     def test_logs_pictures_and_a_model_for_all_where_all_are_asked_for(self) -> None:
         ended = run_script("grid.py", *SMALL, "--optimizers", "sgd", "--log-models", "all")
@@ -250,11 +253,14 @@ class Late:
         number = 2 - len(self.waiting)
         return self.waiting.pop(0) if self.waiting and self.ended == number else None
 
-    def heard(self, number: int, epoch: Epoch) -> bool:
+    def should_prune(self, number: int, epoch: Epoch) -> bool:
         return False
 
-    def tell(self, done: TrialResult) -> None:
+    def tell(self, result: TrialResult) -> None:
         self.ended += 1
+
+    def finish(self) -> list[str]:
+        return []
 
 
 class Seen:
@@ -264,14 +270,14 @@ class Seen:
         self.begun: list[int] = []
         self.ended: list[TrialResult] = []
 
-    def started(self, number: int, specification: TrialSpecification) -> None:
+    def on_trial_started(self, number: int, specification: TrialSpecification) -> None:
         self.begun.append(number)
 
-    def epoch(self, number: int, epoch: Epoch) -> None:
+    def on_epoch(self, number: int, epoch: Epoch) -> None:
         assert number in self.begun
 
-    def done(self, done: TrialResult) -> None:
-        self.ended.append(done)
+    def on_trial_ended(self, result: TrialResult) -> None:
+        self.ended.append(result)
 
 
 @pytest.mark.usefixtures("tracking_uri")

@@ -132,10 +132,11 @@ class TestWhatOptunaIsTold:
                 assert training is not None
                 bad = number % 3 == 2
                 losses = [2.3 if bad else 2.3 / (epoch + 1) for epoch in range(21)]
-                heard = (
-                    search.heard(number, Epoch(n, loss, 0.5, loss, 0.5, 1.0, 0.1)) for n, loss in enumerate(losses)
+                reports = (
+                    search.should_prune(number, Epoch(n, loss, 0.5, loss, 0.5, 1.0, 0.1))
+                    for n, loss in enumerate(losses)
                 )
-                pruned = any(heard)
+                pruned = any(reports)
                 stopped += [number] * pruned
                 ended = done(number, training, min(losses), PRUNED if pruned else "good")
                 search.tell(ended if pruned else replace(ended, curve=tuple(enumerate(losses))))
@@ -168,7 +169,7 @@ class TestASearch:
 
         other = run_script("search.py", "--optimizer", "adam", *SMALL, "--study-file", "study.log")
         assert other.returncode == 2
-        assert "error: study_file=study.log: it is of another study (search sgd)" in other.stderr
+        assert "error: study_file='study.log' belongs to another study (search sgd)" in other.stderr
         assert len(trainings()) == 5
 
     def check_optuna(self, run_id: str, trials: dict[str, mlflow.entities.Run], folder: Path) -> None:
@@ -235,14 +236,14 @@ def test_what_is_no_study_file_is_not_written_over(tmp_path: Path, content: str 
         path.mkdir()
     else:
         path.write_text(content)
-    with pytest.raises(SettingsError, match="no study file of Optuna's"), study_file(str(path), "it"):
+    with pytest.raises(SettingsError, match="is not an Optuna study file"), study_file(str(path), "it"):
         pass
     assert path.is_dir() if content is None else path.read_text() == content
 
 
 @pytest.mark.parametrize("name", ["/", ".", "..", "./"])
 def test_a_folder_is_no_study_file(name: str) -> None:
-    with pytest.raises(SettingsError, match="no study file of Optuna's"), study_file(name, "it"):
+    with pytest.raises(SettingsError, match="is not an Optuna study file"), study_file(name, "it"):
         pass
 
 
@@ -251,7 +252,7 @@ def test_a_study_file_that_another_study_is_writing_is_left_to_it(tmp_path: Path
     with study_file(str(path), "it") as file:
         file.create("grid", SAMPLERS["random"](0), PRUNERS["none"](1))
         content = path.read_bytes()
-        with pytest.raises(SettingsError, match="another study is writing it"), study_file(str(path), "it"):
+        with pytest.raises(SettingsError, match="is in use by another study"), study_file(str(path), "it"):
             pass
         assert path.read_bytes() == content
     assert [one.name for one in tmp_path.iterdir()] == ["study.log"]

@@ -15,17 +15,19 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from optuna.visualization import matplotlib as plots
 
+from lrstudy.compat.optuna_internals import silence_optuna
+
 
 def draw(path: Path) -> dict[str, bytes]:
-    """PNG files by their paths: how the best loss came down, and for each study the loss over the learning rate.
+    """Return PNG files by their paths: the history of the best loss, and per study the loss over the learning rate.
 
-    Where trials were pruned also their losses by epoch.
+    If trials were pruned, also their losses by epoch.
     """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    silence_optuna(optuna.logging.ERROR)
     storage = JournalStorage(JournalFileBackend(str(path)))
     studies = [optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that these plots are experimental, and of matplotlib's on their labels
+        warnings.simplefilter("ignore")  # that these plots are experimental, and about their labels
         return {f"optuna/{name}.png": _png(axes) for name, axes in _plots(studies)}
 
 

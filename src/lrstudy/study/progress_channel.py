@@ -1,7 +1,7 @@
-"""Letters from a study's workers while they train, and the word to stop one.
+"""Progress messages from workers while they train, and stop requests to them.
 
-A letter is a datagram, which is delivered whole or not at all, so that a worker that is killed while it writes takes
-nothing with it. Letters are for whoever watches: all that a training came to is in its outcome, too.
+A message is a datagram, which arrives whole or not at all, even if its worker is killed as it sends. Messages may be
+lost, since the result of a training repeats all its epochs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Self
 from lrstudy.training.epoch import Epoch
 
 SECONDS_BETWEEN_MESSAGES = 0.25
-# What every system takes as one datagram between processes.
+# Every system accepts a datagram of this size between processes.
 MAX_MESSAGE_BYTES = 2048
 _NUMBER = struct.Struct("!q")
 _EPOCH = struct.Struct(f"!q{len(fields(Epoch)) - 1}d")
@@ -28,17 +28,17 @@ EPOCHS_PER_MESSAGE = (MAX_MESSAGE_BYTES - _NUMBER.size) // _EPOCH.size
 
 
 class ProgressChannel:
-    """The driver's side: reads letters, and leaves word for trials to stop."""
+    """The driver's end: receives messages and requests trials to stop."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="lrstudy-")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(self.address / "letters"))
+        self._socket.bind(str(self.address / "messages"))
         self._socket.setblocking(False)
 
     @property
     def address(self) -> Path:
-        """Where workers on this machine send to."""
+        """Return the folder that workers on this machine send to."""
         return Path(self._folder.name)
 
     def __enter__(self) -> Self:
@@ -51,25 +51,25 @@ class ProgressChannel:
         self._folder.cleanup()
 
     def letters(self) -> Iterator[tuple[int, Epoch]]:
-        """What has come since: a trial's number, and an epoch of it."""
+        """Yield the number of a trial and one of its epochs, for each epoch that arrived since the last call."""
         with suppress(BlockingIOError):
             while True:
-                letter = self._socket.recv(MAX_MESSAGE_BYTES)
-                (number,) = _NUMBER.unpack_from(letter)
-                for epoch, *numbers in _EPOCH.iter_unpack(letter[_NUMBER.size :]):
+                message = self._socket.recv(MAX_MESSAGE_BYTES)
+                (number,) = _NUMBER.unpack_from(message)
+                for epoch, *numbers in _EPOCH.iter_unpack(message[_NUMBER.size :]):
                     yield number, Epoch(epoch, *numbers)
 
     def stop(self, number: int, epoch: int) -> None:
-        """Leaves word for a trial that it is to end, with `epoch` as its last."""
-        path = _word(self.address, number)
+        """Request that a trial stops, with `epoch` as its last."""
+        path = _stop_request(self.address, number)
         path.with_suffix(".new").write_text(str(epoch), encoding="ascii")
         path.with_suffix(".new").replace(path)
 
 
 class ProgressSender:
-    """A trial's side: sends its epochs, several in a letter, and asks whether it is to stop.
+    """A trial's end: sends its epochs, several per message, and looks for a stop request.
 
-    It never waits: where letters cannot be delivered now, or from this machine, their epochs go with later ones.
+    It never waits: epochs that cannot be sent now are sent with later ones.
     """
 
     def __init__(self, address: Path, number: int) -> None:
@@ -79,29 +79,29 @@ class ProgressSender:
         self._last = 0.0
 
     def send(self, epoch: Epoch) -> None:
-        """Takes an epoch to send."""
+        """Send an epoch, with the next message."""
         self._waiting.append(epoch)
         if time.monotonic() - self._last > SECONDS_BETWEEN_MESSAGES:
             self.flush()
 
     def last_epoch(self) -> int | None:
-        """The epoch that the trial is to end with; None where it is to go on."""
+        """Return the epoch that the trial should end with; None without a stop request."""
         try:
-            return int(_word(self._address, self._number).read_text(encoding="ascii"))
+            return int(_stop_request(self._address, self._number).read_text(encoding="ascii"))
         except FileNotFoundError:
             return None
 
     def flush(self) -> None:
-        """Sends what it has taken, as far as there is room for it now."""
+        """Send the waiting epochs, as far as the channel has room for them."""
         self._last = time.monotonic()
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to_driver:
             to_driver.setblocking(False)
-            to_driver.connect(str(self._address / "letters"))
-            while some := self._waiting[:EPOCHS_PER_MESSAGE]:
-                content = b"".join(_EPOCH.pack(*astuple(epoch)) for epoch in some)
+            to_driver.connect(str(self._address / "messages"))
+            while epochs := self._waiting[:EPOCHS_PER_MESSAGE]:
+                content = b"".join(_EPOCH.pack(*astuple(epoch)) for epoch in epochs)
                 to_driver.send(_NUMBER.pack(self._number) + content)
-                del self._waiting[: len(some)]
+                del self._waiting[: len(epochs)]
 
 
-def _word(address: Path, number: int) -> Path:
+def _stop_request(address: Path, number: int) -> Path:
     return address / f"stop-{number}"

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import Protocol
 
 import psutil
 from rich.console import Console
@@ -25,15 +24,16 @@ from lrstudy.server_names import BEST_RUN, BEST_VAL_ACCURACY, BEST_VAL_LOSS, DES
 from lrstudy.settings import StudySettings, parameters
 from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, log_best_artifacts
-from lrstudy.study.display import StudyDisplay, estimate, table
+from lrstudy.study.display import StudyDisplay, estimate, result_table
 from lrstudy.study.executors import open_executor
 from lrstudy.study.helper_worker import HelperWorker, WarmUpExecutor
 from lrstudy.study.optuna_study import ARTIFACT, StudyFile, study_file
 from lrstudy.study.progress_channel import ProgressChannel
-from lrstudy.study.search import window
+from lrstudy.study.proposer import Proposer
+from lrstudy.study.search import proposal_window
 from lrstudy.study.study_run import StudyRun, log_best, open_study
 from lrstudy.study.trial_result import TrialResult, best_of
-from lrstudy.study.trial_runner import Proposer, TrialRunner
+from lrstudy.study.trial_runner import TrialRunner
 from lrstudy.tracking.failures import failure_reason, is_transient
 from lrstudy.tracking.server import truncate_tag
 from lrstudy.training.specification import PreflightResult, StudyContext
@@ -45,19 +45,12 @@ SHORT_SECONDS = 5.0
 NOT_OF_IDENTITY = {"workers", "log_models", "study_file", "trials", "seeds", "extend"}
 
 
-class StudyProposer(Proposer, Protocol):
-    """A proposer that may have something to say at the end."""
-
-    def finish(self) -> list[str]:
-        """Ends the proposing; sentences for the user."""
-
-
 def run_study(
     kind: str,
     settings: StudySettings,
     name: str,
     helper: HelperWorker,
-    propose: Callable[[StudyFile, int], StudyProposer],
+    propose: Callable[[StudyFile, int], Proposer],
 ) -> None:
     """Train what is missing of a study; log and print its results.
 
@@ -77,7 +70,7 @@ def run_study(
     survey = helper.preflight()
     start_seconds = _age()
     at_a_time = _at_a_time(settings, survey.context)
-    identity = _identity(kind, settings, survey.context, window(at_a_time))
+    identity = _identity(kind, settings, survey.context, proposal_window(at_a_time))
     with (
         study_file(settings.study_file, identity) as file,
         open_study(kind, f"{name} {survey.context.data.name}", settings, survey.context, identity) as study,
@@ -93,7 +86,7 @@ def run_study(
         trained = any(not trial.reused for trial in done)
         sentences = proposer.finish()
         best = _best(done)
-        Console().print(table(done))
+        Console().print(result_table(done))
         print(*sentences, sep="\n", end="\n" if sentences else "", flush=True)
         shown = [one for one in done if one.ranks] if settings.log_models == "all" else [best]
         with _what_may_fail():

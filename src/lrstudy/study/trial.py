@@ -1,4 +1,4 @@
-"""What a worker of a study does: one training, told of as it goes, brought back whole."""
+"""The training of a trial in a worker, which reports its epochs and returns its result."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from lrstudy.training.setup import TrainingSetup
 
 
 def run_trial(job: TrialJob) -> WorkerResult:
-    """Trains what `job` describes, from where an earlier try left it; ends early where word is left to stop.
+    """Train `job` from the last checkpoint of an earlier attempt; end early on a stop request.
 
     Raises:
-        DataError: the images are not those that the study began with.
+        DataError: the images have changed since the study began.
     """
     plan = as_begun(job.settings, job.key)
     training, progress = checkpoint.resume(setup.build(plan), job.run_id)
@@ -37,10 +37,10 @@ def checkpointed_epoch(job: TrialJob) -> int:
 
 
 def as_begun(settings: TrainSettings, key: str) -> TrainingPlan:
-    """The training that `settings` describe, which is to be the one with this key.
+    """Return the plan of the training with this key, which `settings` describe.
 
     Raises:
-        DataError: the images are not those that the study began with.
+        DataError: the images have changed since the study began.
     """
     plan = planned(settings)
     if plan.specification.key != key:
@@ -51,14 +51,14 @@ def as_begun(settings: TrainSettings, key: str) -> TrainingPlan:
 
 
 def planned(settings: TrainSettings) -> TrainingPlan:
-    """The training that `settings` describe, on this process's device; the data are loaded once a process."""
+    """Return the plan of a training on this process's device; the data are loaded once per process."""
     of_data = ("data", "data_root", "image_size", "fit", "bad_images", "split_seed")
     data = _loaded(TrainSettings(**{name: getattr(settings, name) for name in of_data}))
     return TrainingPlan(settings, data, runtime.prepare(settings.device, settings.threads, settings.model))
 
 
 def _train(job: TrialJob, training: TrainingSetup, progress: Progress) -> int | None:
-    """Trains to the end, and gives None; or to where word is left to stop, and gives the last epoch that counts."""
+    """Train to the end and return None, or until a stop request and return the last epoch that counts."""
     sender = ProgressSender(job.mailbox, job.number)
     for epoch in progress.history:
         sender.send(epoch)

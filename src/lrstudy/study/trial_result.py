@@ -1,4 +1,4 @@
-"""What became of a trial: the record that a study's parts hand to each other."""
+"""The result of a trial, as the parts of a study pass it on."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 from lrstudy.training.specification import TrialSpecification
 
-# A diverged training counts as one whose loss is so many times that of guessing: bad, and finite.
-DIVERGED_COUNTS = 2.0
+# A diverged training counts as this multiple of the loss of guessing: bad, and finite.
+DIVERGED_LOSS_FACTOR = 2.0
 PRUNED = "pruned"
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A trial that has ended. Without `verdict` it has failed, `reason` says why; `reused` was there before.
+    """A trial that has ended. A failed one has no `verdict` but a `reason`; the run of a `reused` one existed before.
 
-    `curve` holds epochs and their validation losses, where the study prunes.
+    `curve` holds epochs and their validation losses if the study prunes.
     """
 
     number: int
@@ -32,22 +32,32 @@ class TrialResult:
 
     @property
     def pruned(self) -> bool:
-        """Whether it was stopped since others did better."""
+        """Return whether it was stopped because other trials did better."""
         return self.verdict == PRUNED
 
     @property
     def ranks(self) -> bool:
-        """Whether it has come to its end, and so can be the best."""
+        """Return whether it was trained to its end, and so can be the best."""
         return bool(self.verdict) and not self.pruned
 
     @property
     def objective(self) -> float:
-        """What is minimised: the best validation loss. A training that diverged is bad but finite, a crash infinite."""
+        """Return the value to minimise: the best validation loss; large if it diverged, infinite if it failed."""
         if self.verdict == "diverged":
-            return DIVERGED_COUNTS * self.specification.context.data.chance_loss
+            return DIVERGED_LOSS_FACTOR * self.specification.context.data.chance_loss
         return self.val_loss
 
 
-def best_of(done: Sequence[TrialResult]) -> TrialResult | None:
-    """The trial of the lowest objective; None where none has ended whole."""
-    return min((one for one in done if one.ranks), key=lambda one: one.objective, default=None)
+def best_of(results: Sequence[TrialResult]) -> TrialResult | None:
+    """Return the result with the lowest objective; None if no trial was trained to its end."""
+    return min((result for result in results if result.ranks), key=lambda result: result.objective, default=None)
+
+
+def failure(number: int, specification: TrialSpecification, run_id: str, error: BaseException) -> TrialResult:
+    """Return the result of a trial that failed with `error`."""
+    return TrialResult(number, specification, run_id, reason=failure_description(error))
+
+
+def failure_description(error: BaseException) -> str:
+    """Return the name of an error and its message."""
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,61 @@
+"""Reports the epochs of running trials: to the observer, the tracking server and the proposer."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lrstudy.study.progress_channel import ProgressChannel
+from lrstudy.study.proposer import Proposer
+from lrstudy.study.running_trials import RunningTrial, RunningTrials
+from lrstudy.study.trial_result import TrialResult
+from lrstudy.training.epoch import Epoch
+from lrstudy.training.result import WorkerResult, pruned_result
+from lrstudy.training.specification import TrialSpecification
+
+
+class StudyObserver(Protocol):
+    """Callbacks for the progress of a study."""
+
+    def on_trial_started(self, number: int, specification: TrialSpecification) -> None:
+        """Handle the start of a trial."""
+
+    def on_epoch(self, number: int, epoch: Epoch) -> None:
+        """Handle an epoch of a running trial."""
+
+    def on_trial_ended(self, result: TrialResult) -> None:
+        """Handle the result of a trial, trained now or reused."""
+
+
+class EpochReporter:
+    """Reports each epoch as it arrives from a worker, and requests the stop of a trial that should be pruned."""
+
+    def __init__(self, channel: ProgressChannel, proposer: Proposer, observer: StudyObserver) -> None:
+        self._channel = channel
+        self._proposer = proposer
+        self._observer = observer
+
+    def report_messages(self, running: RunningTrials) -> None:
+        """Report the epochs that workers have sent since the last call."""
+        for number, epoch in self._channel.letters():
+            if (trial := running.find(number)) and trial.stop_epoch is None:
+                self._report(trial, epoch)
+                if trial.stop_epoch is not None:
+                    self._channel.stop(number, trial.stop_epoch)
+
+    def report_result(self, trial: RunningTrial, result: WorkerResult) -> WorkerResult:
+        """Report the epochs of a result that no message has brought; truncate it at the epoch that is pruned."""
+        for epoch in result.history:
+            if trial.stop_epoch is None:
+                self._report(trial, epoch)
+        return result if trial.stop_epoch is None else pruned_result(result.history, trial.stop_epoch)
+
+    def _report(self, trial: RunningTrial, epoch: Epoch) -> None:
+        self._observer.on_epoch(trial.number, epoch)
+        # A trial that is retried sends epochs again, with the same bits, that the server already has.
+        if epoch.epoch == trial.last_logged + 1:
+            trial.run.log_epoch(epoch)
+            trial.last_logged = epoch.epoch
+        if epoch.epoch > trial.last_reported:
+            trial.last_reported = epoch.epoch
+            if self._proposer.should_prune(trial.number, epoch):
+                trial.stop_epoch = epoch.epoch

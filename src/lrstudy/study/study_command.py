@@ -1,0 +1,56 @@
+"""The command of a grid or a search, from its command line to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrstudy.compat.interpreter import gc_paused
+from lrstudy.study.fork_server import preload
+
+if TYPE_CHECKING:
+    from lrstudy.study.optuna_study import StudyFile
+    from lrstudy.study.proposer import Proposer
+
+
+def run_grid(arguments: list[str]) -> None:
+    """Train the grid that the command line describes."""
+    _run("grid", arguments)
+
+
+def run_search(arguments: list[str]) -> None:
+    """Run the search that the command line describes."""
+    _run("search", arguments)
+
+
+def _run(kind: str, arguments: list[str]) -> None:
+    # The fork server imports PyTorch while this process imports its own modules.
+    preload()
+    with gc_paused():
+        from lrstudy.command_line import parse
+        from lrstudy.data import check_name
+        from lrstudy.settings import GridSettings, SearchSettings
+
+        settings = parse(GridSettings, arguments) if kind == "grid" else parse(SearchSettings, arguments)
+        check_name(settings.data)
+
+        # After the settings, since these imports take seconds and an invalid setting should be reported at once.
+        from lrstudy.study.helper_worker import HelperWorker
+    with HelperWorker(settings.cells() if isinstance(settings, GridSettings) else settings.examples()) as helper:
+        with gc_paused():
+            from lrstudy.study.grid import Grid
+            from lrstudy.study.run_study import run_study
+            from lrstudy.study.search import Search
+            from lrstudy.tracking import server
+
+            server.connect()
+
+        def make_proposer(file: StudyFile, concurrency: int) -> Proposer:
+            if isinstance(settings, GridSettings):
+                return Grid(settings, file)
+            return Search(settings, file, concurrency)
+
+        if isinstance(settings, GridSettings):
+            name = f"grid {settings.size}"
+        else:
+            name = f"search {settings.optimizer} {settings.trials}"
+        run_study(kind, settings, name, helper, make_proposer)

@@ -1,0 +1,54 @@
+"""Logs the end of a trial to its run: a result, a pruned trial, or a failure."""
+
+from __future__ import annotations
+
+from lrstudy.server_names import (
+    BEST_EPOCH,
+    BEST_VAL_ACCURACY,
+    BEST_VAL_LOSS,
+    DESCRIPTION,
+    KEY,
+    PRUNED_KEY,
+    SEARCH,
+    VERDICT,
+)
+from lrstudy.study.study_run import StudyRun
+from lrstudy.study.trial_result import PRUNED, failure_description
+from lrstudy.tracking.calls import DeleteTag
+from lrstudy.tracking.server import truncate_tag
+from lrstudy.tracking.tracked_run import TrackedRun
+from lrstudy.tracking.training_run import log_final_metrics, log_result
+from lrstudy.training.result import WorkerResult
+from lrstudy.training.specification import TrialSpecification
+
+
+def log_trial_end(
+    study: StudyRun, run: TrackedRun, specification: TrialSpecification, outcome: WorkerResult | BaseException
+) -> None:
+    """Log how a trial ended, and end its run."""
+    if isinstance(outcome, BaseException):
+        run.log_tags({DESCRIPTION: truncate_tag(failure_description(outcome))})
+        run.end("FAILED")
+        return
+    if outcome.result:
+        log_result(run, outcome.result, outcome.files, specification.context.data.bad_images)
+    else:
+        _log_pruned(study, run, specification, outcome)
+    run.end("FINISHED")
+
+
+def _log_pruned(study: StudyRun, run: TrackedRun, specification: TrialSpecification, pruned: WorkerResult) -> None:
+    """Log a pruned trial: without the key of a training, so that only the same search reuses it."""
+    best = pruned.best
+    last = pruned.history[-1].epoch
+    run.log_tags(
+        {
+            VERDICT: PRUNED,
+            PRUNED_KEY: specification.key,
+            SEARCH: study.identity,
+            DESCRIPTION: f"**{PRUNED}** after epoch {last}: other trials had a lower validation loss by then.",
+        }
+    )
+    run.log_files(pruned.files)
+    log_final_metrics(run, {BEST_VAL_LOSS: best.val_loss, BEST_VAL_ACCURACY: best.val_accuracy, BEST_EPOCH: best.epoch})
+    run.outbox.enqueue(DeleteTag(run.run_id, KEY))
