@@ -1,7 +1,7 @@
-"""What a trial of a long study costs: `python benchmarks/long_study.py [--trials 20,500]`.
+"""Measure the time per trial of a long study: `python benchmarks/long_study.py [--trials 20,500]`.
 
-Searches with a random sampler and trainings of one epoch, so that nearly all of the time is the study's own. Prints
-the seconds a trial, and those of the second half of the study against the first: neither may grow.
+The study is a search with a random sampler and trainings of one epoch, so that nearly all of the time is its own. The
+time per trial must not grow: it is printed for the whole study, and for its second half against its first.
 """
 
 import argparse
@@ -19,7 +19,7 @@ SETTINGS = ("--optimizer", "sgd", "--sampler", "random", "--epochs", "1", "--hid
 
 
 def main() -> None:
-    """Runs a study of each length."""
+    """Run a study of each length."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", default="20,500", help="lengths of studies")
     for trials in map(int, parser.parse_args().trials.split(",")):
@@ -38,8 +38,8 @@ def main() -> None:
         half = len(ends) // 2
         first, second = ((ends[b] - ends[a]) / (b - a) * 1000 for a, b in ((0, half), (half, len(ends) - 1)))
         print(
-            f"{trials} trials: {seconds:.1f} s, {seconds / trials * 1000:.0f} ms a trial with the start; "
-            f"{first:.0f} ms a trial in the first half, {second:.0f} ms in the second ({second / first:.2f} times)"
+            f"{trials} trials: {seconds:.1f} s, {seconds / trials * 1000:.0f} ms per trial with the start; "
+            f"{first:.0f} ms per trial in the first half, {second:.0f} ms in the second ({second / first:.2f} times)"
         )
 
 

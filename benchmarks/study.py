@@ -1,12 +1,12 @@
-"""The study's grid against scripts that do the same: `python benchmarks/study.py [--photos FOLDER] [--repeats N]`.
+"""Compare the grid with scripts that do the same: `python benchmarks/study.py [--photos FOLDER] [--repeats N]`.
 
-In turn, from the command to its end, each in an empty folder with a new tracking database: (a) this project's grid,
-(b) `plain_script.py`, as the documentation of PyTorch, MLflow and Optuna has it, and (c) `hand_tuned.py`. It prints the
-median wall times with their ratios, and for (a) where its time goes.
+The commands run in turn, each in an empty folder with a new tracking database: (a) this project's grid, (b)
+`plain_script.py`, written as in the documentation of PyTorch, MLflow and Optuna, and (c) `hand_tuned.py`. The script
+prints the median wall times with their ratios, and the time of (a) by activity.
 
-With `--photos`, also on a folder of class folders, at 64×64 pixels. RunState (b) decodes all photographs in every epoch
-of every training: it is run for one epoch and for `--plain-epochs`, and its time is scaled to 50. (a) and (c) decode
-them once; the cache in which (a) keeps scaled images is empty at every start.
+With `--photos`, they also run on a folder of class folders, at 64×64 pixels. There (b) decodes all photographs in every
+epoch of every training: it runs for one epoch and for `--plain-epochs`, and its time is scaled to 50. (a) and (c)
+decode them once; the cache of scaled images of (a) is empty at every start.
 """
 
 import argparse
@@ -30,14 +30,14 @@ EPOCHS = 50
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a command: its seconds, and for (a) the seconds of its parts."""
+    """One run of a command: its seconds, and for (a) the seconds by activity."""
 
     seconds: float
     parts: dict[str, float]
 
 
 def main() -> None:
-    """Runs all three, in turn, and prints what they came to."""
+    """Run all three in turn and print their times."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, help="a folder of class folders")
     parser.add_argument("--repeats", type=int, default=5)
@@ -63,21 +63,21 @@ def main() -> None:
 
 
 def measure(commands: dict[str, list[str]], repeats: dict[str, int]) -> dict[str, list[Run]]:
-    """Runs the commands in turn, each after one that does not count."""
+    """Run the commands in turn, each after a run that does not count."""
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for turn in range(max(repeats.values()) + 1):
         for name, command in commands.items():
             if turn == 0 and name == "b":
-                continue  # its first run is not much slower than the next, and long
+                continue  # Its first run takes long, and hardly longer than the next.
             if turn <= repeats[name]:
-                found = run(command)
+                timed = run(command)
                 if turn:
-                    runs[name].append(found)
+                    runs[name].append(timed)
     return runs
 
 
 def run(command: list[str]) -> Run:
-    """One run in an empty folder, with a new database and an empty cache of scaled images."""
+    """Run a command in an empty folder, with a new database and an empty cache of scaled images."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         if "--data" in command:
@@ -96,7 +96,7 @@ def run(command: list[str]) -> Run:
 
 
 def parts(folder: str) -> dict[str, float]:
-    """Where a grid's time went, as its own run on the server says."""
+    """Return the seconds of a grid by activity, as logged to its run."""
     with closing(sqlite3.connect(Path(folder, "mlflow.db"))) as database:
         (study,) = database.execute("select run_uuid from latest_metrics where key = 'time/total_seconds'").fetchone()
         own = database.execute("select key, value from latest_metrics where run_uuid = ?", (study,)).fetchall()
@@ -104,12 +104,14 @@ def parts(folder: str) -> dict[str, float]:
 
 
 def report(name: str, runs: dict[str, list[Run]], plain_epochs: int = EPOCHS, one_epoch: float = 0.0) -> None:
-    """Prints the medians, the ratios, and (a)'s parts.
+    """Print the medians, the ratios, and the time of (a) by activity.
 
-    Where (b) was run for `plain_epochs` and for one, in `one_epoch` seconds, its time for all epochs follows from both.
+    The time of (b) for all epochs follows from that for `plain_epochs` and that for one epoch, `one_epoch`.
     """
-    walls = {command: median(one.seconds for one in some) for command, some in runs.items()}
-    print(f"{name}: medians of {', '.join(f'{len(some)} runs of ({one})' for one, some in runs.items())}, in turn")
+    walls = {command: median(timed.seconds for timed in timings) for command, timings in runs.items()}
+    print(
+        f"{name}: medians of {', '.join(f'{len(timings)} runs of ({command})' for command, timings in runs.items())}, in turn"
+    )
     if plain_epochs != EPOCHS:
         print(
             f"  (b) took {one_epoch:.1f} s with one epoch, {walls['b']:.1f} s with {plain_epochs}: scaled to {EPOCHS}"
@@ -119,7 +121,7 @@ def report(name: str, runs: dict[str, list[Run]], plain_epochs: int = EPOCHS, on
     for command, what in (("b", "plain script"), ("c", "tuned by hand")):
         ratio = walls[command] / walls["a"]
         print(f"  ({command}) {what:<20} {walls[command]:8.2f} s  (a) is {ratio:.2f} times as fast")
-    middle = sorted(runs["a"], key=lambda one: one.seconds)[len(runs["a"]) // 2]
+    middle = sorted(runs["a"], key=lambda timed: timed.seconds)[len(runs["a"]) // 2]
     total = middle.seconds
     print("  of (a), in its median run:")
     shares = {

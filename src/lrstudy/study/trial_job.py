@@ -1,4 +1,4 @@
-"""What a worker is given to train: a record that needs no PyTorch."""
+"""The description of a trial for its worker; it needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lrstudy.settings import TrainSettings
 
 @dataclass(frozen=True)
 class TrialJob:
-    """A trial to run: its number in the study, its run, its training's key and settings, and where its letters go."""
+    """A trial to run: its number in the study, its run, its training's key and settings, and the progress channel."""
 
     number: int
     run_id: str
