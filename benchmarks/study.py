@@ -109,9 +109,8 @@ def report(name: str, runs: dict[str, list[Run]], plain_epochs: int = EPOCHS, on
     The time of (b) for all epochs follows from that for `plain_epochs` and that for one epoch, `one_epoch`.
     """
     walls = {command: median(timed.seconds for timed in timings) for command, timings in runs.items()}
-    print(
-        f"{name}: medians of {', '.join(f'{len(timings)} runs of ({command})' for command, timings in runs.items())}, in turn"
-    )
+    counts = ", ".join(f"{len(timings)} runs of ({command})" for command, timings in runs.items())
+    print(f"{name}: medians of {counts}, in turn")
     if plain_epochs != EPOCHS:
         print(
             f"  (b) took {one_epoch:.1f} s with one epoch, {walls['b']:.1f} s with {plain_epochs}: scaled to {EPOCHS}"
