@@ -289,9 +289,9 @@ def test_another_executor_takes_the_workers_place(tmp_path: Path) -> None:
         study_file("auto", "it") as file,
         open_study("grid", "by threads", settings, found.context, "it") as study,
         ThreadPoolExecutor(1) as executor,
-        ProgressChannel() as mailbox,
+        ProgressChannel() as channel,
     ):
-        done = TrialRunner(Grid(settings, file), found, study, executor, 1, watcher).run(mailbox)
+        done = TrialRunner(Grid(settings, file), found, study, executor, 1, watcher).run(channel)
     assert [one.number for one in done] == [0, 1, 2, 3] == watcher.begun
     assert all(one.verdict for one in done)
     assert watcher.ended == done
@@ -317,10 +317,10 @@ def test_what_waits_for_a_training_that_another_process_ends_is_proposed_after_i
     with (
         open_study("grid", "late", settings, found.context, "it") as study,
         ThreadPoolExecutor(2) as executor,
-        ProgressChannel() as mailbox,
+        ProgressChannel() as channel,
     ):
         ending = executor.submit(end_later, other.info.run_id)
-        done = TrialRunner(Late(settings), found, study, executor, 1, watcher).run(mailbox)
+        done = TrialRunner(Late(settings), found, study, executor, 1, watcher).run(channel)
         ending.result()
     assert [(one.number, one.reused) for one in done] == [(0, True), (1, False)]
     assert len(trainings()) == 2

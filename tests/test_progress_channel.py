@@ -12,20 +12,20 @@ def epoch(number: int, loss: float = 0.5) -> Epoch:
 
 
 def test_epochs_arrive_in_order_with_all_their_numbers() -> None:
-    with ProgressChannel() as mailbox:
-        sender = ProgressSender(mailbox.address, 7)
+    with ProgressChannel() as channel:
+        sender = ProgressSender(channel.address, 7)
         sender.send(epoch(0, math.pi))
         sender.send(epoch(1, math.inf))
         sender.flush()
-        first, second = mailbox.letters()
+        first, second = channel.messages()
         assert first == (7, epoch(0, math.pi))
         assert second == (7, epoch(1, math.inf))
-        assert list(mailbox.letters()) == []
+        assert list(channel.messages()) == []
 
 
 def test_a_sender_never_waits_and_loses_nothing_where_nobody_reads() -> None:
-    with ProgressChannel() as mailbox:
-        senders = [ProgressSender(mailbox.address, number) for number in range(2)]
+    with ProgressChannel() as channel:
+        senders = [ProgressSender(channel.address, number) for number in range(2)]
         many = 300 * EPOCHS_PER_MESSAGE
         for number in range(many):
             for sender in senders:
@@ -34,7 +34,7 @@ def test_a_sender_never_waits_and_loses_nothing_where_nobody_reads() -> None:
         while any(len(numbers) < many for numbers in arrived.values()):
             for sender in senders:
                 sender.flush()
-            for number, one in mailbox.letters():
+            for number, one in channel.messages():
                 arrived[number].append(one.epoch)
         assert arrived == {0: list(range(many)), 1: list(range(many))}
 
@@ -43,13 +43,13 @@ def test_letters_to_nowhere_are_no_error(tmp_path: Path) -> None:
     sender = ProgressSender(tmp_path / "gone", 0)
     sender.send(epoch(0))
     sender.flush()
-    assert sender.last_epoch() is None
+    assert sender.stop_epoch() is None
 
 
 def test_word_to_stop_reaches_the_trial_that_it_is_for() -> None:
-    with ProgressChannel() as mailbox:
-        mailbox.stop(3, 12)
-        assert ProgressSender(mailbox.address, 3).last_epoch() == 12
-        assert ProgressSender(mailbox.address, 4).last_epoch() is None
-        address = mailbox.address
+    with ProgressChannel() as channel:
+        channel.request_stop(3, 12)
+        assert ProgressSender(channel.address, 3).stop_epoch() == 12
+        assert ProgressSender(channel.address, 4).stop_epoch() is None
+        address = channel.address
     assert not address.exists()

@@ -44,14 +44,14 @@ def bowl(lr: float) -> float:
     return 0.1 + (math.log10(lr) + 1) ** 2
 
 
-def proposed(settings: SearchSettings, at_a_time: int, late: bool) -> list[tuple[str, float]]:
+def proposed(settings: SearchSettings, concurrency: int, late: bool) -> list[tuple[str, float]]:
     """What a search proposes when its trials end in the order in which they began, or as `late` as they may."""
     found: list[TrainSettings] = []
     open_trials: list[int] = []
     with study_file("auto", "it") as file:
-        search = Search(settings, file, at_a_time)
+        search = Search(settings, file, concurrency)
         while len(found) < search.planned or open_trials:
-            while len(open_trials) < at_a_time and (training := search.propose()) is not None:
+            while len(open_trials) < concurrency and (training := search.propose()) is not None:
                 open_trials.append(len(found))
                 found.append(training)
             ended = open_trials.pop(-1 if late else 0)

@@ -36,11 +36,11 @@ class EpochReporter:
 
     def report_messages(self, running: RunningTrials) -> None:
         """Report the epochs that workers have sent since the last call."""
-        for number, epoch in self._channel.letters():
+        for number, epoch in self._channel.messages():
             if (trial := running.find(number)) and trial.stop_epoch is None:
                 self._report(trial, epoch)
                 if trial.stop_epoch is not None:
-                    self._channel.stop(number, trial.stop_epoch)
+                    self._channel.request_stop(number, trial.stop_epoch)
 
     def report_result(self, trial: RunningTrial, result: WorkerResult) -> WorkerResult:
         """Report the epochs of a result that no message has brought; truncate it at the epoch that is pruned."""

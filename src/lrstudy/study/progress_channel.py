@@ -50,7 +50,7 @@ class ProgressChannel:
         self._socket.close()
         self._folder.cleanup()
 
-    def letters(self) -> Iterator[tuple[int, Epoch]]:
+    def messages(self) -> Iterator[tuple[int, Epoch]]:
         """Yield the number of a trial and one of its epochs, for each epoch that arrived since the last call."""
         with suppress(BlockingIOError):
             while True:
@@ -59,7 +59,7 @@ class ProgressChannel:
                 for epoch, *numbers in _EPOCH.iter_unpack(message[_NUMBER.size :]):
                     yield number, Epoch(epoch, *numbers)
 
-    def stop(self, number: int, epoch: int) -> None:
+    def request_stop(self, number: int, epoch: int) -> None:
         """Request that a trial stops, with `epoch` as its last."""
         path = _stop_request(self.address, number)
         path.with_suffix(".new").write_text(str(epoch), encoding="ascii")
@@ -84,7 +84,7 @@ class ProgressSender:
         if time.monotonic() - self._last > SECONDS_BETWEEN_MESSAGES:
             self.flush()
 
-    def last_epoch(self) -> int | None:
+    def stop_epoch(self) -> int | None:
         """Return the epoch that the trial should end with; None without a stop request."""
         try:
             return int(_stop_request(self._address, self._number).read_text(encoding="ascii"))

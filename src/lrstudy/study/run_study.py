@@ -69,20 +69,20 @@ def run_study(
     uncommitted_changes()
     survey = helper.preflight()
     start_seconds = _age()
-    at_a_time = _at_a_time(settings, survey.context)
-    identity = _identity(kind, settings, survey.context, proposal_window(at_a_time))
+    concurrency = _concurrency(settings, survey.context)
+    identity = _identity(kind, settings, survey.context, proposal_window(concurrency))
     with (
         study_file(settings.study_file, identity) as file,
         open_study(kind, f"{name} {survey.context.data.name}", settings, survey.context, identity) as study,
-        open_executor(at_a_time) as executor,
+        open_executor(concurrency) as executor,
     ):
-        proposer = propose(file, at_a_time)
-        print(estimate(survey, proposer.planned, settings.epochs, at_a_time), flush=True)
-        with ProgressChannel() as mailbox, StudyDisplay(proposer, settings.epochs, survey, at_a_time) as display:
+        proposer = propose(file, concurrency)
+        print(estimate(survey, proposer.planned, settings.epochs, concurrency), flush=True)
+        with ProgressChannel() as channel, StudyDisplay(proposer, settings.epochs, survey, concurrency) as display:
             short = settings.epochs * survey.epoch_seconds < SHORT_SECONDS
             warming = WarmUpExecutor(executor, helper)
-            trials = TrialRunner(proposer, survey, study, warming, at_a_time + short, display)
-            done = trials.run(mailbox)
+            trials = TrialRunner(proposer, survey, study, warming, concurrency + short, display)
+            done = trials.run(channel)
         trained = any(not trial.reused for trial in done)
         sentences = proposer.finish()
         best = _best(done)
@@ -147,7 +147,7 @@ def _age() -> float:
     return time.time() - psutil.Process().create_time()
 
 
-def _at_a_time(settings: StudySettings, context: StudyContext) -> int:
+def _concurrency(settings: StudySettings, context: StudyContext) -> int:
     if settings.workers != "auto":
         return settings.workers
     return max(1, usable_cores() // context.threads) if context.device == "cpu" else 1

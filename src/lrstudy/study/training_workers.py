@@ -81,7 +81,7 @@ class WorkerTraining:
 
     def __iter__(self) -> Iterator[Epoch]:
         while True:
-            yield from self._new(epoch for _, epoch in self._channel.letters())
+            yield from self._new(epoch for _, epoch in self._channel.messages())
             if self._future.done() and not self._retry():
                 yield from self._new(self.result.history)
                 return

@@ -59,13 +59,13 @@ def planned(settings: TrainSettings) -> TrainingPlan:
 
 def _train(job: TrialJob, training: TrainingSetup, progress: Progress) -> int | None:
     """Train to the end and return None, or until a stop request and return the last epoch that counts."""
-    sender = ProgressSender(job.mailbox, job.number)
+    sender = ProgressSender(job.progress_address, job.number)
     for epoch in progress.history:
         sender.send(epoch)
     epochs = track_best(training, progress, training.epochs(len(progress.history) - 1))
     for epoch in checkpoint.save_checkpoints(training, job.run_id, progress, epochs):
         sender.send(epoch)
-        if (last := sender.last_epoch()) is not None and epoch.epoch >= last:
+        if (last := sender.stop_epoch()) is not None and epoch.epoch >= last:
             return last
     return None
 

@@ -16,4 +16,4 @@ class TrialJob:
     run_id: str
     key: str
     settings: TrainSettings
-    mailbox: Path
+    progress_address: Path
