@@ -76,7 +76,8 @@ def run(command: str, folder: Path) -> str | None:
     words = [sys.executable, str(ROOT / script), *_with_run(options, folder)]
     print(command, flush=True)
     outcome = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
-    return PROGRESS.sub("", outcome.stdout) + (outcome.stderr if outcome.returncode else "")
+    output = PROGRESS.sub("", outcome.stdout) + (outcome.stderr if outcome.returncode else "")
+    return re.sub(r" +$", "", output, flags=re.M)
 
 
 def _with_run(options: list[str], folder: Path) -> list[str]:
