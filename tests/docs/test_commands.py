@@ -10,10 +10,10 @@ import mlflow
 import numpy as np
 import pytest
 from PIL import Image
+from preloaded_process import run_preloaded
 
 from conftest import PHOTOS, ROOT
 from page_commands import PAGES, Block, as_script, blocks, commands
-from studies import run_script
 
 BIN = Path(sys.executable).parent
 # Commands that are not run here, each with the reason.
@@ -108,11 +108,11 @@ def test_the_commands_of_a_page_run(page: Path, scratch: Path) -> None:
 def check(command: str) -> None:
     script, *options = as_script(command)
     if script in SMALLER:
-        outcome = run_script(script.removeprefix("src/"), *smaller(script, options))
+        outcome = run_preloaded([str(ROOT / script), *smaller(script, options)], env=environment())
     elif script.endswith(".py"):
-        outcome = run_here([sys.executable, str(ROOT / script), *with_run(options)])
+        outcome = run_preloaded([str(ROOT / script), *with_run(options)], env=environment())
     else:
-        outcome = run_here([str(BIN / script), *options])
+        outcome = subprocess.run([str(BIN / script), *options], capture_output=True, text=True, env=environment())
     failed = WRONG in command
     assert (outcome.returncode != 0) == failed, f"{command}\n{outcome.stdout}{outcome.stderr}"
 
@@ -138,13 +138,12 @@ def check_python(text: str) -> None:
             order_by=[{"field_name": "creation_timestamp", "ascending": False}], output_format="list"
         )[0]
         text = text.replace("<model id>", newest.model_id)
-    outcome = run_here([sys.executable, "-c", text])
+    outcome = run_preloaded(["-c", text], env=environment())
     assert outcome.returncode == 0, f"{text}\n{outcome.stderr}"
 
 
-def run_here(command: list[str]) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+def environment() -> dict[str, str]:
+    return os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
 
 
 def test_what_is_not_run_is_on_a_page() -> None:
