@@ -10,10 +10,10 @@ import mlflow
 import numpy as np
 import pytest
 from PIL import Image
-from preloaded_process import run_preloaded
 
 from conftest import PHOTOS, ROOT
 from page_commands import PAGES, Block, as_script, blocks, commands
+from preloaded_process import run_preloaded
 
 BIN = Path(sys.executable).parent
 # Commands that are not run here, each with the reason.
