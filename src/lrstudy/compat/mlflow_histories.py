@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,7 +35,7 @@ def metric_points(client: MlflowClient, run_ids: list[str], metric: str) -> Iter
     """
     from mlflow.store.tracking.rest_store import RestStore
 
-    store = getattr(getattr(client, "_tracking_client", None), "store", None)
+    store: Any = getattr(getattr(client, "_tracking_client", None), "store", None)
     if hasattr(store, "get_metric_history_bulk"):
         points = store.get_metric_history_bulk(run_ids, metric, MAX_POINTS)
         return (MetricPoint(point.run_id, point.timestamp, point.step, point.value) for point in points)
@@ -54,7 +54,8 @@ def _bulk_history(store: RestStore, run_ids: list[str], metric: str) -> list[Met
     from mlflow.utils.rest_utils import http_request
 
     query = {"run_id": run_ids, "metric_key": metric, "max_results": POINTS_PER_RESPONSE}
-    response = http_request(store.get_host_creds(), BULK_HISTORY, "GET", params=query)
+    credentials = store.get_host_creds()
+    response = http_request(credentials, BULK_HISTORY, "GET", params=query)  # type: ignore[no-untyped-call]
     if response.status_code != 200:
         return None
     points = [

@@ -80,7 +80,9 @@ def _group(settings: Mapping[str, str], runs: Sequence[Run]) -> Group:
         (_cell(optimizer, seeds) for (optimizer, _), seeds in cells.items()),
         key=lambda cell: (_default_optimizers_first(cell.optimizer), cell.lr),
     )
-    return Group(settings, tuple(sorted_cells), {reason: tuple(some) for reason, some in sorted(unranked.items())})
+    return Group(
+        settings, tuple(sorted_cells), {reason: tuple(left_out) for reason, left_out in sorted(unranked.items())}
+    )
 
 
 def _reason_not_ranked(run: Run) -> str:
