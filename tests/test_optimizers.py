@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -44,7 +45,7 @@ def _steps(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter
 def test_an_optimizer_gives_the_bits_of_its_class_also_after_its_state_was_restored(name: str, momentum: float) -> None:
     if momentum and not OPTIMIZERS[name].momentum:
         pytest.skip("it has no momentum")
-    kind = OPTIMIZERS[name].load_class()
+    kind: Any = OPTIMIZERS[name].load_class()
     theirs_weights, ours_weights = weights(), weights()
     theirs = kind(theirs_weights, lr=0.01, **({"momentum": momentum} if momentum else {}))
     ours = build_optimizer(name, ours_weights, lr=0.01, momentum=momentum)

@@ -16,7 +16,7 @@ from lrstudy import cache_paths
 from lrstudy.data import load
 from lrstudy.errors import DataError
 from lrstudy.settings import TrainSettings
-from lrstudy.study.rendering import draw_network
+from lrstudy.study.rendering import render_network
 from lrstudy.study.trial import planned
 from lrstudy.training import checkpoint, setup
 
@@ -80,7 +80,7 @@ def test_the_cache_of_images_runs_nothing_and_is_built_again(attack: Attack, tmp
 def test_a_runs_weights_run_nothing(attack: Attack) -> None:
     plan = planned(TrainSettings(hidden=(4,)))
     with pytest.raises(pickle.UnpicklingError):
-        draw_network(plan.settings, plan.specification.key, saved(attack))
+        render_network(plan.settings, plan.specification.key, saved(attack))
     assert not attack.trace.exists()
 
 
