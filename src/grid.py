@@ -1,4 +1,4 @@
-"""Trains every optimizer with every learning rate and logs the study to MLflow: `python src/grid.py`."""
+"""Train every optimizer with every learning rate and log the study to MLflow: `python src/grid.py`."""
 
 from lrstudy.entry_point import run_main
 from lrstudy.study.study_command import run_grid

@@ -154,7 +154,7 @@ def _concurrency(settings: StudySettings, context: StudyContext) -> int:
 
 
 def _identity(kind: str, settings: StudySettings, context: StudyContext, search_window: int) -> str:
-    """What tells studies apart that Optuna's file may not mix, and whose trials are not proposed alike."""
+    """Return the identity of a study: only studies with the same one propose the same trials and share a study file."""
     of_study = {name: value for name, value in parameters(settings).items() if name not in NOT_OF_IDENTITY}
     parts = [
         kind,
@@ -175,7 +175,7 @@ def _best(done: Sequence[TrialResult]) -> TrialResult:
 
 
 def _in_words(done: Sequence[TrialResult], best: TrialResult, sentences: Sequence[str]) -> str:
-    """The description of the study's run, in Markdown."""
+    """Return the description of the study's run, in Markdown."""
     verdicts = Counter(one.verdict or "failed" for one in done)
     counts = ", ".join(f"{count} {word}" for word, count in verdicts.most_common())
     return (
