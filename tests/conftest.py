@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import matplotlib
 import mlflow
 import pytest
 
@@ -21,6 +22,7 @@ from servers import Front, start_tracking_server
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = ROOT.parent / "shared" / "data" / "clothing"
+FONT_CACHE = matplotlib.get_cachedir()
 STARTED: list[PreloadedProcess] = []  # they end with the pytest run
 
 
@@ -40,6 +42,7 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MPLCONFIGDIR", FONT_CACHE)  # else each process that draws lists all fonts, for seconds
     monkeypatch.chdir(tmp_path)
 
 
