@@ -138,7 +138,7 @@ def _is_repetition(study: StudyRun, settings: StudySettings) -> bool:
         run.data.tags.get(STUDY) == study.identity
         and run.info.status == "FINISHED"
         and extent.items() <= run.data.params.items()
-        for run in study.known
+        for run in study.known_runs
     )
 
 
