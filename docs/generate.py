@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent / "src"))
@@ -34,7 +35,12 @@ ENTRY_POINTS: dict[str, type[BaseModel]] = {
 EPOCHS = 50
 CHANCE_LOSS, CHANCE_ACCURACY = math.log(10), 0.1
 Loss = Callable[[float], float]  # of the share of the training that is done, 0 to 1
-STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "verdicts"}
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "verdicts",
+}
 
 
 def settings_table(entry_point: str) -> str:

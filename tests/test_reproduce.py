@@ -13,10 +13,10 @@ import torch
 from mlflow.entities import Run
 
 import reproduce as entry_point
-import train
 from conftest import mlflow_run
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import format_setting
+from lrstudy.study.study_command import run_train
 from lrstudy.tracking.stored_values import is_stored
 from studies import runs, trainings
 
@@ -33,7 +33,7 @@ def reproduce(run_id: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str
 
 
 def trained(*settings: str) -> Run:
-    train.main(["--epochs", "3", "--hidden", "16", *settings])
+    run_train(["--epochs", "3", "--hidden", "16", *settings])
     return trainings()[-1]
 
 

@@ -17,9 +17,9 @@ import pytest
 from mlflow.entities import Run
 from sklearn.datasets import load_digits
 
-import train as entry_point
 from conftest import PHOTOS, ROOT, Command, mlflow_run
 from lrstudy.settings import TrainSettings
+from lrstudy.study.study_command import run_train
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -36,7 +36,7 @@ def curve(run: Run, name: str) -> dict[int, float]:
 def train(*arguments: str) -> Run:
     """A training in this process, and its run on the server."""
     before = {run.info.run_id for run in mlflow.search_runs(search_all_experiments=True, output_format="list")}
-    entry_point.main(list(arguments))
+    run_train(list(arguments))
     after = mlflow.search_runs(search_all_experiments=True, output_format="list")
     (run,) = [run for run in after if run.info.run_id not in before]
     return run

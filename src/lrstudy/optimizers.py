@@ -87,8 +87,9 @@ def build_optimizer(
     if weight_decay is not None:
         options["weight_decay"] = weight_decay
     try:
-        optimizer = without_compiler_hooks(spec.load_class())
+        optimizer_class: Any = spec.load_class()
     except ModuleNotFoundError as error:
         problem = f"needs the package {error.name}, which is not installed here."
         raise SettingsError(setting_error("optimizer", name, problem)) from error
-    return optimizer(weights, **options)
+    optimizer: torch.optim.Optimizer = without_compiler_hooks(optimizer_class)(weights, **options)
+    return optimizer

@@ -10,15 +10,24 @@ import pytest
 import generate
 from conftest import ROOT
 from lrstudy import server_names
-from lrstudy.training.verdict import judge
+from lrstudy.training.verdict import Curve, judge
 
 DOCS = ROOT / "docs"
 
 
 def test_the_site_is_built_strictly(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--config-file", ROOT / "mkdocs.yml"]
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "--config-file",
+        str(ROOT / "mkdocs.yml"),
+    ]
     outcome = subprocess.run(
-        [*command, "--site-dir", tmp_path / "site"],
+        [*command, "--config-file", str(ROOT / "mkdocs.yml"), "--site-dir", str(tmp_path / "site")],
         capture_output=True,
         text=True,
         env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
@@ -33,7 +42,7 @@ def test_the_tables_of_settings_are_as_the_fields_declare_them() -> None:
 
 
 @pytest.mark.parametrize(("word", "curve"), generate.example_curves().items())
-def test_each_picture_of_a_verdict_shows_a_curve_with_that_verdict(word: str, curve: generate.Curve) -> None:
+def test_each_picture_of_a_verdict_shows_a_curve_with_that_verdict(word: str, curve: Curve) -> None:
     assert judge(curve).word == word
     assert generate.verdict_picture(word).is_file()
 

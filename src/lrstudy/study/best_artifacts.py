@@ -118,11 +118,11 @@ def _download(study: TrackedRun, trial: TrialResult) -> TrainedRun:
     run = replace(study, run_id=study.outbox.server_id(trial.run_id))
     logged = run.client.get_run(run.run_id)
     figures = {Path(file.path).stem for file in run.client.list_artifacts(run.run_id, "figures")}
-    has = {"has_figures": figures >= set(PICTURES), "has_model": has_model(run.client, logged)}
-    names = () if all(has.values()) else (WEIGHTS, HISTORY, CONFUSION)
+    complete = figures >= set(PICTURES), has_model(run.client, logged)
+    names = () if all(complete) else (WEIGHTS, HISTORY, CONFUSION)
     files = {name: _artifact(run.client, logged, name) for name in names}
     best_epoch = int(logged.data.metrics[BEST_EPOCH])
-    return TrainedRun(run, trial.specification, trial.verdict, best_epoch, files, **has)
+    return TrainedRun(run, trial.specification, trial.verdict, best_epoch, files, None, *complete)
 
 
 def _artifact(client: MlflowClient, run: Run, name: str) -> bytes:

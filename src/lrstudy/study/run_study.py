@@ -1,4 +1,4 @@
-"""A study from its settings to its end: a worker surveys, Optuna proposes, workers train, MLflow keeps."""
+"""A study from its settings to its end: a worker runs the preflight, Optuna proposes, workers train, MLflow stores."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from lrstudy.tracking.failures import failure_reason, is_transient
 from lrstudy.tracking.server import truncate_tag
 from lrstudy.training.specification import PreflightResult, StudyContext
 
-# Of trials that are shorter, one more than run side by side is given to the workers, so that none waits for the next.
-# Of longer ones it is not, since on the server it would look as if it were running.
+# One more trial than there are workers is submitted if trials are shorter than this, so that no worker waits for the
+# next one. A longer trial in the queue would look on the server as if it were running.
 SHORT_SECONDS = 5.0
-# What changes how a study is run, or how far it goes, but not what it is.
+# Settings that change how a study runs or how far it extends, but not which trials it proposes.
 NOT_OF_IDENTITY = {"workers", "log_models", "study_file", "trials", "seeds", "extend"}
 
 
@@ -67,46 +67,60 @@ def run_study(
     # Both take a moment and are cached: the preflight is still running.
     source_tags()
     uncommitted_changes()
-    survey = helper.preflight()
-    start_seconds = _age()
-    concurrency = _concurrency(settings, survey.context)
-    identity = _identity(kind, settings, survey.context, proposal_window(concurrency))
+    preflight = helper.preflight()
+    start_seconds = _process_seconds()
+    concurrency = _concurrency(settings, preflight.context)
+    identity = _identity(kind, settings, preflight.context, proposal_window(concurrency))
     with (
         study_file(settings.study_file, identity) as file,
-        open_study(kind, f"{name} {survey.context.data.name}", settings, survey.context, identity) as study,
+        open_study(kind, f"{name} {preflight.context.data.name}", settings, preflight.context, identity) as study,
         open_executor(concurrency) as executor,
     ):
         proposer = propose(file, concurrency)
-        print(estimate(survey, proposer.planned, settings.epochs, concurrency), flush=True)
-        with ProgressChannel() as channel, StudyDisplay(proposer, settings.epochs, survey, concurrency) as display:
-            short = settings.epochs * survey.epoch_seconds < SHORT_SECONDS
+        print(estimate(preflight, proposer.planned, settings.epochs, concurrency), flush=True)
+        with ProgressChannel() as channel, StudyDisplay(proposer, settings.epochs, preflight, concurrency) as display:
+            short = settings.epochs * preflight.epoch_seconds < SHORT_SECONDS
             warming = WarmUpExecutor(executor, helper)
-            trials = TrialRunner(proposer, survey, study, warming, concurrency + short, display)
-            done = trials.run(channel)
-        trained = any(not trial.reused for trial in done)
+            trials = TrialRunner(proposer, preflight, study, warming, concurrency + short, display)
+            results = trials.run(channel)
+        trained = any(not trial.reused for trial in results)
         sentences = proposer.finish()
-        best = _best(done)
-        Console().print(result_table(done))
-        print(*sentences, sep="\n", end="\n" if sentences else "", flush=True)
-        shown = [one for one in done if one.ranks] if settings.log_models == "all" else [best]
-        with _what_may_fail():
+        best = _best(results)
+        Console().print(result_table(results))
+        _print_lines(sentences)
+        with _optional_artifacts():
             if trained:
                 print(WAITING_FOR_ARTIFACTS, flush=True)
-            log_best_artifacts(study.run, shown, helper, executor, trials.best)
+            ranked = [trial for trial in results if trial.ranks] if settings.log_models == "all" else [best]
+            log_best_artifacts(study.run, ranked, helper, executor, trials.best)
         if trained or not _is_repetition(study, settings):
-            with _what_may_fail():
-                plots = executor.submit(worker_tasks.optuna_plots, file.path).result() if kind == "search" else {}
-                study.run.log_files(plots)
-            study.run.log_files({ARTIFACT: file.path.read_bytes()})
-        changes = _changes(executor, done[0], survey) if trained else []
-        print(*changes, sep="\n", end="\n" if changes else "", flush=True)
-        seconds = {"start": start_seconds, "data": survey.data_seconds, **trials.seconds, "total": _age()}
-        _log_end(study, best, seconds, _in_words(done, best, [*sentences, *changes]))
+            _log_optuna_study(study, kind, executor, file)
+        changes = _changes(executor, results[0], preflight) if trained else []
+        _print_lines(changes)
+        seconds = {
+            "start": start_seconds,
+            "data": preflight.data_seconds,
+            **trials.seconds,
+            "total": _process_seconds(),
+        }
+        _log_end(study, best, seconds, _description(results, best, [*sentences, *changes]))
+
+
+def _print_lines(lines: Sequence[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
+
+
+def _log_optuna_study(study: StudyRun, kind: str, executor: Executor, file: StudyFile) -> None:
+    if kind == "search":
+        with _optional_artifacts():
+            study.run.log_files(executor.submit(worker_tasks.optuna_plots, file.path).result())
+    study.run.log_files({ARTIFACT: file.path.read_bytes()})
 
 
 @contextmanager
-def _what_may_fail() -> Iterator[None]:
-    """For pictures and models: where they cannot be made, that is said, and the study is whole all the same."""
+def _optional_artifacts() -> Iterator[None]:
+    """Print why figures or models cannot be made, and continue: the study is complete without them."""
     try:
         yield
     except Exception as error:
@@ -117,7 +131,7 @@ def _what_may_fail() -> Iterator[None]:
             )
         else:
             reason = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
-        print(f"not all pictures and models could be made: {reason}", file=sys.stderr)
+        print(f"warning: some figures or models could not be made: {reason}", file=sys.stderr)
 
 
 def _changes(executor: Executor, trial: TrialResult, preflight: PreflightResult) -> list[str]:
@@ -142,8 +156,8 @@ def _is_repetition(study: StudyRun, settings: StudySettings) -> bool:
     )
 
 
-def _age() -> float:
-    """Seconds since this process began."""
+def _process_seconds() -> float:
+    """Return the seconds since this process started."""
     return time.time() - psutil.Process().create_time()
 
 
@@ -167,21 +181,21 @@ def _identity(kind: str, settings: StudySettings, context: StudyContext, search_
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _best(done: Sequence[TrialResult]) -> TrialResult:
-    if best := best_of(done):
+def _best(results: Sequence[TrialResult]) -> TrialResult:
+    if best := best_of(results):
         return best
-    reason = next((one.reason for one in done if one.reason), "they were pruned")
-    raise LearningRateStudyError(f"none of the {len(done)} trainings has come to an end: {reason}.")
+    reason = next((trial.reason for trial in results if trial.reason), "they were pruned")
+    raise LearningRateStudyError(f"none of the {len(results)} trainings was completed: {reason}.")
 
 
-def _in_words(done: Sequence[TrialResult], best: TrialResult, sentences: Sequence[str]) -> str:
+def _description(results: Sequence[TrialResult], best: TrialResult, sentences: Sequence[str]) -> str:
     """Return the description of the study's run, in Markdown."""
-    verdicts = Counter(one.verdict or "failed" for one in done)
+    verdicts = Counter(trial.verdict or "failed" for trial in results)
     counts = ", ".join(f"{count} {word}" for word, count in verdicts.most_common())
     return (
-        f"Best of {pluralize(len(done), 'training')} ({counts}): **{best.specification.name}**, with a validation loss "
-        f"of {best.val_loss:.4g} and an accuracy of {best.val_accuracy:.1%}.\n"
-        + "".join(f"\n- {one}" for one in sentences)
+        f"Best of {pluralize(len(results), 'training')} ({counts}): **{best.specification.name}**, with a validation "
+        f"loss of {best.val_loss:.4g} and an accuracy of {best.val_accuracy:.1%}.\n"
+        + "".join(f"\n- {sentence}" for sentence in sentences)
     )
 
 

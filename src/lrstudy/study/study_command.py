@@ -1,4 +1,4 @@
-"""The command of a grid or a search, from its command line to its end."""
+"""The commands that train, from their command lines to their ends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,26 @@ from lrstudy.study.fork_server import preload
 if TYPE_CHECKING:
     from lrstudy.study.optuna_study import StudyFile
     from lrstudy.study.proposer import Proposer
+
+
+def run_train(arguments: list[str]) -> None:
+    """Train what the command line describes; resume where an earlier start was interrupted."""
+    # The fork server imports PyTorch while this process imports MLflow.
+    preload("lrstudy.study.preloaded_torch")
+    with gc_paused():
+        from lrstudy.command_line import parse
+        from lrstudy.data import check_name
+        from lrstudy.settings import TrainSettings
+
+        settings = parse(TrainSettings, arguments)
+        check_name(settings.data)
+
+        # After the settings, since these imports take seconds and an invalid setting should be reported at once.
+        from lrstudy.study.training_workers import TrainingWorkers
+    with TrainingWorkers(settings) as workers:
+        with gc_paused():
+            from lrstudy.study.run_training import run_training
+        run_training(settings, workers)
 
 
 def run_grid(arguments: list[str]) -> None:
