@@ -1,4 +1,4 @@
-"""Where the wall time of one training goes: `python benchmarks/one_training.py [--any-setting-of-a-training VALUE …]`.
+"""Print where the time of one training goes: `python benchmarks/one_training.py [--any-setting-of-a-training VALUE …]`.
 
 Runs the steps of a training one after another in one process, in a fresh folder with a fresh tracking database, and
 prints each step's time and share; of the time within the epochs, what tracking and checkpoints took is printed too.
@@ -64,7 +64,7 @@ def _timed(command: list[str], folder: str | None = None) -> float:
 
 
 def main(arguments: list[str]) -> None:
-    """Runs the training a few times and prints the steps of the median run."""
+    """Run the training a few times and print the steps of the median run."""
     runs = []
     for _ in range(REPEATS):
         with tempfile.TemporaryDirectory() as folder:
@@ -120,7 +120,7 @@ def measure(arguments: list[str]) -> None:
     started = time.perf_counter()
     training, so_far = checkpoint.resume(training, run.run_id)
     epochs = checkpoint.save_checkpoints(training, run.run_id, so_far, track_best(training, so_far, training.epochs()))
-    for _ in run.log_epochs(progress.shown(epochs, settings.epochs)):
+    for _ in run.log_epochs(progress.print_progress(epochs, settings.epochs)):
         pass
     result = finalize(training, so_far)
     loop = time.perf_counter() - started

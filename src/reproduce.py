@@ -14,10 +14,10 @@ def main(arguments: list[str]) -> None:
     settings = parse(ReproduceSettings, arguments)
 
     # After the settings, since these imports take seconds and a mistake in a setting should show at once.
-    from lrstudy.progress import shown
+    from lrstudy.progress import print_progress
     from lrstudy.tracking.reproduction import reproduce
 
-    if not reproduce(settings.run_id, shown).identical:
+    if not reproduce(settings.run_id, print_progress).identical:
         sys.exit(DIFFERENT)
 
 

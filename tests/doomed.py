@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrstudy.study import progress_channel, trial
-from lrstudy.study.trial_job import TrialJob
+from lrstudy.study.worker_tasks import TrialJob
 from lrstudy.training import checkpoint
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.result import WorkerResult
@@ -62,7 +62,7 @@ def save_and_die_once(*arguments: Any) -> None:
 
 
 def _call_after_epoch_20(then: Callable[[], object]) -> None:
-    # The driver is told of each epoch at once.
+    # Each epoch is reported to the driver at once.
     progress_channel.SECONDS_BETWEEN_MESSAGES = -1.0
     save_checkpoints = checkpoint.save_checkpoints
 

@@ -1,4 +1,4 @@
-"""A training that is cut off and goes on, against one that was not."""
+"""An interrupted and resumed training, compared with an undisturbed one."""
 
 import math
 from collections.abc import Iterator

@@ -21,7 +21,7 @@ from studies import curves, finals, trainings
 
 SETTINGS = ("--epochs", "40", "--hidden", "16", "--lr", "0.01")
 # A checkpoint after each epoch up to 15, and death where the test says: by SIGKILL, with no chance to tidy up. After
-# epoch 20 there is time for the server to be told of it.
+# epoch 20 there is time to log it.
 DOOMED = """
 import os, signal, sys, time
 import doomed
@@ -38,7 +38,7 @@ def after_epoch_20(epochs, total):
 worker_tasks.train = doomed.train_with_checkpoints
 if sys.argv[1] == "an epoch":
     worker_tasks.train = doomed.train_to_epoch_20
-    progress.shown = after_epoch_20
+    progress.print_progress = after_epoch_20
 elif sys.argv[1] == "the model":
     worker_tasks.save_model = doomed.kill_driver
 else:

@@ -1,6 +1,7 @@
-"""Which optimizer, which learning rate, and why: tracked trainings of image classifiers.
+"""Tracked trainings of image classifiers that answer which optimizer to use, which learning rate, and why.
 
 The data flows one way. The command line becomes frozen `settings`; they name a data set, which `data` turns into
-uint8 images, labels and a split; `training` yields one record an epoch; `tracking` writes what it yields to MLflow, and
-`pictures` draws it. A `study` is many trainings. Each of these packages says more at its own top.
+uint8 images, labels and a split; `training` yields one record per epoch, which `tracking` logs to MLflow; `plots` draws
+the figures of a training. A `study` runs many trainings; `report` reads them from MLflow and compares them. `compat`
+holds every use of another library's private parts. The docstring of each package describes its modules.
 """

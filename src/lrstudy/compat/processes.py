@@ -1,4 +1,4 @@
-"""How worker processes are set up: signals, memory limits and the end of the parent; all of it is global state.
+"""Set up worker processes: signals, memory limits and the end of the parent; all of it is global state.
 
 Seen to work with CPython 3.11 on Linux and macOS.
 """
@@ -39,7 +39,7 @@ def ignore_interrupts() -> None:
 def end_with_parent() -> None:
     """End this process at once when its parent ends, even if that was killed.
 
-    Without it, a worker whose parent was killed goes on to the end of its task.
+    Without it, a worker whose parent was killed continues to the end of its task.
     """
     threading.Thread(target=_wait_for_parent, daemon=True).start()
 

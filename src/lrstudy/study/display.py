@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lrstudy.formatting import format_setting, pluralize
-from lrstudy.progress import in_words
+from lrstudy.progress import format_epoch
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.trial_result import TrialResult, best_of
 from lrstudy.training.epoch import Epoch
@@ -80,7 +80,7 @@ class StudyDisplay:
     def _render(self) -> Group:
         running = list(self._running.values())  # The study changes it while this thread renders.
         lines = [
-            f"{specification.name}: {in_words(last, self._epochs) if last else 'starts'}"
+            f"{specification.name}: {format_epoch(last, self._epochs) if last else 'starts'}"
             for specification, last in running
         ]
         if self._best:

@@ -1,4 +1,4 @@
-"""Reports the epochs of running trials: to the observer, the tracking server and the proposer."""
+"""Report the epochs of running trials: to the observer, the tracking server and the proposer."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ DIGITS = 3
 
 
 class Grid:
-    """Proposes the trainings of a grid in its order, then those that extend it beyond a best learning rate."""
+    """The proposer of a grid: its trainings in order, then those that extend it beyond a best learning rate."""
 
     prunes = False
 

@@ -10,7 +10,7 @@ from lrstudy.training.epoch import Epoch
 
 
 class Proposer(Protocol):
-    """Proposes the trainings of a study, in the manner of Optuna's ask and tell.
+    """The source of the trainings of a study, in the manner of Optuna's ask and tell.
 
     `prunes` is whether it may stop trials before their end.
     """

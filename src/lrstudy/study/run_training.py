@@ -18,7 +18,7 @@ from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, TrainedRun, log_
 from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.training_workers import TrainingWorkers
-from lrstudy.study.trial_job import TrialJob
+from lrstudy.study.worker_tasks import TrialJob
 from lrstudy.tracking import server, training_run
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.result import Result, WorkerResult
@@ -55,8 +55,8 @@ def _train(run: TrackedRun, specification: TrialSpecification, workers: Training
             print(_resumption(run, resumed), flush=True)
         training = workers.train(job, channel)
         epochs = iter(training)
-        shown = chain(islice(epochs, resumed + 1), progress.shown(epochs, settings.epochs))
-        for _ in run.log_epochs(shown):
+        new_epochs = chain(islice(epochs, resumed + 1), progress.print_progress(epochs, settings.epochs))
+        for _ in run.log_epochs(new_epochs):
             pass
         return training.result
 

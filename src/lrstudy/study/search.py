@@ -49,7 +49,7 @@ def proposal_window(concurrency: int) -> int:
 
 
 class Search:
-    """Proposes the trainings of a search, its optimizers in turn."""
+    """The proposer of a search: its optimizers take turns."""
 
     def __init__(self, settings: SearchSettings, file: StudyFile, concurrency: int) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""Claims the run of a trial on the tracking server: a finished one to reuse, one to resume, or a new one.
+"""Claim the run of a trial on the tracking server: a finished one to reuse, one to resume, or a new one.
 
 While the server is away, the runs that existed when the study began are used in its place.
 """

@@ -1,4 +1,4 @@
-"""Logs the end of a trial to its run: a result, a pruned trial, or a failure."""
+"""Log the end of a trial to its run: a result, a pruned trial, or a failure."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ SECONDS_BETWEEN_QUERIES = 1.0
 
 
 class TrialQueue:
-    """Claims the run of each proposed trial, reuses finished runs, and defers trials that another process runs."""
+    """The queue of trials: it claims their runs, reuses finished ones, and defers trials of other processes."""
 
     def __init__(self, proposer: Proposer, preflight: PreflightResult, study: StudyRun, time_spent: TimeSpent) -> None:
         self._proposer = proposer

@@ -1,4 +1,4 @@
-"""Runs the trials of a study: finished runs are reused, missing ones trained, and trials of dead workers retried."""
+"""Run the trials of a study: finished runs are reused, missing ones trained, and trials of dead workers retried."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EndedTrial = tuple[RunningTrial, WorkerResult | BaseException]
 
 
 class TrialRunner:
-    """Runs the trials of a study in the order in which they are proposed, `concurrency` of them at a time.
+    """The loop that runs the trials of a study in the order of their proposal, `concurrency` of them at a time.
 
     When it ends by an exception, the runs of running trials are marked as killed.
     """

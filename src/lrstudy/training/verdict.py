@@ -90,7 +90,7 @@ class Curve:
 
     @property
     def falls_steadily(self) -> bool:
-        """Whether the training loss fell in most epochs of the last part of the curve."""
+        """True if the training loss fell in most epochs of the last part of the curve."""
         steps = list(pairwise(self.train))[-self.tail :]
         return sum(after < before for before, after in steps) >= STEADY * len(steps)
 

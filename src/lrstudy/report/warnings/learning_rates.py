@@ -1,4 +1,4 @@
-"""Warnings on the range of learning rates: all diverged, or the best is at an end or looks like chance."""
+"""Warnings on the range of learning rates: all diverged, or the best is at its edge or may be due to chance."""
 
 from __future__ import annotations
 
