@@ -43,6 +43,7 @@ def preload() -> None:
     package = importlib.import_module("lrstudy")
     for module in pkgutil.walk_packages(package.__path__, "lrstudy."):
         importlib.import_module(module.name)
+    importlib.import_module("lrstudy.tracking.model_export").warm_up()
     del sys.path[0]
     gc.freeze()
     gc.enable()
@@ -156,7 +157,7 @@ def run_arguments(arguments: list[str]) -> None:
     else:
         sys.argv = arguments
         sys.path.insert(0, str(Path(first).resolve().parent))
-        main.__file__ = first
+        main.__file__ = str(Path(first).absolute())
         exec(compile(Path(first).read_bytes(), first, "exec"), main.__dict__)
 
 

@@ -84,10 +84,19 @@ def small_disk() -> Iterator[Path]:
 
 
 def mlflow_run(entry_point: str, **parameters: str) -> subprocess.CompletedProcess[str]:
-    """`mlflow run . -e entry_point -P name=value …` as a user would, in this environment; its script starts anew."""
+    """Run `mlflow run . -e entry_point -P name=value …` in this environment, its script in a preloaded process."""
+    return _mlflow_run(entry_point, parameters, shared_by_workers.preloaded_python())
+
+
+def mlflow_run_anew(entry_point: str, **parameters: str) -> subprocess.CompletedProcess[str]:
+    """Run `mlflow run` as a user would: its script starts in a new interpreter."""
+    return _mlflow_run(entry_point, parameters, str(Path(sys.executable).parent))
+
+
+def _mlflow_run(entry_point: str, parameters: dict[str, str], python: str) -> subprocess.CompletedProcess[str]:
     command = ["-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-e", entry_point]
     command += [word for name, value in parameters.items() for word in ("-P", f"{name}={value}")]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{python}{os.pathsep}{os.environ['PATH']}"
     return run_preloaded(command, env=os.environ | {"PATH": path})
 
 
@@ -122,15 +131,10 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def train() -> Command:
-    """`train("--lr", "0.1")` runs `python src/train.py --lr 0.1` as a user would."""
+    """Return a function that runs `train("--lr", "0.1")` as `python src/train.py --lr 0.1`, but preloaded."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(ROOT / "src/train.py"), *arguments],
-            capture_output=True,
-            text=True,
-            env=os.environ | environment,
-        )
+        return run_preloaded([str(ROOT / "src" / "train.py"), *arguments], env=os.environ | environment)
 
     return run
 

@@ -54,6 +54,21 @@ def command_server() -> str:
     return once("command-server", _start_command_server)
 
 
+def preloaded_python() -> str:
+    """Return a folder with a `python` that has a command run by the command server."""
+    return once("preloaded-python", _write_preloaded_python)
+
+
+def _write_preloaded_python() -> str:
+    program = folder() / "bin" / "python"
+    program.parent.mkdir()
+    command_server()
+    client = Path(__file__).with_name("preloaded_python.py").read_text()
+    program.write_text(f"#!{sys.executable} -SE\n{client}")
+    program.chmod(0o755)
+    return str(program.parent)
+
+
 def _start_command_server() -> str:
     address = folder() / "commands"
     program = Path(__file__).with_name("command_server.py")

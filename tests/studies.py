@@ -24,6 +24,14 @@ def run_script(script: str, *arguments: str, **environment: str) -> subprocess.C
     return run_preloaded([str(ROOT / "src" / script), *arguments], env=os.environ | environment)
 
 
+def run_train(*arguments: str) -> None:
+    """Train to a good end with `train.py`, in a process that has imported everything; print what it printed."""
+    ended = run_script("train.py", *arguments)
+    print(ended.stdout)
+    print(ended.stderr, file=sys.stderr)
+    assert ended.returncode == 0, ended.stderr
+
+
 def run_script_anew(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a new interpreter, as a user would."""
     return subprocess.run(

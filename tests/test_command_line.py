@@ -208,7 +208,7 @@ def test_a_refused_command_exits_with_2_and_no_stack_trace(train: Command) -> No
 
 
 def test_a_device_that_is_not_there_is_refused_before_any_work(train: Command, tmp_path: Path) -> None:
-    ended = train("--device", "cuda:99", "--data", "no such folder")
+    ended = train("--device", "cuda:99", "--data", "mnist", "--data-root", "no such folder")
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: device='cuda:99' is not a device of this machine; torch finds ")
     assert not (tmp_path / "mlflow.db").exists()

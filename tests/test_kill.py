@@ -14,10 +14,9 @@ from mlflow.entities import Metric, Run
 
 from conftest import ROOT, mlflow_run
 from lrstudy import cache_paths
-from lrstudy.study.study_command import run_train
 from lrstudy.tracking import owner
 from preloaded_process import run_preloaded
-from studies import curves, finals, trainings
+from studies import curves, finals, run_train, trainings
 
 SETTINGS = ("--epochs", "40", "--hidden", "16", "--lr", "0.01")
 # A checkpoint after each epoch up to 15, and death where the test says: by SIGKILL, with no chance to tidy up. After
@@ -77,7 +76,7 @@ def files(run: Run) -> dict[str, bytes]:
 
 def check_equals_undisturbed_training(run: Run) -> None:
     """Compare a resumed run with a new training of the same settings."""
-    run_train(list(SETTINGS))
+    run_train(*SETTINGS)
     (calm,) = [one for one in trainings() if one.info.run_id != run.info.run_id]
     assert run.info.status == calm.info.status == "FINISHED"
     assert [step for step, _ in curves(run)["val_loss"]] == list(range(41))
@@ -101,7 +100,7 @@ def test_a_training_killed_after_an_epoch_resumes_its_run_with_the_same_bits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     left = killed("an epoch")
-    run_train(list(SETTINGS))
+    run_train(*SETTINGS)
     (run,) = trainings()
     assert run.info.run_id == left.info.run_id
     assert "resuming after epoch 15, in run" in capsys.readouterr().out
@@ -128,7 +127,7 @@ def test_points_that_a_slow_server_stores_after_the_kill_are_not_duplicated(
         database.execute("delete from metrics where step between 17 and 20")
         database.commit()
     assert len(late) == 4 * 4
-    run_train(list(SETTINGS))
+    run_train(*SETTINGS)
     for run_id, key, value, timestamp, step, _ in late:
         mlflow.MlflowClient().log_batch(run_id, [Metric(key, value, timestamp, step)])
     (run,) = trainings()
@@ -141,7 +140,7 @@ def test_a_training_killed_while_its_model_is_saved_is_completed() -> None:
     left = killed("the model")
     weights = Path(left.info.artifact_uri.removeprefix("file://"), "weights.pt")
     weights.write_bytes(weights.read_bytes()[:100])  # as if killed while it was written
-    run_train(list(SETTINGS))
+    run_train(*SETTINGS)
     (run,) = trainings()
     assert run.info.run_id == left.info.run_id
     check_equals_undisturbed_training(run)
@@ -184,7 +183,7 @@ def dead_process() -> str:
 @pytest.mark.usefixtures("tracking_uri")
 def test_only_runs_of_dead_processes_of_this_machine_are_taken_over() -> None:
     settings = ["--epochs", "1", "--hidden", "8"]
-    run_train(settings)
+    run_train(*settings)
     (finished,) = trainings()
     client = mlflow.MlflowClient()
 
@@ -202,11 +201,11 @@ def test_only_runs_of_dead_processes_of_this_machine_are_taken_over() -> None:
         another("KILLED", process=dead_process(), hardware="another machine"): "KILLED",
         finished.info.run_id: "FINISHED",
     }
-    run_train(settings)
+    run_train(*settings)
     assert {run_id: client.get_run(run_id).info.status for run_id in others} == others
     assert len(trainings()) == len(others) + 1
 
     left = another("KILLED", process=dead_process())
-    run_train(settings)
+    run_train(*settings)
     assert client.get_run(left).info.status == "FINISHED"
     assert len(trainings()) == len(others) + 2

@@ -19,10 +19,10 @@ LAYERS = (
     ("training",),
     ("plots",),
     ("tracking",),
-    ("study", "entry_point", "summary", "progress"),
+    ("study", "entry_point", "progress"),
 )
 # Beside them: the report needs neither torch nor Optuna, and nothing of what trains.
-REPORT_MAY_IMPORT = ("report", *LAYERS[0], *LAYERS[1], "command_line", "optimizers")
+REPORT_MAY_IMPORT = ("report", *LAYERS[0], *LAYERS[1], "command_line", "optimizers", "settings")
 FORBIDDEN_LIBRARIES = {
     "settings": {"mlflow", "optuna", "torch", "torchvision"},
     "data": {"mlflow", "optuna"},

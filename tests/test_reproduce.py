@@ -16,9 +16,8 @@ import reproduce as entry_point
 from conftest import mlflow_run
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import format_setting
-from lrstudy.study.study_command import run_train
 from lrstudy.tracking.stored_values import is_stored
-from studies import runs, trainings
+from studies import run_train, runs, trainings
 
 
 def reproduce(run_id: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -33,7 +32,7 @@ def reproduce(run_id: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str
 
 
 def trained(*settings: str) -> Run:
-    run_train(["--epochs", "3", "--hidden", "16", *settings])
+    run_train("--epochs", "3", "--hidden", "16", *settings)
     return trainings()[-1]
 
 

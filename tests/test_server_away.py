@@ -17,10 +17,10 @@ from mlflow.entities import Run, ViewType
 from conftest import ROOT
 from lrstudy import cache_paths
 from lrstudy.errors import NotSyncedError
-from lrstudy.study.study_command import run_train
+from lrstudy.study import study_command
 from lrstudy.tracking import journal, tracked_run
 from servers import Front
-from studies import children, curves, finals, run_script, running, runs, studies, trainings
+from studies import children, curves, finals, run_script, run_train, running, runs, studies, trainings
 
 GRID = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "100", "--hidden", "32")
 
@@ -165,7 +165,7 @@ def test_a_study_waits_for_a_server_that_alone_has_the_weights_of_its_best_train
 def test_a_run_whose_creation_was_not_answered_has_no_duplicate(front: Front) -> None:
     front.how, front.until = "lose the answer", b"runs/create"
     front.meanwhile = lambda: setattr(front, "how", "pass on")  # after it was carried out
-    run_train(["--epochs", "2", "--hidden", "8"])
+    run_train("--epochs", "2", "--hidden", "8")
     assert front.meanwhile is None
     (run,) = runs()
     assert run.info.status == "FINISHED"
@@ -207,7 +207,7 @@ def test_a_training_whose_server_never_returns_prints_the_command_that_sends_its
     monkeypatch.setattr(tracked_run, "MAX_OFFLINE_SECONDS", 0.5)
     front.how, front.passing = "close", 8
     with pytest.raises(NotSyncedError) as raised:
-        run_train(["--epochs", "20"])
+        study_command.run_train(["--epochs", "20"])
     assert "held-out test: accuracy" in capsys.readouterr().out
     said = re.fullmatch(
         r"the tracking server .* cannot be used .*; when the server is back, `(.*)` sends them\.", str(raised.value)

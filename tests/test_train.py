@@ -17,9 +17,9 @@ import pytest
 from mlflow.entities import Run
 from sklearn.datasets import load_digits
 
-from conftest import PHOTOS, ROOT, Command, mlflow_run
+from conftest import PHOTOS, ROOT, Command, mlflow_run, mlflow_run_anew
 from lrstudy.settings import TrainSettings
-from lrstudy.study.study_command import run_train
+from studies import run_train
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -34,9 +34,9 @@ def curve(run: Run, name: str) -> dict[int, float]:
 
 
 def train(*arguments: str) -> Run:
-    """A training in this process, and its run on the server."""
+    """Train, and return the run on the server."""
     before = {run.info.run_id for run in mlflow.search_runs(search_all_experiments=True, output_format="list")}
-    run_train(list(arguments))
+    run_train(*arguments)
     after = mlflow.search_runs(search_all_experiments=True, output_format="list")
     (run,) = [run for run in after if run.info.run_id not in before]
     return run
@@ -283,7 +283,7 @@ def test_a_server_shows_the_curves_while_they_grow() -> None:
 
 @pytest.mark.slow
 def test_mlflow_run_trains_with_numbers_as_typed(tmp_path: Path, tracking_uri: str) -> None:
-    ended = mlflow_run("main", lr="1e-2", epochs="2")
+    ended = mlflow_run_anew("main", lr="1e-2", epochs="2")
     assert ended.returncode == 0, ended.stderr
     run = only_run()
     assert run.info.run_name == "adam lr=0.01"
@@ -300,4 +300,4 @@ def test_mlflow_run_marks_a_refused_run_as_failed(tracking_uri: str) -> None:
     assert "error: optimizer='adm' is not a known optimizer; did you mean 'adam'" in ended.stderr
     run = only_run()
     assert run.info.status == "FAILED"
-    assert "did you mean adam" in run.data.tags["mlflow.note.content"]
+    assert "did you mean 'adam'" in run.data.tags["mlflow.note.content"]

@@ -39,11 +39,13 @@ def limit_retries() -> None:
 
     Reason: by default a call to a dead server blocks for four minutes. The environment is the only way to set this.
     Seen to work with MLflow 3.17.2. Without it, a command waits four minutes for a server that is not there.
-    The same call switches the progress bar of artifacts off, which would be printed between the epochs.
+    The same call switches off the progress bar of artifacts, which would be printed between the epochs, and the lines
+    on the creation of a database.
     """
     os.environ.setdefault(_MAX_RETRIES, str(RETRIES_AT_START))
     os.environ.setdefault(_TIMEOUT, str(DEFAULT_TIMEOUT_SECONDS))
     os.environ[_PROGRESS_BAR] = "false"
+    logging.getLogger(_DATABASE_LOGGER).setLevel(logging.WARNING)
 
 
 def disable_retries() -> None:

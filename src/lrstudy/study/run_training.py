@@ -31,7 +31,7 @@ def run_training(settings: TrainSettings, workers: TrainingWorkers) -> None:
     Raises:
         LearningRateStudyError: the training cannot begin, or cannot be completed.
     """
-    server.connect()
+    server.prepare()
     training_run.claim_opened_run()
     try:
         preflight = workers.preflight()

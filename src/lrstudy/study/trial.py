@@ -52,9 +52,10 @@ def as_begun(settings: TrainSettings, key: str) -> TrainingPlan:
 
 def planned(settings: TrainSettings) -> TrainingPlan:
     """Return the plan of a training on this process's device; the data are loaded once per process."""
+    prepared = runtime.prepare(settings.device, settings.threads, settings.model)
     of_data = ("data", "data_root", "image_size", "fit", "bad_images", "split_seed")
     data = _loaded(TrainSettings(**{name: getattr(settings, name) for name in of_data}))
-    return TrainingPlan(settings, data, runtime.prepare(settings.device, settings.threads, settings.model))
+    return TrainingPlan(settings, data, prepared)
 
 
 def _train(job: TrialJob, training: TrainingSetup, progress: Progress) -> int | None:

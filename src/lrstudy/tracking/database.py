@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -40,21 +41,44 @@ def prepared_database(uri: str) -> Iterator[None]:
     Raises:
         TrackingError: the database cannot be opened, which MLflow would retry for minutes.
     """
-    path = uri.removeprefix("sqlite:///")
-    if path == uri or "?" in path:
+    path = _sqlite_file(uri)
+    if path is None:
         if uri.partition("://")[0].partition("+")[0] in DATABASE_ENGINES:
             _check_connection(uri)
         yield
         return
     try:
         with FileLock(f"{path}.lock", timeout=SECONDS_LOCKED):
-            if not Path(path).exists() or not Path(path).stat().st_size:
-                _create(Path(path))
+            if _is_missing(path):
+                _create(path)
             with closing(sqlite3.connect(path, timeout=SECONDS_LOCKED)) as database:
                 database.execute("begin immediate")
             yield
     except (*DATABASE_ERRORS, Timeout) as error:
         raise TrackingError(f"the tracking database {path} cannot be used: {failure_reason(error)}.") from error
+
+
+def is_new_database(uri: str) -> bool:
+    """Return whether `uri` is that of an SQLite file that does not exist yet."""
+    path = _sqlite_file(uri)
+    return path is not None and _is_missing(path)
+
+
+def warm_up() -> None:
+    """Import MLflow's modules for databases and cache an empty one, which takes a second; create nothing else."""
+    with suppress(*DATABASE_ERRORS, MlflowException), tempfile.TemporaryDirectory(prefix="lrstudy-") as folder:
+        copy = Path(folder, "copy.db")
+        shutil.copyfile(_empty_database(), copy)
+        MlflowClient(f"sqlite:///{copy}").search_experiments(max_results=1)
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    path = uri.removeprefix("sqlite:///")
+    return None if path == uri or "?" in path else Path(path)
+
+
+def _is_missing(path: Path) -> bool:
+    return not path.exists() or not path.stat().st_size
 
 
 def _check_connection(uri: str) -> None:

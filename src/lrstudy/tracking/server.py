@@ -17,7 +17,7 @@ from lrstudy.compat.mlflow_internals import limit_retries
 from lrstudy.errors import TrackingError
 from lrstudy.redaction import first_line, redact_credentials
 from lrstudy.server_names import DESCRIPTION
-from lrstudy.tracking.database import prepared_database
+from lrstudy.tracking.database import is_new_database, prepared_database, warm_up
 from lrstudy.tracking.failures import failure_reason, is_transient
 
 MAX_TAG_LENGTH = 5000
@@ -32,6 +32,21 @@ def connect() -> None:
     limit_retries()
     with tracking_errors(), prepared_database(mlflow.get_tracking_uri()):
         MlflowClient().search_experiments(max_results=1)
+
+
+def prepare() -> None:
+    """Connect, unless that creates a database; in that case, only import what MLflow needs for one.
+
+    A training that turns out to be impossible leaves no new database behind.
+
+    Raises:
+        TrackingError: the server cannot be reached, or cannot be used.
+    """
+    if is_new_database(mlflow.get_tracking_uri()):
+        limit_retries()
+        warm_up()
+    else:
+        connect()
 
 
 def server_address() -> str:
