@@ -1,4 +1,4 @@
-"""Expensive things that the two processes of a pytest run make once and share.
+"""Expensive things that the processes of a pytest run make once and share.
 
 The first process that needs one makes it; the other waits for it. All end with the pytest run.
 """
