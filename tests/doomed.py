@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrstudy.study import progress_channel, trial
-from lrstudy.study.worker_tasks import TrialJob
+from lrstudy.study.trial_job import TrialJob
 from lrstudy.training import checkpoint
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.result import WorkerResult

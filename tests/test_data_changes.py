@@ -9,7 +9,7 @@ from PIL import Image
 from lrstudy.errors import DataError
 from lrstudy.settings import TrainSettings
 from lrstudy.study.trial import planned, run_trial
-from lrstudy.study.worker_tasks import TrialJob
+from lrstudy.study.trial_job import TrialJob
 from lrstudy.training.plan import data_changes
 from studies import running, runs, studies
 

@@ -18,7 +18,7 @@ from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, TrainedRun, log_
 from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.training_workers import TrainingWorkers
-from lrstudy.study.worker_tasks import TrialJob
+from lrstudy.study.trial_job import TrialJob
 from lrstudy.tracking import server, training_run
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.result import Result, WorkerResult

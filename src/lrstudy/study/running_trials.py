@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrstudy.study import worker_tasks
-from lrstudy.study.worker_tasks import TrialJob
+from lrstudy.study.trial_job import TrialJob
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.result import WorkerResult
 from lrstudy.training.specification import TrialSpecification

@@ -12,7 +12,7 @@ from lrstudy.study import worker_tasks
 from lrstudy.study.executors import local_processes
 from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.retried_task import MAX_TRIES, RetriedTask
-from lrstudy.study.worker_tasks import TrialJob
+from lrstudy.study.trial_job import TrialJob
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.result import WorkerResult
 from lrstudy.training.specification import PreflightResult

@@ -9,7 +9,7 @@ from lrstudy.errors import DataError
 from lrstudy.formatting import printable
 from lrstudy.settings import TrainSettings
 from lrstudy.study.progress_channel import ProgressSender
-from lrstudy.study.worker_tasks import TrialJob
+from lrstudy.study.trial_job import TrialJob
 from lrstudy.training import artifacts, checkpoint, runtime, setup
 from lrstudy.training.plan import TrainingPlan, load_data
 from lrstudy.training.progress import Progress, finalize, track_best

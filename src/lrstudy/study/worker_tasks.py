@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lrstudy.compat.interpreter import gc_paused
 from lrstudy.settings import TrainSettings
+from lrstudy.study.trial_job import TrialJob
 from lrstudy.training.result import ModelInputs, WorkerResult
 from lrstudy.training.specification import PreflightResult
-
-
-@dataclass(frozen=True)
-class TrialJob:
-    """A trial to run: its number in the study, its run, its training's key and settings, and the progress channel."""
-
-    number: int
-    run_id: str
-    key: str
-    settings: TrainSettings
-    progress_address: Path
 
 
 def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> PreflightResult:
