@@ -24,6 +24,6 @@ def test_a_process_may_not_take_more_memory_than_its_share() -> None:
 def test_processes_that_do_not_start_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with decoding_pool(1) as pool:
         list(imap_unordered(pool, eval, deque(["1"])))  # from now on multiprocessing's own process exists
-    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    monkeypatch.setenv("PYTHONHOME", "/dev/null/folder")
     with pytest.raises(DataError, match="do not start"), decoding_pool(2) as pool:
         list(imap_unordered(pool, eval, deque(["1", "2", "3"])))
