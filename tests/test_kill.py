@@ -44,7 +44,7 @@ else:
     worker_tasks.train = doomed.train_and_die_once
     worker_tasks.save_model = doomed.save_and_die_once
 
-from lrstudy.study.study_command import run_train
+from lrstudy.study.commands import run_train
 run_train(sys.argv[2:])
 """
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from mlflow.entities import Run
 
-import reproduce as entry_point
 from conftest import mlflow_run
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import format_setting
+from lrstudy.study.commands import run_reproduce
 from lrstudy.tracking.stored_values import is_stored
 from studies import run_train, runs, trainings
 
@@ -25,7 +25,7 @@ def reproduce(run_id: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str
     capsys.readouterr()
     code = 0
     try:
-        entry_point.main(["--run-id", run_id])
+        run_reproduce(["--run-id", run_id])
     except SystemExit as end:
         code = int(end.code or 0)
     return code, capsys.readouterr().out
@@ -136,7 +136,7 @@ class TestReproduction:
         mlflow.MlflowClient().set_tag(run.info.run_id, "lrstudy.data_digest", "another")
         capsys.readouterr()
         with pytest.raises(SystemExit, match="1"):
-            entry_point.main(["--run-id", run.info.run_id])
+            run_reproduce(["--run-id", run.info.run_id])
         said = capsys.readouterr()
         assert f"data: another there, {run.data.tags['lrstudy.data_digest']} here" in said.out
         assert said.out.endswith("different: the data has changed since the run, so nothing is trained.\n")

@@ -17,7 +17,7 @@ from mlflow.entities import Run, ViewType
 from conftest import ROOT
 from lrstudy import cache_paths
 from lrstudy.errors import NotSyncedError
-from lrstudy.study import study_command
+from lrstudy.study import commands
 from lrstudy.tracking import journal, tracked_run
 from servers import Front
 from studies import children, curves, finals, run_script, run_train, running, runs, studies, trainings
@@ -207,7 +207,7 @@ def test_a_training_whose_server_never_returns_prints_the_command_that_sends_its
     monkeypatch.setattr(tracked_run, "MAX_OFFLINE_SECONDS", 0.5)
     front.how, front.passing = "close", 8
     with pytest.raises(NotSyncedError) as raised:
-        study_command.run_train(["--epochs", "20"])
+        commands.run_train(["--epochs", "20"])
     assert "held-out test: accuracy" in capsys.readouterr().out
     said = re.fullmatch(
         r"the tracking server .* cannot be used .*; when the server is back, `(.*)` sends them\.", str(raised.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from lrstudy.compat.interpreter import gc_paused
@@ -10,6 +11,9 @@ from lrstudy.study.fork_server import preload
 if TYPE_CHECKING:
     from lrstudy.study.optuna_study import StudyFile
     from lrstudy.study.proposer import Proposer
+
+# The exit code of a reproduction that differs.
+DIFFERENT = 1
 
 
 def run_train(arguments: list[str]) -> None:
@@ -30,6 +34,21 @@ def run_train(arguments: list[str]) -> None:
         with gc_paused():
             from lrstudy.study.run_training import run_training
         run_training(settings, workers)
+
+
+def run_reproduce(arguments: list[str]) -> None:
+    """Train a run of the server again; exit with code 1 if its data, a loss or the weights differ."""
+    from lrstudy.command_line import parse
+    from lrstudy.settings import ReproduceSettings
+
+    settings = parse(ReproduceSettings, arguments)
+
+    # After the settings, since these imports take seconds and an invalid setting should be reported at once.
+    from lrstudy.progress import print_progress
+    from lrstudy.tracking.reproduction import reproduce
+
+    if not reproduce(settings.run_id, print_progress).identical:
+        sys.exit(DIFFERENT)
 
 
 def run_grid(arguments: list[str]) -> None:
