@@ -29,7 +29,9 @@ def _at_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def plan(optimizer: str = "adam", model: str = "mlp", momentum: float = 0.0, epochs: int = EPOCHS) -> TrainingPlan:
     return planned(
-        TrainSettings(optimizer=optimizer, model=model, hidden=(16,), epochs=epochs, lr=0.01, momentum=momentum)
+        TrainSettings(
+            optimizer=optimizer, model=model, hidden=(16,), epochs=epochs, lr=0.01, momentum=momentum, threads=1
+        )
     )
 
 

@@ -16,13 +16,22 @@ from mlflow.entities import Run, ViewType
 
 from conftest import ROOT
 from lrstudy import cache_paths
-from lrstudy.errors import NotSyncedError
-from lrstudy.study import commands
-from lrstudy.tracking import journal, tracked_run
+from lrstudy.tracking import journal
+from preloaded_process import run_preloaded
 from servers import Front
 from studies import children, curves, finals, run_script, run_train, running, runs, studies, trainings
 
 GRID = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "100", "--hidden", "32")
+
+
+# A training that waits half a second at its end for a server that does not answer.
+IMPATIENT_TRAINING = """
+from lrstudy.entry_point import run_main
+from lrstudy.study.commands import run_train
+from lrstudy.tracking import tracked_run
+tracked_run.MAX_OFFLINE_SECONDS = 0.5
+run_main(run_train)
+"""
 
 
 def wait_for_a_curve(process: subprocess.Popen[str]) -> None:
@@ -200,17 +209,18 @@ def test_a_training_killed_while_its_server_is_away_resumes_its_run_after_its_jo
 
 
 def test_a_training_whose_server_never_returns_prints_the_command_that_sends_its_calls(
-    front: Front, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(tracked_run, "MAX_OFFLINE_SECONDS", 0.5)
     front.how, front.passing = "close", 8
-    with pytest.raises(NotSyncedError) as raised:
-        commands.run_train(["--epochs", "20"])
-    assert "held-out test: accuracy" in capsys.readouterr().out
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    ended = run_preloaded(["-c", IMPATIENT_TRAINING, "--epochs", "20"], env=environment)
+    assert ended.returncode == 3
+    assert "held-out test: accuracy" in ended.stdout
     said = re.fullmatch(
-        r"the tracking server .* cannot be used .*; when the server is back, `(.*)` sends them\.", str(raised.value)
+        r"error: the tracking server .* cannot be used .*; when the server is back, `(.*)` sends them\.",
+        ended.stderr.splitlines()[-1],
     )
     assert said is not None
     assert said[1] == "python src/sync.py"

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from sklearn.datasets import load_digits
 
 from conftest import PHOTOS, ROOT, Command, mlflow_run, mlflow_run_anew
 from lrstudy.settings import TrainSettings
+from preloaded_process import PreloadedProcess
 from studies import run_train
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -234,11 +234,9 @@ def test_a_training_shows_its_epochs_on_stderr_and_nothing_else(train: Command) 
 
 @pytest.mark.slow
 def test_trainings_that_start_together_make_one_new_database(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "src/train.py"), "--epochs", "1", "--hidden", "8", "--seed"]
+    command = [str(ROOT / "src/train.py"), "--epochs", "1", "--hidden", "8", "--seed"]
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'new.db'}"}
-    together = [
-        subprocess.Popen([*command, str(seed)], stderr=subprocess.PIPE, text=True, env=environment) for seed in range(3)
-    ]
+    together = [PreloadedProcess([*command, str(seed)], stderr=subprocess.PIPE, env=environment) for seed in range(3)]
     said = [process.communicate()[1] for process in together]
     assert [process.returncode for process in together] == [0, 0, 0], said
     mlflow.set_tracking_uri(environment["MLFLOW_TRACKING_URI"])
@@ -250,8 +248,8 @@ def test_trainings_that_start_together_make_one_new_database(tmp_path: Path) -> 
 @pytest.mark.usefixtures("tracking_uri")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_or_a_polite_kill_ends_the_run_as_killed_with_what_it_had_logged(sent: int, code: int) -> None:
-    command = [sys.executable, str(ROOT / "src/train.py"), "--epochs", "100000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    command = [str(ROOT / "src/train.py"), "--epochs", "100000"]
+    with PreloadedProcess(command, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if line.startswith("epoch"))
         time.sleep(2)
@@ -268,7 +266,7 @@ def test_ctrl_c_or_a_polite_kill_ends_the_run_as_killed_with_what_it_had_logged(
 @pytest.mark.slow
 @pytest.mark.usefixtures("front")
 def test_a_server_shows_the_curves_while_they_grow() -> None:
-    process = subprocess.Popen([sys.executable, ROOT / "src/train.py", "--epochs", "300"], stderr=subprocess.DEVNULL)
+    process = PreloadedProcess([str(ROOT / "src/train.py"), "--epochs", "300"], stderr=subprocess.DEVNULL)
     seen: set[int] = set()
     while process.poll() is None:
         runs = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
