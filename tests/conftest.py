@@ -116,7 +116,7 @@ def _start_shared_server() -> str:
 
 @pytest.fixture
 def front(server_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
-    """What stands before the server, with a new experiment, in force in this process and in those that it starts."""
+    """A proxy of the server with a new experiment, set for this process and the processes that it starts."""
     before = mlflow.get_tracking_uri()
     with Front(server_url).running() as front:
         mlflow.set_tracking_uri(front.url)

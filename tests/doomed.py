@@ -1,4 +1,4 @@
-"""What the worker of a training does that is to be killed, in place of the functions of `worker_tasks`."""
+"""Functions that die on purpose, in place of those of `worker_tasks`."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""What tests of the grid and the search have alike: a study's command, and what the server holds after it."""
+"""Commands of studies, and queries of their runs, for the tests of the grid, the search and single trainings."""
 
 import hashlib
 import os
@@ -44,7 +44,7 @@ def run_script_anew(script: str, *arguments: str, **environment: str) -> subproc
 
 @contextmanager
 def running(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The command while it runs."""
+    """Start a command, and kill it at the end of the block."""
     pipe = subprocess.PIPE
     with PreloadedProcess([str(ROOT / "src" / script), *arguments], stdout=pipe, stderr=pipe) as process:
         try:
@@ -85,7 +85,7 @@ def finals(run: Run, client: mlflow.MlflowClient | None = None) -> dict[str, lis
 
 
 class Reference(NamedTuple):
-    """What the server holds of a training that nothing disturbed."""
+    """The key, curves and final metrics of an undisturbed training."""
 
     key: str
     curves: dict[str, list[tuple[int, float]]]

@@ -38,7 +38,7 @@ def plan(optimizer: str = "adam", model: str = "mlp", momentum: float = 0.0, epo
 def trained(
     what: TrainingPlan, epochs: int = EPOCHS + 1, run_id: str = RUN
 ) -> tuple[list[Epoch], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """The history, the last and the best weights after so many more epochs, or at the end."""
+    """Train for `epochs` more epochs or to the end; return the history, the last weights and the best ones."""
     training, progress = checkpoint.resume(setup.build(what), run_id)
     running: Iterator[Epoch] = track_best(training, progress, training.epochs(len(progress.history) - 1))
     list(islice(checkpoint.save_checkpoints(training, run_id, progress, running), epochs))
@@ -56,44 +56,44 @@ def check_the_same(what: TrainingPlan, cut_after: int) -> None:
     cut = trained(what, cut_after)
     assert len(cut[0]) == cut_after
     assert checkpoint_file.exists()
-    went_on = trained(what)
-    assert losses(went_on[0]) == losses(whole[0])
-    assert [epoch.train_seconds for epoch in went_on[0][:cut_after]] == [epoch.train_seconds for epoch in cut[0]]
-    for ours, theirs in zip(went_on[1:], whole[1:], strict=True):
+    resumed = trained(what)
+    assert losses(resumed[0]) == losses(whole[0])
+    assert [epoch.train_seconds for epoch in resumed[0][:cut_after]] == [epoch.train_seconds for epoch in cut[0]]
+    for ours, theirs in zip(resumed[1:], whole[1:], strict=True):
         assert all(torch.equal(ours[name], value) for name, value in theirs.items())
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_optimizer_goes_on_with_the_same_bits(optimizer: str) -> None:
+def test_every_optimizer_resumes_with_the_same_bits(optimizer: str) -> None:
     check_the_same(plan(optimizer, momentum=0.9 if OPTIMIZERS[optimizer].momentum else 0.0), 3)
 
 
 @pytest.mark.parametrize("cut_after", [1, 2, EPOCHS])
-def test_a_training_goes_on_after_any_epoch(cut_after: int) -> None:
+def test_a_training_resumes_after_any_epoch(cut_after: int) -> None:
     check_the_same(plan(), cut_after)
 
 
 @pytest.mark.parametrize("model", ["cnn", "shufflenet_v2_x0_5"])
-def test_convolutions_and_networks_that_normalise_go_on_with_the_same_bits(model: str) -> None:
+def test_convolutions_and_networks_with_batch_norm_resume_with_the_same_bits(model: str) -> None:
     check_the_same(plan(model=model, epochs=3), 2)
 
 
-def test_a_training_that_began_before_its_run_had_a_name_goes_on_in_one_file_and_leaves_none() -> None:
+def test_a_training_that_began_before_its_run_had_an_id_keeps_one_checkpoint_and_leaves_none() -> None:
     what = plan()
     whole = trained(what)
     cache_paths.remove_checkpoint(RUN)
     cache_paths.link_checkpoint(RUN, "its name")
     trained(what, 2)
     assert len(trained(what, 1, "its name")[0]) == 3
-    went_on = trained(what, run_id="its name")
-    assert losses(went_on[0]) == losses(whole[0])
-    assert went_on[0][2].train_seconds == trained(what)[0][2].train_seconds
+    resumed = trained(what, run_id="its name")
+    assert losses(resumed[0]) == losses(whole[0])
+    assert resumed[0][2].train_seconds == trained(what)[0][2].train_seconds
     cache_paths.remove_checkpoint("its name")
     assert list(cache_paths.checkpoint("").parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit", "empty", "of something else"])
-def test_a_damaged_checkpoint_is_told_of_and_the_training_starts_over(
+def test_a_damaged_checkpoint_is_reported_and_the_training_starts_over(
     damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     what = plan()
@@ -136,7 +136,7 @@ def test_a_checkpoint_from_before_a_metric_was_added_is_resumed(monkeypatch: pyt
     assert {type(epoch) for epoch in progress.history} == {LaterEpoch}
 
 
-def test_a_training_goes_on_where_no_checkpoint_can_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_training_continues_if_no_checkpoint_can_be_written(capsys: pytest.CaptureFixture[str]) -> None:
     cache_paths.cache_folder().mkdir(parents=True)
     (cache_paths.cache_folder() / "checkpoints").write_text("a file where the folder should be")
     history, *_ = trained(plan())

@@ -156,13 +156,13 @@ def test_nasty_text_for_any_parameter_is_a_right_setting_or_one_printable_senten
 
 
 def examples(found: CommonSettings) -> list[TrainSettings]:
-    """What a study trains, or can: its settings are made before it begins."""
+    """Return settings of trainings of a study, which are created before it begins."""
     if isinstance(found, GridSettings):
         return found.cells()
     return found.examples() if isinstance(found, SearchSettings) else []
 
 
-def test_a_home_that_nobody_has_is_refused() -> None:
+def test_an_unknown_home_folder_is_rejected() -> None:
     for kind, name in ((TrainSettings, "data_root"), (GridSettings, "study_file")):
         with pytest.raises(SettingsError, match=f"{name}='~no-such-user/x' names the home folder of an unknown user"):
             parse(kind, [f"--{name}", "~no-such-user/x"])

@@ -158,7 +158,7 @@ def test_the_initializer_runs_once_in_each_process(make_pool: MakePool) -> None:
 
 
 @pytest.mark.parametrize("arguments", [{"cancel_futures": True}, {"wait": False}])
-def test_shutdown_at_once_kills_what_runs_and_cancels_what_waits(
+def test_an_immediate_shutdown_kills_running_tasks_and_cancels_queued_ones(
     make_pool: MakePool, arguments: dict[str, bool]
 ) -> None:
     pool = make_pool(1)

@@ -48,7 +48,7 @@ def of(folder: Path | str) -> TrainSettings:
 
 
 @pytest.mark.parametrize("harm", [change, add, remove, break_one])
-def test_what_changes_in_a_folder_is_noticed(harm: Callable[[Path], None], folder: Path) -> None:
+def test_changes_in_a_folder_are_noticed(harm: Callable[[Path], None], folder: Path) -> None:
     digest = planned(of(folder)).data.digest
     assert data_changes(of(folder), digest) == []
     harm(folder)
@@ -74,7 +74,7 @@ def test_a_trial_on_other_images_than_its_study_began_with_is_refused(folder: Pa
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("tracking_uri")
-def test_a_training_during_which_the_folder_changes_says_so(folder: Path) -> None:
+def test_a_folder_that_changes_during_a_training_is_reported(folder: Path) -> None:
     with running("train.py", "--data", str(folder), "--hidden", "4", "--epochs", "500") as training:
         assert training.stderr is not None
         while "epoch" not in training.stderr.readline():
@@ -89,7 +89,9 @@ def test_a_training_during_which_the_folder_changes_says_so(folder: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("tracking_uri")
-def test_a_study_between_whose_trials_the_folder_changes_says_so_and_is_of_the_images_before(folder: Path) -> None:
+def test_a_folder_that_changes_during_a_study_is_reported_and_its_first_images_are_used(
+    folder: Path,
+) -> None:
     settings = ("--data", str(folder), "--hidden", "4", "--epochs", "200", "--workers", "1", "--optimizers", "sgd")
     with running("grid.py", *settings) as study:
         assert study.stderr is not None

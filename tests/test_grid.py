@@ -89,7 +89,7 @@ class TestAGrid:
             (run.data.params["optimizer"], float(run.data.params["lr"])) for run in trials
         }
 
-    def test_started_again_trains_only_what_is_missing(self) -> None:
+    def test_a_grid_that_is_started_again_trains_only_missing_cells(self) -> None:
         assert run_script("grid.py", *SMALL).returncode == 0
         again = run_script("grid.py", *SMALL, "--seeds", "2")
         assert again.returncode == 0, again.stderr
@@ -134,7 +134,7 @@ class TestAGrid:
         return any(len(curves(run)["val_loss"]) > 1 for run in runs() if run.info.status == "RUNNING")
 
     @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-    def test_stopped_in_any_way_leaves_no_process_and_goes_on_later_to_the_same_end(self, sent: signal.Signals) -> None:
+    def test_a_stopped_grid_leaves_no_process_and_resumes_to_the_same_results(self, sent: signal.Signals) -> None:
         with running("grid.py", *LONG) as process:
             while not any(run.info.status == "RUNNING" and len(curves(run)["val_loss"]) > 1 for run in trainings()):
                 time.sleep(0.2)
@@ -304,7 +304,7 @@ def end_later(run_id: str) -> None:
 
 
 @pytest.mark.usefixtures("tracking_uri")
-def test_what_waits_for_a_training_that_another_process_ends_is_proposed_after_it() -> None:
+def test_a_trial_that_waits_for_the_training_of_another_process_is_proposed_after_it() -> None:
     settings = parse(GridSettings, ["--optimizers", "sgd", "--lrs", "0.1,0.01", "--epochs", "1", "--hidden", "8"])
     found = run_preflight(settings.cells(), time_epochs=True)
     client, watcher = mlflow.MlflowClient(), Seen()

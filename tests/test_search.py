@@ -45,7 +45,7 @@ def bowl(lr: float) -> float:
 
 
 def proposed(settings: SearchSettings, concurrency: int, late: bool) -> list[tuple[str, float]]:
-    """What a search proposes when its trials end in the order in which they began, or as `late` as they may."""
+    """Return the proposals of a search whose trials end in the order in which they began, or as `late` as they may."""
     found: list[TrainSettings] = []
     open_trials: list[int] = []
     with study_file("auto", "it") as file:
@@ -148,7 +148,7 @@ class TestWhatOptunaIsTold:
 
 @pytest.mark.usefixtures("tracking_uri")
 class TestASearch:
-    def test_searches_and_started_again_trains_only_what_is_missing(self, tmp_path: Path) -> None:
+    def test_a_search_that_is_started_again_trains_only_missing_trials(self, tmp_path: Path) -> None:
         ended = run_script("search.py", "--optimizer", "sgd", *SMALL, "--study-file", "study.log")
         assert ended.returncode == 0, ended.stderr
         (study,) = studies()
@@ -230,7 +230,7 @@ def test_a_bad_setting_is_refused_in_one_sentence(arguments: list[str], sentence
 
 
 @pytest.mark.parametrize("content", ["", "no journal\n", '{"op_code": 0}\n', None])
-def test_what_is_no_study_file_is_not_written_over(tmp_path: Path, content: str | None) -> None:
+def test_a_file_that_is_not_a_study_file_is_not_overwritten(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "notes.txt"
     if content is None:
         path.mkdir()
@@ -242,12 +242,12 @@ def test_what_is_no_study_file_is_not_written_over(tmp_path: Path, content: str 
 
 
 @pytest.mark.parametrize("name", ["/", ".", "..", "./"])
-def test_a_folder_is_no_study_file(name: str) -> None:
+def test_a_folder_is_rejected_as_study_file(name: str) -> None:
     with pytest.raises(SettingsError, match="is not an Optuna study file"), study_file(name, "it"):
         pass
 
 
-def test_a_study_file_that_another_study_is_writing_is_left_to_it(tmp_path: Path) -> None:
+def test_a_study_file_that_another_study_writes_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "study.log"
     with study_file(str(path), "it") as file:
         file.create("grid", SAMPLERS["random"](0), PRUNERS["none"](1))

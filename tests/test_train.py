@@ -49,7 +49,7 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("tracking_uri")
 class TestARun:
-    """What the server holds after `python src/train.py --epochs 3 --lr 0.01`."""
+    """The content of the server after `python src/train.py --epochs 3 --lr 0.01`."""
 
     @pytest.fixture
     def run(self) -> Run:
@@ -247,7 +247,7 @@ def test_trainings_that_start_together_make_one_new_database(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("tracking_uri")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_or_a_polite_kill_ends_the_run_as_killed_with_what_it_had_logged(sent: int, code: int) -> None:
+def test_ctrl_c_or_sigterm_ends_the_run_as_killed_with_the_points_logged_so_far(sent: int, code: int) -> None:
     command = [str(ROOT / "src/train.py"), "--epochs", "100000"]
     with PreloadedProcess(command, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None

@@ -91,7 +91,7 @@ def test_another_seed_gives_another_order_of_batches() -> None:
     assert numbers(trained(seed=5)[1])[1:] != numbers(trained(seed=6)[1])[1:]
 
 
-def test_what_others_draw_between_epochs_changes_nothing() -> None:
+def test_random_draws_between_epochs_change_nothing() -> None:
     net = nn.Sequential(network(), nn.Dropout(0.5))
     runs = []
     for disturb in (False, True):
@@ -133,7 +133,7 @@ def test_the_history_is_read_as_it_was_written() -> None:
     assert repr(history.from_csv(history.to_csv(records))) == repr(records)
 
 
-def test_a_diverged_training_ends_early_and_its_last_record_says_so() -> None:
+def test_a_diverged_training_ends_early_and_its_last_record_is_diverged() -> None:
     _, records = trained(lr=1e30, epochs=20)
     assert 1 < len(records) < 20
     assert records[-1].diverged

@@ -1,4 +1,4 @@
-"""What the start of an entry point asks of the interpreter."""
+"""The garbage collector while an entry point imports."""
 
 import gc
 import subprocess

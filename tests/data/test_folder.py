@@ -1,4 +1,4 @@
-"""Which files of a folder are images, and of which class."""
+"""Images and classes that are found in a folder."""
 
 import io
 import os
@@ -72,7 +72,7 @@ def test_a_folder_linked_into_two_classes_is_in_both(folder: Path) -> None:
     assert paths(folder) == ["a/0.png", "a/more/1.png", "b/0.png", "b/more/1.png"]
 
 
-def test_a_link_to_itself_is_no_folder_and_a_broken_image(folder: Path) -> None:
+def test_a_link_to_itself_is_not_a_folder_and_counts_as_a_broken_image(folder: Path) -> None:
     (folder / "circle").symlink_to("circle")
     for name in ("a", "b"):
         (folder / name / "circle").symlink_to("circle")

@@ -227,7 +227,7 @@ def test_damaged_metadata_does_not_make_a_picture_broken(tmp_path: Path) -> None
     assert read_square(path, SIDE, "pad").shape == (SIDE, SIDE, 3)
 
 
-def test_a_photograph_of_100_megapixels_is_no_bomb(tmp_path: Path) -> None:
+def test_a_photograph_of_100_megapixels_is_not_a_decompression_bomb(tmp_path: Path) -> None:
     path = saved(tmp_path / "image.png", Image.new("1", (12000, 9000), 1))
     assert (read_square(path, 8, "pad")[2:6] == 255).all()
 
@@ -268,7 +268,7 @@ def test_a_file_truncated_anywhere_is_an_image_or_a_reason_never_a_crash(ending:
         ("hidden.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
     ],
 )
-def test_what_is_no_usable_image_has_a_reason(name: str, content: bytes, reason: str, tmp_path: Path) -> None:
+def test_an_unusable_image_has_a_reason(name: str, content: bytes, reason: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BrokenImageError, match=reason):
         read_square(str(tmp_path / name), SIDE, "pad")

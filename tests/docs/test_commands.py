@@ -146,7 +146,7 @@ def environment() -> dict[str, str]:
     return os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
 
 
-def test_what_is_not_run_is_on_a_page() -> None:
+def test_commands_that_are_not_run_are_on_a_page() -> None:
     text = [
         command
         for page in PAGES

@@ -347,7 +347,7 @@ def test_the_usable_band_has_no_gaps_and_is_measured_in_decades(experiment: str)
         ([0.1], True, True),
     ],
 )
-def test_a_best_at_an_end_is_not_bracketed(experiment: str, losses: list[float], low: bool, high: bool) -> None:
+def test_a_best_at_the_edge_is_not_bracketed(experiment: str, losses: list[float], low: bool, high: bool) -> None:
     for lr, loss in zip(("0.001", "0.01", "0.1"), losses, strict=False):
         log_losses(experiment, [loss], lr=lr)
     found = compared(experiment).of("adam")

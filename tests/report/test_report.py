@@ -328,13 +328,13 @@ class TestWhereThingsAreMissing:
         assert "No learning rate tried can be recommended" in Path("report/index.html").read_text()
         assert [row["verdict"] for row in content["cells"]] == ["diverged", "diverged"]
 
-    def test_where_nothing_has_finished_it_says_so(self, experiment: str) -> None:
+    def test_a_study_without_finished_trainings_is_reported(self, experiment: str) -> None:
         log_training(experiment, falling(0.1), status="RUNNING")
         content = summary()
         assert codes(content) == ["nothing_finished", "unfinished"]
         assert content["cells"] == []
 
-    def test_without_accuracies_or_training_losses_the_rest_is_there(self, experiment: str) -> None:
+    def test_without_accuracies_or_training_losses_the_rest_is_reported(self, experiment: str) -> None:
         for lr in ("0.1", "0.01"):
             log_training(experiment, {"val_loss": [2.3, float(lr)]}, lr=lr)
         content = summary()
