@@ -104,12 +104,20 @@ def test_a_worker_that_exits_by_itself_has_no_signal(make_pool: MakePool) -> Non
     assert raised.value.signal == 0
 
 
+def has_ended(process: psutil.Process) -> bool:
+    """Return whether all threads of a process have ended: a killed one holds its files until its last thread ends."""
+    try:
+        threads = list(Path(f"/proc/{process.pid}/task").iterdir())
+        return process.status() == psutil.STATUS_ZOMBIE and len(threads) == 1
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return True
+
+
 def test_a_worker_that_is_killed_while_idle_is_restarted_and_costs_no_task(make_pool: MakePool) -> None:
     pool = make_pool(1)
     first = psutil.Process(pool.submit(os.getpid).result())
     first.kill()
-    # As a process of the fork server's it is not this one's to wait for.
-    while first.is_running() and first.status() != psutil.STATUS_ZOMBIE:
+    while not has_ended(first):  # as a child of the fork server, it is not this process's to wait for
         time.sleep(0.01)
     assert pool.submit(os.getpid).result() != first.pid
 
