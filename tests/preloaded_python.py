@@ -12,6 +12,6 @@ with socket.socket(socket.AF_UNIX) as server:
     request = {"arguments": sys.argv[1:], "cwd": os.getcwd(), "env": dict(os.environ), "new_session": False}  # noqa: PTH109 - pathlib takes 10 ms
     socket.send_fds(server, [json.dumps(request).encode() + b"\n"], [0, 1, 2])
     with server.makefile() as answers:
-        process = int(next(answers))
+        next(answers)  # the process's id
         code = os.waitstatus_to_exitcode(int(next(answers)))
 sys.exit(code if code >= 0 else 128 - code)

@@ -28,7 +28,7 @@ from lrstudy.study.trial_runner import TrialRunner
 from lrstudy.tracking import owner
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.specification import TrialSpecification
-from studies import children, curves, finals, reference, run_script, running, runs, studies, trainings
+from studies import children, curves, finals, reference, run_script, run_script_anew, running, runs, studies, trainings
 
 SMALL = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "3", "--hidden", "16")
 # Of some seconds, so that there is time to disturb it.
@@ -39,7 +39,7 @@ LONG = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "250")
 class TestAGrid:
     def test_trains_every_cell_as_a_training_alone_would(self, tmp_path: Path) -> None:
         (tmp_path / "t").mkdir()
-        ended = run_script("grid.py", *SMALL, TMPDIR=str(tmp_path / "t"))
+        ended = run_script_anew("grid.py", *SMALL, TMPDIR=str(tmp_path / "t"))
         assert ended.returncode == 0, ended.stderr
         assert not list((tmp_path / "t").iterdir()), "it leaves temporary files"
         (study,) = studies()

@@ -12,7 +12,6 @@ import pytest
 from conftest import ROOT
 
 PAGE = (ROOT / "docs" / "how-to" / "extend.md").read_text(encoding="utf-8")
-HEADINGS = re.findall(r"^## (.*)$", PAGE, re.M)
 CHANGES = {
     section.partition("\n")[0]: match[1]
     for section in PAGE.split("\n## ")[1:]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrstudy.study import worker_tasks
+from lrstudy.study.retried_task import MAX_TRIES
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.result import WorkerResult
 from lrstudy.training.specification import TrialSpecification
 
-MAX_ATTEMPTS = 3
 POLL_SECONDS = 0.1
 
 
@@ -57,7 +57,7 @@ class RunningTrials:
 
     def retry(self, trial: RunningTrial, error: BaseException | None) -> bool:
         """Run a trial again if `error` is the death of its worker, and it has attempts left; return whether it runs."""
-        if not isinstance(error, BrokenExecutor) or trial.attempts == MAX_ATTEMPTS:
+        if not isinstance(error, BrokenExecutor) or trial.attempts == MAX_TRIES:
             return False
         trial.attempts += 1
         self.submit(trial)
