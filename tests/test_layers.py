@@ -12,7 +12,10 @@ SOURCE = ROOT / "src"
 # Each package or module imports from layers above it in this list and from its own.
 LAYERS = (
     ("compat",),
-    ("errors", "formatting", "server_names", "redaction", "cache_paths", "hardware", "provenance", "crash_safe_pool"),
+    (
+        *("errors", "formatting", "server_names", "redaction", "typed_parameters"),
+        *("cache_paths", "hardware", "provenance", "crash_safe_pool"),
+    ),
     ("command_line", "optimizers", "networks"),
     ("settings",),
     ("data",),

@@ -273,6 +273,19 @@ def test_the_same_data_elsewhere_are_the_same_data(experiment: str) -> None:
     assert len(one.cells) == 2
 
 
+def test_the_digest_decides_whatever_the_path_and_however_mlflow_quoted_it(experiment: str) -> None:
+    by_mlflow = {"mlflow.project.entryPoint": "main"}
+    log_training(experiment, falling(0.2), data="/x/my photos")
+    log_training(experiment, falling(0.2), lr="0.1", data="'/x/my photos'", tags=by_mlflow)
+    log_training(experiment, falling(0.2), lr="0.01", data="""'/y/it'"'"'s a copy/'""", tags=by_mlflow)
+    (one,) = groups(experiment)
+    assert len(one.cells) == 3
+    assert one.settings["data"] == "my photos or it's a copy (01234567)"
+    other = {"lrstudy.data_digest": "0" * 32}
+    log_training(experiment, falling(0.2), data="/x/my photos", tags=other)
+    assert [one.settings["data"] for one in groups(experiment)][1] == "my photos (00000000)"
+
+
 def test_unfinished_runs_are_counted_and_never_ranked(experiment: str) -> None:
     log_training(experiment, falling(0.5))
     for status in ("RUNNING", "FAILED", "KILLED"):

@@ -60,7 +60,7 @@ def _command(entry_point: str, params: Mapping[str, str]) -> str | None:
     """Return an entry point's command line without parameters at their defaults; None without the project's files."""
     if not (defaults := _defaults().get(entry_point)):
         return None
-    values = {name: params[name].strip("'\"") for name in defaults if name in params}
+    values = {name: params[name] for name in defaults if name in params}
     options = [
         f"-P {shlex.quote(f'{name}={value}')}"
         for name, value in values.items()

@@ -11,6 +11,7 @@ from mlflow.entities import Run as MlflowRun
 from lrstudy.report.histories import restore_infinity
 from lrstudy.report.runs import Curve, Run
 from lrstudy.server_names import DATA_CONTEXT, KIND
+from lrstudy.typed_parameters import typed_parameters
 
 # Accuracies above this are percentages; a share can exceed 1 by rounding alone.
 MAX_SHARE = 1.5
@@ -33,7 +34,7 @@ def convert_run(run: MlflowRun, curves: Mapping[str, Curve]) -> Run:
         info.run_name or info.run_id,
         info.status,
         info.start_time,
-        data.params,
+        typed_parameters(data.params, data.tags),
         metrics,
         data.tags,
         _data_sets(run),

@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.run_settings import (
+    DATA,
     comparable_settings,
+    data_names,
     hyperparameters,
     learning_rate,
     naming_parameters,
@@ -38,7 +40,11 @@ def group_runs(loaded: LoadedRuns) -> tuple[list[Group], list[str]]:
     for run in usable:
         settings = {name: value for name, value in comparable_settings(run, length).items() if name not in names}
         runs_by_settings.setdefault(tuple(sorted(settings.items())), []).append(run)
-    groups = [_group(dict(settings), runs) for settings, runs in runs_by_settings.items()]
+    shown = data_names(usable)
+    groups = [
+        _group({name: shown.get(value, value) if name == DATA else value for name, value in settings}, runs)
+        for settings, runs in runs_by_settings.items()
+    ]
     groups.sort(key=_most_trainings_first)
     return groups, _remarks(names, unusable)
 

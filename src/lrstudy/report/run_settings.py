@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from lrstudy.formatting import join_or
 from lrstudy.optimizers import SWITCHES
 from lrstudy.report.runs import Run
 from lrstudy.server_names import DATA_DIGEST
@@ -17,8 +18,9 @@ from lrstudy.server_names import DATA_DIGEST
 AXES = {"optimizer", "lr", "log10_lr", "seed"}
 # Settings that change where and how fast a training runs, but not its result.
 MACHINE = {"device", "threads", "data_root"}
+DATA = "data"
 # Settings that the digest of the images, as scaled and split, stands for.
-IN_DIGEST = {"data", "image_size", "fit", "bad_images", "split_seed"}
+IN_DIGEST = {DATA, "image_size", "fit", "bad_images", "split_seed"}
 PREFIX = "optimizer."
 # From this number of runs on, a parameter that differs in every run can be the run's name…
 MIN_NAMED = 4
@@ -80,7 +82,7 @@ def comparable_settings(run: Run, usual_length: int) -> dict[str, str]:
     if "epochs" not in settings and "val_loss" in run.curves:
         settings["last step"] = str(_last_step(run, usual_length))
     if digest:
-        return settings | {"data": f"{_data_name(run)} ({digest[:8]})"}
+        return settings | {DATA: digest}
     return settings | ({"data sets": run.data} if run.data else {})
 
 
@@ -90,9 +92,17 @@ def _last_step(run: Run, usual_length: int) -> int:
     return int(curve.steps[-1]) if complete else usual_length
 
 
-def _data_name(run: Run) -> str:
-    """Return the last part of the data's path, since the rest may differ between machines."""
-    return run.params.get("data", "data").rstrip("/").rpartition("/")[2]
+def data_names(runs: Iterable[Run]) -> dict[str, str]:
+    """Return each data set's name by its digest: the last parts of the paths that it was read from, and the digest.
+
+    The rest of a path, and the name of a copy, may differ between machines.
+    """
+    names: dict[str, dict[str, None]] = {}
+    for run in runs:
+        if digest := run.tags.get(DATA_DIGEST):
+            name = run.params.get(DATA, DATA).rstrip("/").rpartition("/")[2] or "/"
+            names.setdefault(digest, {})[name] = None
+    return {digest: f"{join_or([*of_digest])} ({digest[:8]})" for digest, of_digest in names.items()}
 
 
 def usual_length(runs: Sequence[Run]) -> int:

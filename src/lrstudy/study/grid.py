@@ -16,7 +16,7 @@ from lrstudy.formatting import format_setting
 from lrstudy.settings import GridSettings, TrainSettings
 from lrstudy.settings.fields import MAX_FLOAT, MIN_FLOAT
 from lrstudy.study.optuna_study import ProposedTrial, StudyFile
-from lrstudy.study.trial_result import TrialResult
+from lrstudy.study.trial_result import TrialResult, best_of
 from lrstudy.training.epoch import Epoch
 
 # An extension adds a learning rate at half a decade's distance, …
@@ -77,6 +77,10 @@ class Grid:
             if len(lrs) > 1 and min(lrs) < best < max(lrs):
                 continue
             shape = f" with hidden={format_setting(hidden)}" if len(self._settings.hidden) > 1 else ""
+            if best_of(self._results_of(optimizer, hidden)) is None:
+                lowest = format_setting(min(lrs))
+                sentences.append(f"{optimizer}{shape}: no training succeeded; try learning rates below {lowest}.")
+                continue
             where = f"{optimizer}{shape}: the best learning rate, {format_setting(best)}, is at the edge of the grid"
             extended = self._settings.extend
             sentences.append(
@@ -94,11 +98,13 @@ class Grid:
     def _scores(self, optimizer: str, hidden: tuple[int, ...]) -> dict[float, float]:
         """Return the mean objective over the seeds, by ascending learning rate; infinite if a training has failed."""
         objectives: dict[float, list[float]] = {}
-        for result in self._results.values():
-            cell = result.specification.settings
-            if (cell.optimizer, cell.hidden) == (optimizer, hidden):
-                objectives.setdefault(cell.lr, []).append(result.objective)
+        for result in self._results_of(optimizer, hidden):
+            objectives.setdefault(result.specification.settings.lr, []).append(result.objective)
         return {lr: mean(objectives[lr]) for lr in sorted(objectives)}
+
+    def _results_of(self, optimizer: str, hidden: tuple[int, ...]) -> list[TrialResult]:
+        results = ((result, result.specification.settings) for result in self._results.values())
+        return [result for result, cell in results if (cell.optimizer, cell.hidden) == (optimizer, hidden)]
 
     def _extensions(self) -> Sequence[TrainSettings]:
         """Return the cells that extend each axis whose end is the best learning rate."""

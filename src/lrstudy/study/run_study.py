@@ -32,7 +32,7 @@ from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.search import proposal_window
 from lrstudy.study.study_run import StudyRun, log_best, open_study
-from lrstudy.study.trial_result import TrialResult, best_of
+from lrstudy.study.trial_result import TrialResult, best_of, reason_without_best
 from lrstudy.study.trial_runner import TrialRunner
 from lrstudy.tracking.failures import failure_reason, is_transient
 from lrstudy.tracking.server import truncate_tag
@@ -85,13 +85,13 @@ def run_study(
             results = trials.run(channel)
         trained = any(not trial.reused for trial in results)
         sentences = proposer.finish()
-        best = _best(results)
         Console().print(result_table(results))
         _print_lines(sentences)
+        best = _best(results)
         with _optional_artifacts():
             if trained:
                 print(WAITING_FOR_ARTIFACTS, flush=True)
-            ranked = [trial for trial in results if trial.ranks] if settings.log_models == "all" else [best]
+            ranked = [trial for trial in results if trial.completed] if settings.log_models == "all" else [best]
             log_best_artifacts(study.run, ranked, helper, executor, trials.best)
         if trained or not _is_repetition(study, settings):
             _log_optuna_study(study, kind, executor, file)
@@ -184,8 +184,7 @@ def _identity(kind: str, settings: StudySettings, context: StudyContext, search_
 def _best(results: Sequence[TrialResult]) -> TrialResult:
     if best := best_of(results):
         return best
-    reason = next((trial.reason for trial in results if trial.reason), "they were pruned")
-    raise LearningRateStudyError(f"none of the {len(results)} trainings was completed: {reason}.")
+    raise LearningRateStudyError(reason_without_best(results))
 
 
 def _description(results: Sequence[TrialResult], best: TrialResult, sentences: Sequence[str]) -> str:

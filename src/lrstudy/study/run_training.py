@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from concurrent.futures import BrokenExecutor
 from itertools import chain, islice
 
@@ -119,5 +120,5 @@ def _scores(specification: TrialSpecification, result: Result) -> str:
 
 def _where_to_see(run: TrackedRun) -> str:
     uri = redact_credentials(mlflow.get_tracking_uri())
-    command = f"open {uri}" if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+    command = f"open {uri}" if uri.startswith("http") else shlex.join(["mlflow", "ui", "--backend-store-uri", uri])
     return f"run {run.run_id}; to see it: {command}"

@@ -1,4 +1,4 @@
-"""The trainings of a search: learning rates that one of Optuna's samplers draws log-uniformly.
+"""The trainings of a search: learning rates between two limits, spread out at first, then drawn by Optuna's sampler.
 
 A search that is started again proposes the same trials, so that those on the server are reused. Therefore no trial
 depends on which worker was faster: Optuna gets the results in the order of the trials, and before it proposes trial n
@@ -7,6 +7,7 @@ it knows those up to n - `proposal_window`, and no other. The window is the same
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import optuna
@@ -14,7 +15,9 @@ from optuna.distributions import FloatDistribution
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
+from lrstudy.formatting import format_lr, pluralize
 from lrstudy.settings import SearchSettings, TrainSettings
+from lrstudy.study.initial_draws import seed_of, spread_out
 from lrstudy.study.optuna_study import ProposedTrial, StudyFile
 from lrstudy.study.trial_result import TrialResult
 from lrstudy.training.epoch import Epoch
@@ -23,13 +26,16 @@ from lrstudy.training.epoch import Epoch
 MIN_WINDOW = 4
 # The significant digits of a learning rate: few enough to be typed again without an error.
 DIGITS = 6
+# The samplers that adapt to results, from this many results of an optimizer on.
+ADAPTIVE = ("tpe", "gp")
+MIN_RESULTS = 10
 
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     # With the constant liar, running trials count as bad, so that trials beside them explore other learning rates.
-    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, constant_liar=True),
+    "tpe": lambda seed: optuna.samplers.TPESampler(n_startup_trials=MIN_RESULTS, seed=seed, constant_liar=True),
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
     "qmc": lambda seed: optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False),
-    "gp": lambda seed: optuna.samplers.GPSampler(seed=seed, deterministic_objective=True),
+    "gp": lambda seed: optuna.samplers.GPSampler(n_startup_trials=MIN_RESULTS, seed=seed, deterministic_objective=True),
 }
 PRUNERS: dict[str, Callable[[int], BasePruner]] = {
     "none": lambda _: optuna.pruners.NopPruner(),
@@ -56,7 +62,9 @@ class Search:
         self._window = proposal_window(concurrency)
         self._studies = [
             file.create(
-                f"search {name}", SAMPLERS[settings.sampler](settings.seed), PRUNERS[settings.pruner](settings.epochs)
+                f"search {name}",
+                SAMPLERS[settings.sampler](seed_of(name, settings.seed)),
+                PRUNERS[settings.pruner](settings.epochs),
             )
             for name in settings.optimizers
         ]
@@ -75,12 +83,16 @@ class Search:
         number = len(self._proposed)
         if number == self.planned or not self._tell_results_up_to(number - self._window):
             return None
-        study = self._studies[number % len(self._studies)]
-        trial = study.ask({"lr": FloatDistribution(self._settings.low, self._settings.high, log=True)})
+        settings, place = self._settings, number % len(self._studies)
+        study, optimizer = self._studies[place], settings.optimizers[place]
+        if (draw := number // len(self._studies)) < self._initial_draws:
+            study.enqueue_trial(
+                {"lr": spread_out(draw, settings.low, settings.high, seed_of(optimizer, settings.seed))}
+            )
+        trial = study.ask({"lr": FloatDistribution(settings.low, settings.high, log=True)})
         self._proposed.append(ProposedTrial(study, trial))
-        optimizer = self._settings.optimizers[number % len(self._studies)]
         lr = float(f"{trial.params['lr']:.{DIGITS}g}")
-        return self._settings.training(optimizer, lr, self._settings.hidden, self._settings.seed)
+        return settings.training(optimizer, lr, settings.hidden, settings.seed)
 
     def should_prune(self, number: int, epoch: Epoch) -> bool:
         """Return whether Optuna's pruner stops a trial after this epoch."""
@@ -95,9 +107,24 @@ class Search:
         self._results[result.number] = result
 
     def finish(self) -> list[str]:
-        """Give Optuna the remaining results."""
+        """Give Optuna the remaining results; return a sentence if none of them had an effect on a learning rate."""
         self._tell_results_up_to(len(self._proposed) - 1)
-        return []
+        settings, initial = self._settings, self._initial_draws
+        if not initial or settings.trials > initial:
+            return []
+        lrs = pluralize(settings.trials, "learning rate")
+        return [
+            f"nothing was adapted to results: the {lrs} of each optimizer cover "
+            f"the range from {format_lr(settings.low)} to {format_lr(settings.high)} evenly; with more than {initial} "
+            f"trials, such as trials={2 * initial}, later ones are drawn where the results were good."
+        ]
+
+    @property
+    def _initial_draws(self) -> int:
+        """The number of learning rates of each optimizer that are drawn before its sampler knows enough results."""
+        if self._settings.sampler not in ADAPTIVE:
+            return 0
+        return MIN_RESULTS - 1 + math.ceil(self._window / len(self._studies))
 
     def _tell_results_up_to(self, last: int) -> bool:
         """Give Optuna the results of the trials up to `last`, in their order; return whether all of them have ended."""

@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lrstudy.formatting import format_setting, join_and, pluralize
 from lrstudy.training.specification import TrialSpecification
 
 # A diverged training counts as this multiple of the loss of guessing: bad, and finite.
 DIVERGED_LOSS_FACTOR = 2.0
-PRUNED = "pruned"
+PRUNED, DIVERGED = "pruned", "diverged"
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,45 @@ class TrialResult:
         return self.verdict == PRUNED
 
     @property
-    def ranks(self) -> bool:
-        """Return whether it was trained to its end, and so can be the best."""
+    def completed(self) -> bool:
+        """Return whether it was trained to its end."""
         return bool(self.verdict) and not self.pruned
+
+    @property
+    def diverged(self) -> bool:
+        """Return whether its losses diverged, so that it can never be the best."""
+        return self.verdict == DIVERGED
 
     @property
     def objective(self) -> float:
         """Return the value to minimise: the best validation loss; large if it diverged, infinite if it failed."""
-        if self.verdict == "diverged":
+        if self.diverged:
             return DIVERGED_LOSS_FACTOR * self.specification.context.data.chance_loss
         return self.val_loss
 
 
 def best_of(results: Sequence[TrialResult]) -> TrialResult | None:
-    """Return the result with the lowest objective; None if no trial was trained to its end."""
-    return min((result for result in results if result.ranks), key=lambda result: result.objective, default=None)
+    """Return the result with the lowest objective; None if every trial diverged, was pruned, or failed."""
+    candidates = (result for result in results if result.completed and not result.diverged)
+    return min(candidates, key=lambda result: result.objective, default=None)
+
+
+def reason_without_best(results: Sequence[TrialResult]) -> str:
+    """Return the sentence on a study in which no trial trained: how many diverged, were pruned, and failed."""
+    counts = {
+        "diverged": sum(result.diverged for result in results),
+        "pruned": sum(result.pruned for result in results),
+        "failed": sum(not result.verdict for result in results),
+    }
+    listed = join_and([f"{count} {word}" for word, count in counts.items() if count])
+    first_error = next((result.reason for result in results if result.reason), "")
+    sentence = f"none of the {pluralize(len(results), 'training')} trained: {listed}" + f" ({first_error})" * bool(
+        first_error
+    )
+    if not counts["diverged"]:
+        return f"{sentence}."
+    lowest = min(result.specification.settings.lr for result in results if result.diverged)
+    return f"{sentence}; try learning rates below {format_setting(lowest)}."
 
 
 def failure(number: int, specification: TrialSpecification, run_id: str, error: BaseException) -> TrialResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from lrstudy.server_names import (
     BEST_RUN,
     DATA_DIGEST,
     DEVICE,
-    ENTRY_POINT,
     HARDWARE,
     KEY,
     KIND,
@@ -33,6 +31,7 @@ from lrstudy.settings import TrainSettings
 from lrstudy.tracking.stored_values import is_finite
 from lrstudy.training.epoch import METRICS, REQUIRED_METRICS
 from lrstudy.training.result import WEIGHTS
+from lrstudy.typed_parameters import typed_parameters
 
 NO_SUCH_RUN = (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE))
 
@@ -72,7 +71,7 @@ def recorded_settings(run: Run) -> TrainSettings:
     Raises:
         SettingsError: one is not valid in this version.
     """
-    return from_parameters(TrainSettings, _raw_parameters(run))
+    return from_parameters(TrainSettings, typed_parameters(run.data.params, run.data.tags))
 
 
 def read_recorded_training(client: MlflowClient, run_id: str) -> RecordedTraining:
@@ -85,7 +84,7 @@ def read_recorded_training(client: MlflowClient, run_id: str) -> RecordedTrainin
     tags = run.data.tags
     try:
         machine = {"device": tags.get(DEVICE, ""), "threads": tags.get(THREADS, "")}
-        settings = from_parameters(TrainSettings, _raw_parameters(run) | machine)
+        settings = from_parameters(TrainSettings, typed_parameters(run.data.params, run.data.tags) | machine)
     except SettingsError as error:
         raise SettingsError(f"run_id={quote(run_id)}: its parameters are not valid in this version: {error}") from None
     epochs = _read_epochs(client, run_id)[: settings.epochs + 1]  # another program logged what is beyond
@@ -153,18 +152,3 @@ def _read_epochs(client: MlflowClient, run_id: str) -> list[dict[str, float]]:
 
 def _finite(epoch: Mapping[str, float]) -> bool:
     return is_finite(epoch["train_loss"]) and is_finite(epoch["val_loss"])
-
-
-def _raw_parameters(run: Run) -> dict[str, str]:
-    """Return a run's parameters as the user typed them."""
-    # `mlflow run` logs parameters quoted for the shell: `'my images'`.
-    quoted = ENTRY_POINT in run.data.tags
-    return {name: _unquoted(value) if quoted else value for name, value in run.data.params.items()}
-
-
-def _unquoted(text: str) -> str:
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        return text
-    return words[0] if len(words) == 1 and shlex.quote(words[0]) == text else text

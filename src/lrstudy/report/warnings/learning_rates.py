@@ -6,29 +6,30 @@ import math
 from collections.abc import Iterator
 
 from lrstudy.formatting import format_loss, format_lr
-from lrstudy.report.commands import extend_command, grid_command
+from lrstudy.report.commands import grid_command
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.optimizer_summary import OptimizerSummary
 from lrstudy.report.runs import Run
+from lrstudy.report.warnings.ranges import command_below, command_beyond, unsampled_ends
 from lrstudy.report.warnings.seeds import FINALISTS
 from lrstudy.report.warnings.warning import ReportWarning
-from lrstudy.server_names import KIND, SEARCH_STUDY
 
 # Learning rates fewer than this many decades apart should be about equally good.
 NEAR = 0.25
-# A search is extended by this factor at its end.
-EXTENSION = 100
 
 
-def nothing_to_recommend(comparison: Comparison, _: Run | None) -> Iterator[ReportWarning]:
+def nothing_to_recommend(comparison: Comparison, study: Run | None) -> Iterator[ReportWarning]:
     """Warn if no training has finished, or all of them diverged."""
     if not comparison.group.cells:
         text = "No training has finished with a validation loss, so there is nothing to compare."
         yield ReportWarning("nothing_finished", text)
     elif not comparison.ranking:
-        lowest = format_lr(min(cell.lr for cell in comparison.group.cells))
-        text = f"Every training diverged, those with the lowest learning rate ({lowest}) included; try lower ones."
-        yield ReportWarning("all_diverged", text)
+        lowest = min(cell.lr for cell in comparison.group.cells)
+        text = (
+            f"Every training diverged, those with the lowest learning rate ({format_lr(lowest)}) included; "
+            "try lower ones."
+        )
+        yield ReportWarning("all_diverged", text, command_below(comparison.group, study, lowest))
 
 
 def not_bracketed(comparison: Comparison, study: Run | None) -> Iterator[ReportWarning]:
@@ -38,7 +39,9 @@ def not_bracketed(comparison: Comparison, study: Run | None) -> Iterator[ReportW
         if summary.best and not summary.bracketed:
             best = format_lr(summary.best.lr)
             sentence = f"{summary.optimizer} is not bracketed: its best learning rate, {best}, is {_end(summary)}."
-            sentences.setdefault(_extension(comparison, study, summary), []).append(sentence)
+            unsampled = _unsampled(study, summary)
+            command = command_beyond(comparison.group, study, summary)
+            sentences.setdefault(command, []).append(" ".join([sentence, *unsampled]))
     for command, of_command in sentences.items():
         ranks = "its rank is" if len(of_command) == 1 else "their ranks are"
         text = " ".join([*of_command, f"A better one may lie beyond, so {ranks} not settled."])
@@ -51,13 +54,13 @@ def _end(summary: OptimizerSummary) -> str:
     return f"the {'lowest' if summary.open_low else 'highest'} tried"
 
 
-def _extension(comparison: Comparison, study: Run | None, summary: OptimizerSummary) -> str | None:
-    """Return the command that tries learning rates beyond the best: a grid extends itself, a search is widened."""
-    if study and study.tags.get(KIND) == SEARCH_STUDY and summary.best:
-        best = summary.best.lr
-        wider = {"low": f"{best / EXTENSION:.3g}"} if summary.open_low else {"high": f"{best * EXTENSION:.3g}"}
-        return extend_command(study, comparison.group, **wider)
-    return extend_command(study, comparison.group, extend="true")
+def _unsampled(study: Run | None, summary: OptimizerSummary) -> list[str]:
+    """Return a sentence for each end of a search's range that it left unsampled beside the best learning rate."""
+    return [
+        f"The search allowed {'down' if name == 'low' else 'up'} to {format_lr(limit)} but tried nothing "
+        f"{'below' if name == 'low' else 'above'} it."
+        for name, limit in unsampled_ends(study, summary).items()
+    ]
 
 
 def best_by_chance(comparison: Comparison, _: Run | None) -> Iterator[ReportWarning]:

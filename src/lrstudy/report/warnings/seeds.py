@@ -13,6 +13,8 @@ from lrstudy.server_names import KIND, SEARCH_STUDY
 
 # This many of a search's best cells are repeated with several seeds.
 FINALISTS = 3
+# With this many seeds, differences of cells get an interval.
+SEEDS = 3
 
 
 def few_seeds(comparison: Comparison, study: Run | None) -> Iterator[ReportWarning]:
@@ -20,10 +22,11 @@ def few_seeds(comparison: Comparison, study: Run | None) -> Iterator[ReportWarni
     if not comparison.best:
         return
     counts = {cell.n for cell in comparison.ranking}
+    seeds = f"{max(SEEDS, *counts)}"
     if study and study.tags.get(KIND) == SEARCH_STUDY:
-        command = grid_command(comparison.group, comparison.ranking[:FINALISTS], seeds="3")
+        command = grid_command(comparison.group, comparison.ranking[:FINALISTS], seeds=seeds)
     else:
-        command = extend_command(study, comparison.group, seeds="3")
+        command = extend_command(study, comparison.group, seeds=seeds)
     if counts == {1}:
         text = "Each cell was trained with one seed only, so differences between cells cannot be told from chance."
         yield ReportWarning("one_seed", text, command)
