@@ -3,6 +3,8 @@
 # Tags. `KIND` tells trainings from studies; `KEY` is a training's identity, `PRUNED_KEY` that of a pruned one.
 KIND, KEY, PRUNED_KEY = "lrstudy.kind", "lrstudy.key", "lrstudy.pruned_key"
 DATA_DIGEST, DEVICE, THREADS = "lrstudy.data_digest", "lrstudy.device", "lrstudy.threads"
+# The version of the code that makes pixels of image files.
+PREPROCESSING = "lrstudy.preprocessing"
 VERSIONS, HARDWARE, UNCOMMITTED = "lrstudy.versions", "lrstudy.hardware", "lrstudy.git_uncommitted_changes"
 VERDICT = "lrstudy.verdict"
 # The process that owns a run, and the run that this one continues.

@@ -14,7 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lrstudy.data.image_preprocessing import BrokenImageError, read_square
+from image_files import read
+from lrstudy.data.image_preprocessing import BrokenImageError
 
 SIDE = 16
 # Each with a decoder of its own; of formats that Pillow writes.
@@ -24,7 +25,7 @@ KINDS = ("AVIF", "BMP", "DDS", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "
 def outcome(path: Path) -> str:
     """The reason, or `""` for an image."""
     try:
-        pixels = read_square(str(path), SIDE, "pad")
+        pixels = read(path, SIDE)
     except BrokenImageError as error:
         reason = str(error)
     else:
@@ -86,10 +87,10 @@ def test_a_photograph_truncated_at_every_tenth_byte_is_refused_unless_all_its_pi
 ) -> None:
     whole, path = encoded(kind, photo()), tmp_path / "image"
     path.write_bytes(whole)
-    pixels = read_square(str(path), SIDE, "pad")
+    pixels = read(path, SIDE)
     for length in range(0, len(whole), 10):
         path.write_bytes(whole[:length])
-        assert outcome(path) or np.array_equal(read_square(str(path), SIDE, "pad"), pixels), length
+        assert outcome(path) or np.array_equal(read(path, SIDE), pixels), length
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
@@ -158,7 +159,7 @@ def test_an_animation_whose_later_frames_are_lost_is_its_first_frame(tmp_path: P
     whole = encoded("GIF", first, save_all=True, append_images=[first.rotate(90 * turn) for turn in (1, 2, 3)])
     (tmp_path / "whole").write_bytes(whole)
     (tmp_path / "cut").write_bytes(whole[: len(whole) // 2])
-    whole_pixels, cut = (read_square(str(tmp_path / name), SIDE, "pad") for name in ("whole", "cut"))
+    whole_pixels, cut = (read(tmp_path / name, SIDE) for name in ("whole", "cut"))
     assert np.array_equal(whole_pixels, cut)
 
 
@@ -177,4 +178,4 @@ def test_the_ending_of_a_files_name_does_not_matter(ending: str, kind: str, tmp_
     right, wrong = tmp_path / f"right.{kind.lower()}", tmp_path / f"wrong{ending}"
     for path in (right, wrong):
         path.write_bytes(encoded(kind, photo()))
-    assert np.array_equal(read_square(str(wrong), SIDE, "crop"), read_square(str(right), SIDE, "crop"))
+    assert np.array_equal(read(wrong, SIDE), read(right, SIDE))

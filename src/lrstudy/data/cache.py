@@ -32,25 +32,29 @@ SECONDS_UNTIL_MESSAGE = 0.5
 class ScaledImages:
     """Scaled images: `images` uint8 `(n, side, side, channels)`, memory-mapped; `sums`, their `channel_sums`.
 
-    `bad` are the rows without an image, with the reasons; `digest` is of the pixels of all other rows.
+    `bad` are the rows without an image, with the reasons; `digest` is of the pixels of all other rows. `remarks` are
+    sentences on how the files' pixels were read.
     """
 
     images: np.ndarray
     sums: np.ndarray
     bad: dict[int, BadImage]
     digest: str
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class BuiltPixels:
     """A builder's description of the pixels that it wrote: their shape, the images' sums, and the rows without one.
 
+    `remarks` are sentences on how the files' pixels were read.
     With `transient`, a reason may be gone the next time, such as too little time or memory: the entry is not kept.
     """
 
     shape: tuple[int, int, int, int]
     sums: np.ndarray
     bad: dict[int, BadImage]
+    remarks: tuple[str, ...] = ()
     transient: bool = False
 
 
@@ -130,12 +134,12 @@ def _write(folder: Path, built: BuiltPixels) -> ScaledImages:
     digest = _digest(images, built.bad)
     np.save(folder / SUMS, built.sums)
     bad = {str(row): asdict(image) for row, image in built.bad.items()}
-    entry = {"shape": built.shape, "bad": bad, "digest": digest}
+    entry = {"shape": built.shape, "bad": bad, "digest": digest, "remarks": built.remarks}
     (folder / ENTRY).write_text(json.dumps(entry), encoding="utf-8")
     for name in (PIXELS, SUMS, ENTRY):
         with (folder / name).open("rb") as file:
             os.fsync(file.fileno())
-    return ScaledImages(images, built.sums, built.bad, digest)
+    return ScaledImages(images, built.sums, built.bad, digest, built.remarks)
 
 
 def _read(folder: Path) -> ScaledImages | None:
@@ -147,7 +151,7 @@ def _read(folder: Path) -> ScaledImages | None:
             sums = np.load(file, allow_pickle=False)
         bad = {int(row): BadImage(**image) for row, image in entry["bad"].items()}
         valid = (folder / PIXELS).stat().st_size == images.size and sums.shape == (len(images), 2, images.shape[3])
-        return ScaledImages(images, sums, bad, str(entry["digest"])) if valid else None
+        return ScaledImages(images, sums, bad, str(entry["digest"]), tuple(entry["remarks"])) if valid else None
     except Exception:
         return None
 

@@ -7,10 +7,10 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 from lrstudy.compat.processes import limit_memory, silence_stderr
 from lrstudy.crash_safe_pool import CrashSafePool, WorkerDied, imap_unordered
 from lrstudy.data.pixels import channel_sums
+from lrstudy.data.value_ranges import Extent
 from lrstudy.errors import DataError
 
 # Images per task: enough that handing them over costs little beside decoding them. Small sets are split into at least
@@ -39,7 +40,8 @@ Chunk = list[tuple[int, str]]
 class DecodedImage:
     """The image of row `row`: its channels' sums and whether it is grey, or the reason why it is broken.
 
-    `transient` says that the reason may lie in the machine, not in the image.
+    `transient` says that the reason may lie in the machine, not in the image. `extent` and `profile_ignored` are those
+    of `SquareImage`.
     """
 
     row: int
@@ -47,40 +49,49 @@ class DecodedImage:
     grey: bool
     reason: str | None
     transient: bool = False
+    extent: Extent | None = None
+    profile_ignored: bool = False
 
 
 @dataclass(frozen=True)
 class DecodeJob:
-    """The folder to decode, and the file `target` for its pixels: row after row, uint8 `(side, side, 3)`."""
+    """The folder to decode, and the file `target` for its pixels: row after row, uint8 `(side, side, 3)`.
+
+    `ranges` are those of `read_square`.
+    """
 
     folder: str
     target: str
     side: int
     fit: str
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+def create_target(job: DecodeJob, images: int) -> None:
+    """Create the job's file with room for the pixels of that many images."""
+    with open(job.target, "wb") as file:  # noqa: PTH123
+        file.truncate(images * job.side**2 * CHANNELS)
 
 
 def decode_all(
-    job: DecodeJob, paths: Sequence[str], processes: int, progress: Callable[[int], None]
+    job: DecodeJob, numbered: Sequence[tuple[int, str]], processes: int, progress: Callable[[int], None]
 ) -> Iterator[DecodedImage]:
-    """Decode the files `paths` of the job's folder, and yield the result for each image, in the order they end.
+    """Decode files of the job's folder, and yield the result for each image, in the order they end.
 
     An image that crashes its decoder or takes too long costs the process that decodes it, not the others: all images
     of the same task are tried again one by one, which finds the culprit.
 
     Args:
-        job: the folder and the target.
-        paths: within the job's folder, in the order of their rows.
+        job: the folder and the target, which exists.
+        numbered: the images' rows in the target, and their paths within the job's folder.
         processes: the number of processes that decode.
         progress: called with the number of images that were decoded since the last call.
 
     Raises:
         DataError: the processes do not start.
     """
-    with open(job.target, "wb") as file:  # noqa: PTH123
-        file.truncate(len(paths) * job.side**2 * CHANNELS)
-    numbered = list(enumerate(paths))
-    size = min(MAX_IMAGES_PER_TASK, ceil(len(paths) / (processes * MIN_TASKS_PER_PROCESS)))
-    chunks = deque(numbered[start : start + size] for start in range(0, len(numbered), size))
+    size = min(MAX_IMAGES_PER_TASK, ceil(len(numbered) / (processes * MIN_TASKS_PER_PROCESS)))
+    chunks = deque(list(numbered[start : start + size]) for start in range(0, len(numbered), size))
     with decoding_pool(processes) as pool:
         for chunk, images in imap_unordered(pool, partial(_decode_chunk, job, MAX_SECONDS_PER_IMAGE), chunks):
             if isinstance(images, WorkerDied) and len(chunk) > 1:
@@ -138,14 +149,16 @@ def _decode(job: DecodeJob, target: int, row: int, path: str) -> DecodedImage:
     from lrstudy.data.image_preprocessing import BrokenImageError, read_square
 
     try:
-        image = read_square(str(Path(job.folder, path)), job.side, job.fit)
+        image = read_square(str(Path(job.folder, path)), job.side, job.fit, job.ranges)
     except BrokenImageError as error:
         return DecodedImage(row, None, False, str(error), transient=isinstance(error.__cause__, MemoryError))
     # Not by a memory map, whose pages would count as this process's memory.
-    if os.pwrite(target, image.tobytes(), row * image.size) < image.size:
+    pixels = image.pixels
+    if os.pwrite(target, pixels.tobytes(), row * pixels.size) < pixels.size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    grey = bool((image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all())
-    return DecodedImage(row, channel_sums(image[None])[0], grey, None)
+    grey = bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all())
+    sums = channel_sums(pixels[None])[0]
+    return DecodedImage(row, sums, grey, None, extent=image.extent, profile_ignored=image.profile_ignored)
 
 
 def drop_colour(path: Path, pixels: int) -> None:

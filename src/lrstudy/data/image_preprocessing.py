@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import stat
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import PIL
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from lrstudy.compat.pillow_internals import allow_long_png_texts
-
-# Part of a cached image's key: raise it whenever the pixels of an image change.
-PREPROCESSING_VERSION = f"2, Pillow {PIL.__version__}"
-
-# Around a letterboxed image, and behind transparency. On middle grey, black and white drawings both stay visible;
-# normalised, it is close to zero.
-PADDING = (128, 128, 128)
+from lrstudy.compat.pillow_internals import allow_long_png_texts, allow_wide_tiffs
+from lrstudy.data.colour_profiles import UnusableProfileError, to_srgb
+from lrstudy.data.transparency import PADDING, correct_clear_colour, lay_over_padding
+from lrstudy.data.value_ranges import Extent
+from lrstudy.data.wide_samples import read_wide_samples
 
 # Pillow's decoders of pixels. Left out: EPS (runs Ghostscript on the file), WMF and EMF (drawing instructions), MPEG,
 # BUFR, GRIB and HDF5 (Pillow recognises but cannot decode them), and formats that almost any file matches.
@@ -33,23 +32,34 @@ UNSUPPORTED = {
     *(".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".dng"),
 }
 allow_long_png_texts()
+allow_wide_tiffs()
 # A JPEG's decoder reduces it to about this multiple of the final size.
 DRAFT_RATIO = 2
 # Pillow's reduction before resampling: from 3 on, its manual says, the result is close to that of resampling alone.
 REDUCING_GAP = 3.0
 # From the EXIF standard: the orientation's tag, and the first of its values for a picture rotated by 90°.
 ORIENTATION, FIRST_ROTATED = 0x0112, 5
-# The white of images of more than 8 bits, by an upper limit of their highest value; None is the highest value itself.
-WHITE_OF_INTEGERS = {255: 255.0, 4095: 4095.0, 65535: 65535.0}
-WHITE_OF_FLOATS = {1: 1.0, 16: None, 255: 255.0}
 
 
 class BrokenImageError(Exception):
     """An image file cannot be used; the text is the reason, in words."""
 
 
-def read_square(path: str, side: int, fit: str) -> np.ndarray:
-    """Return the image in the file `path`, uint8 `(side, side, 3)`, with its aspect ratio.
+@dataclass(frozen=True, eq=False)
+class SquareImage:
+    """An image file as uint8 `pixels`, `(side, side, 3)`.
+
+    `extent` is that of its samples if they are wider than 8 bits. `profile_ignored` says that its colour profile cannot
+    be used, and that its colours were taken for sRGB.
+    """
+
+    pixels: np.ndarray
+    extent: Extent | None
+    profile_ignored: bool
+
+
+def read_square(path: str, side: int, fit: str, ranges: Mapping[str, tuple[float, float]] | None = None) -> SquareImage:
+    """Return the image in the file `path`, in sRGB, with its aspect ratio.
 
     It is upright, over middle grey where it is transparent; of an animation it is the first frame.
 
@@ -57,6 +67,8 @@ def read_square(path: str, side: int, fit: str) -> np.ndarray:
         path: any file.
         side: in pixels.
         fit: `pad` fits the image into the square, `crop` fills the square with the image's middle.
+        ranges: the values that become black and white, by the kind of samples of more than 8 bits; those of a kind that
+            it lacks have the range of their own extent.
 
     Raises:
         BrokenImageError: the file cannot be used, for any reason.
@@ -65,50 +77,76 @@ def read_square(path: str, side: int, fit: str) -> np.ndarray:
         with warnings.catch_warnings():
             # Odd metadata does not harm a picture, and a large photograph is not yet a decompression bomb.
             warnings.simplefilter("ignore")
-            with _open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
-                size = image.size
-                decoded = _decode(image, side, fit)
-                upright = _rotate_upright(decoded)
-                return square(upright, side, fit, _proportions(size, decoded, upright))
+            with _open_regular(path) as file, _open_image(file) as image:
+                return _square_of(image, file, side, fit, ranges or {})
     except BrokenImageError:
         raise
     except Exception as error:
         raise BrokenImageError(_reason(error)) from error
 
 
-def square(image: Image.Image, side: int, fit: str, proportions: tuple[int, int] | None = None) -> np.ndarray:
-    """Return an upright image of any mode, scaled to uint8 `(side, side, 3)`.
+def _square_of(
+    image: Image.Image, file: BinaryIO, side: int, fit: str, ranges: Mapping[str, tuple[float, float]]
+) -> SquareImage:
+    size = image.size
+    if image.width * image.height > 2 * (Image.MAX_IMAGE_PIXELS or 0):
+        raise Image.DecompressionBombError
+    wide = read_wide_samples(image, lambda: _open_image(file), _rotate_upright)
+    extent = wide.extent if wide else None
+    if wide and extent:
+        upright = wide.to_8_bit(*ranges.get(extent.kind, extent.black_and_white))
+        proportions = upright.size
+    else:
+        decoded = _decode(image, side, fit)
+        upright = _rotate_upright(decoded)
+        proportions = _proportions(size, decoded, upright)
+    info, ignored = image.info, False
+    try:
+        rgb = to_rgb(upright, info)
+    except UnusableProfileError:
+        rgb, ignored = to_rgb(upright, {}), True
+    return SquareImage(_scale(rgb, side, fit, proportions), extent, ignored)
+
+
+def square(image: Image.Image, side: int, fit: str) -> np.ndarray:
+    """Return an upright image in mode L or RGB, scaled to uint8 `(side, side, 3)`.
 
     Args:
-        image: of any mode and size.
+        image: of any size.
         side: in pixels.
         fit: `pad` or `crop`.
-        proportions: the width and height before its decoder reduced, and so rounded, them.
     """
-    return np.asarray(_FITS[fit](to_rgb(image), side, proportions or image.size))
+    return _scale(to_rgb(image, {}), side, fit, image.size)
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Return an image of any mode in 8-bit RGB, transparency over middle grey.
+def to_rgb(image: Image.Image, info: Mapping[str | tuple[int, int], Any]) -> Image.Image:
+    """Return an image of any mode of 8 bits in RGB, transparency over middle grey.
 
-    The range of wider values is not standardised. Integers have the fewest of 8, 12 and 16 bits that hold the highest
-    value. Floats up to 1 are shares of white, those up to 16 shares of their highest value, and those up to 255 are
-    8-bit values. With values above these limits or below 0, the lowest becomes black and the highest white.
+    Args:
+        image: the pixels.
+        info: Pillow's on the file, with its colour profile if it has one.
+
+    Raises:
+        UnusableProfileError: its colours cannot be converted to sRGB.
     """
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        values = np.asarray(image)
-        grey = np.repeat(_to_8_bit(values)[..., None], 3, axis=2)
-        if isinstance(clear := image.info.get("transparency"), int):
-            grey[values == clear] = PADDING
-        return Image.fromarray(grey)
     if image.mode == "LAB":
         return _from_lab(image)
-    if image.mode == "La":  # which Pillow converts only to LA
-        image = image.convert("LA")
-    if image.has_transparency_data:
-        coloured = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", coloured.size, (*PADDING, 255)), coloured).convert("RGB")
-    return image.convert("RGB")
+    if image.mode in ("1", "LA", "La", "L", "CMYK") and "transparency" not in image.info:
+        prepared = image if image.mode in ("1", "L", "CMYK", "LA") else image.convert("LA")  # La converts to LA alone
+    else:
+        prepared = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if prepared.mode != "1":
+        prepared = to_srgb(prepared, info)
+    if prepared.mode in ("LA", "RGBA"):
+        return lay_over_padding(prepared.convert("RGBA"))
+    return prepared.convert("RGB")
+
+
+@contextmanager
+def _open_image(file: BinaryIO) -> Iterator[Image.Image]:
+    file.seek(0)
+    with Image.open(file, formats=FORMATS) as image:
+        yield image
 
 
 def _open_regular(path: str) -> BinaryIO:
@@ -125,11 +163,10 @@ def _open_regular(path: str) -> BinaryIO:
 
 
 def _decode(image: Image.Image, side: int, fit: str) -> Image.Image:
-    if image.width * image.height > 2 * (Image.MAX_IMAGE_PIXELS or 0):
-        raise Image.DecompressionBombError
     scale = side / (max(image.size) if fit == "pad" else min(image.size))
     width, height = (max(1, round(DRAFT_RATIO * scale * length)) for length in image.size)
     image.draft(None, (width, height))
+    correct_clear_colour(image)
     image.load()
     return image
 
@@ -166,20 +203,16 @@ def _crop(image: Image.Image, side: int, _: tuple[int, int]) -> Image.Image:
 _FITS = {"pad": _pad, "crop": _crop}
 
 
-def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    finite = np.isfinite(values)
-    finite_values = values if finite.all() else values[finite]
-    low, high = (float(finite_values.min()), float(finite_values.max())) if finite_values.size else (0.0, 0.0)
-    whites = WHITE_OF_INTEGERS if values.dtype.kind in "iu" else WHITE_OF_FLOATS
-    white = next((white or high for limit, white in whites.items() if high <= limit), None)
-    if low >= 0 and white is not None:
-        low, high = 0.0, white
-    scaled = values.astype(np.float32)  # from here on in place: the largest images leave no memory for more copies
-    scaled -= low
-    scaled *= 255 / ((high - low) or 1.0)
-    np.nan_to_num(scaled, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
-    rounded: np.ndarray = np.rint(scaled.clip(0, 255, out=scaled), out=scaled).astype(np.uint8)
-    return rounded
+def _scale(image: Image.Image, side: int, fit: str, proportions: tuple[int, int]) -> np.ndarray:
+    """Return an RGB image as a square.
+
+    Args:
+        image: the pixels.
+        side: in pixels.
+        fit: `pad` or `crop`.
+        proportions: the width and height before its decoder reduced, and so rounded, them.
+    """
+    return np.asarray(_FITS[fit](image, side, proportions))
 
 
 def _from_lab(image: Image.Image) -> Image.Image:

@@ -20,6 +20,8 @@ from lrstudy.data.splitting import SPLITS, Labelling, split
 from lrstudy.errors import DataError
 from lrstudy.formatting import pluralize, printable, quote, setting_error
 
+# Part of a cached image's key, and logged with a training: raise it whenever the pixels of an image change.
+PREPROCESSING_VERSION = 3
 # The side, in pixels, of a folder's images by default.
 FOLDER_SIDE = 64
 
@@ -91,20 +93,25 @@ def _scale_arrays(arrays: Arrays, root: Path, image_size: int, fit: str) -> cach
     if image_size in (0, arrays.images.shape[1]):
         return cache.ScaledImages(arrays.images, channel_sums(arrays.images), {}, content)
     from lrstudy.data.cache_builders import build_from_arrays
-    from lrstudy.data.image_preprocessing import PREPROCESSING_VERSION
 
-    name, state = cache.key([content, image_size, fit]), cache.key([PREPROCESSING_VERSION])
+    name, state = cache.key([content, image_size, fit]), cache.key([_preprocessing()])
     return cache.load_or_build(root, name, state, lambda path: build_from_arrays(arrays.images, path, image_size, fit))
 
 
 def _scale_folder(listing: Listing, root: Path, side: int, fit: str) -> cache.ScaledImages:
     """Return the scaled images of a folder; decode them only if a file has changed since the last time."""
     from lrstudy.data.cache_builders import build_from_files
-    from lrstudy.data.image_preprocessing import PREPROCESSING_VERSION
 
     files = (value for file in listing.files for value in (file.path, file.size, file.modified_ns, file.changed_ns))
-    name, state = cache.key([listing.folder.resolve(), side, fit]), cache.key([PREPROCESSING_VERSION, *files])
+    name, state = cache.key([listing.folder.resolve(), side, fit]), cache.key([_preprocessing(), *files])
     return cache.load_or_build(root, name, state, lambda path: build_from_files(listing, path, side, fit))
+
+
+def _preprocessing() -> str:
+    """Return the versions of all that makes pixels of files."""
+    import PIL
+
+    return f"{PREPROCESSING_VERSION}, Pillow {PIL.__version__}"
 
 
 def _broken_images(data: str, bad: Sequence[BadImage]) -> DataError:
@@ -142,5 +149,7 @@ def _assemble(
         std=std,
         bad_images=tuple(pixels.bad.values()),
         skipped_files=skipped_files,
+        remarks=pixels.remarks,
+        preprocessing=PREPROCESSING_VERSION,
         **splits,
     )

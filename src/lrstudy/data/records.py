@@ -23,7 +23,8 @@ class ImageData:
     `labels` int64 `(N,)`, an index into `classes`. `train`, `validation` and `test` are row numbers into both, int64
     and ascending; rows of skipped images are in none of them. `mean` and `std` are per channel, over the training split
     alone, in units of 0 to 255; a deviation of 0 is stored as 1. `digest`, 32 hex digits, covers everything that
-    affects a training: pixels, labels, names of classes and splits.
+    affects a training: pixels, labels, names of classes and splits. `remarks` are sentences on how the files' pixels
+    were read, by the version `preprocessing` of that code.
     """
 
     name: str
@@ -37,5 +38,7 @@ class ImageData:
     digest: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    preprocessing: int
     bad_images: tuple[BadImage, ...] = ()
     skipped_files: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()

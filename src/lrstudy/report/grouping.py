@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS
 from lrstudy.report.cells import Cell, Group, Training
+from lrstudy.report.preprocessing import name_preprocessing
 from lrstudy.report.run_settings import (
     DATA,
     comparable_settings,
@@ -46,7 +47,7 @@ def group_runs(loaded: LoadedRuns) -> tuple[list[Group], list[str]]:
         for settings, runs in runs_by_settings.items()
     ]
     groups.sort(key=_most_trainings_first)
-    return groups, _remarks(names, unusable)
+    return name_preprocessing(groups), _remarks(names, unusable)
 
 
 def _is_usable(run: Run) -> bool:

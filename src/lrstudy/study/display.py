@@ -29,7 +29,8 @@ def estimate(preflight: PreflightResult, trainings: int, epochs: int, concurrenc
     return (
         f"data: {data.name}, {parts} images (training + validation + test) of {height}×{width} pixels"
         f"{skipped}\n"
-        f"study: {pluralize(trainings, 'training')} of {pluralize(epochs, 'epoch')} on {preflight.context.device}, "
+        + "".join(f"data: {remark}\n" for remark in data.remarks)
+        + f"study: {pluralize(trainings, 'training')} of {pluralize(epochs, 'epoch')} on {preflight.context.device}, "
         f"{concurrency} at a time, {pluralize(preflight.context.threads, 'thread')} each: about {_duration(seconds)}, "
         "minus trainings that are already on the server"
     )

@@ -79,7 +79,7 @@ def _log(
 
 
 def _beginning(specification: TrialSpecification, preflight: PreflightResult) -> str:
-    """Return two lines on the data and on the training that begins."""
+    """Return lines on the data and on the training that begins."""
     data, settings, context = specification.context.data, specification.settings, specification.context
     _, side, channels = data.image_shape
     parts = " + ".join(str(images) for images in data.split_sizes.values())
@@ -87,7 +87,8 @@ def _beginning(specification: TrialSpecification, preflight: PreflightResult) ->
     return (
         f"data: {data.name}, {parts} {colour} images (training + validation + test) of {side}×{side} pixels, "
         f"{data.classes} classes{_left_out(len(data.bad_images), data.skipped_files)}\n"
-        f"training: {settings.model} of {preflight.weights:,} weights, {specification.name}, "
+        + "".join(f"data: {remark}\n" for remark in data.remarks)
+        + f"training: {settings.model} of {preflight.weights:,} weights, {specification.name}, "
         f"{pluralize(settings.epochs, 'epoch')}, on {context.device}, {pluralize(context.threads, 'thread')}"
     )
 

@@ -21,6 +21,7 @@ from lrstudy.server_names import (
     DEVICE,
     HARDWARE,
     KEY,
+    PREPROCESSING,
     PRUNED_KEY,
     THREADS,
     TIME,
@@ -36,6 +37,7 @@ from lrstudy.training.plan import TrainingPlan, load_data
 from lrstudy.training.progress import finalize, initial_progress, track_best
 from lrstudy.training.specification import TrialSpecification
 
+PREPROCESSING_DIFFERS = "the run's images were read by another version of this project, which can give other pixels"
 SAME, DIFFERENT = "the same bits", "different"
 NOT_COMPARED, NOT_REACHED = "not compared", "not compared, since they cannot be reached"
 
@@ -163,6 +165,8 @@ def describe_setup(recorded: RecordedTraining, ours: TrialSpecification) -> Iter
     yield f"run {recorded.run_id}: {recorded.name}, {ours.title}"
     for name, tag in (("data", DATA_DIGEST), ("threads", THREADS), ("device", DEVICE), ("machine", HARDWARE)):
         yield f"  {name}: {_compare_values(there.get(tag), here[tag])}"
+    if there.get(PREPROCESSING) != here[PREPROCESSING] and recorded.data_digest != here[DATA_DIGEST]:
+        yield f"  preprocessing: {PREPROCESSING_DIFFERS}"
     yield f"  versions: {_compare_versions(there.get(VERSIONS, ''), here[VERSIONS])}"
     yield f"  code: {_compare_code(there, here)}"
     if recorded.assumed:

@@ -64,6 +64,8 @@ def _data_summary(training: TrainingSetup) -> dict[str, object]:
         "normalisation": {"mean": data.mean, "std": data.std, "unit": "0 to 255"},
         "bad_images_left_out": len(data.bad_images),
         "files_passed_over": len(data.skipped_files),
+        "preprocessing": data.preprocessing,
+        "remarks": data.remarks,
     }
 
 

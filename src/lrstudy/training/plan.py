@@ -55,6 +55,8 @@ class TrainingPlan:
             images.bad_images,
             len(images.classes),
             len(images.skipped_files),
+            images.remarks,
+            images.preprocessing,
         )
         return StudyContext(
             summary, str(self.runtime.device), self.runtime.threads, hardware.describe(self.runtime.device)

@@ -16,7 +16,7 @@ from lrstudy.data.records import BadImage
 from lrstudy.formatting import format_setting
 from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import SWITCHES
-from lrstudy.server_names import DATA_DIGEST, DEVICE, HARDWARE, KEY, KIND, THREADS, UNCOMMITTED, VERSIONS
+from lrstudy.server_names import DATA_DIGEST, DEVICE, HARDWARE, KEY, KIND, PREPROCESSING, THREADS, UNCOMMITTED, VERSIONS
 from lrstudy.settings import TrainSettings, parameters
 
 # Part of a training's identity: raise it whenever the numbers of trainings change.
@@ -28,7 +28,8 @@ class DataSummary:
     """A data set without its images. `image_shape` is that of a stored image, `split_sizes` are images per split.
 
     `chance_loss` is the cross-entropy, in nats, of predicting the class shares of the training split for every image.
-    `skipped_files` counts the files that are not images or belong to no class.
+    `skipped_files` counts the files that are not images or belong to no class. `remarks` and `preprocessing` are those
+    of `ImageData`.
     """
 
     name: str
@@ -40,6 +41,8 @@ class DataSummary:
     bad_images: tuple[BadImage, ...]
     classes: int
     skipped_files: int
+    remarks: tuple[str, ...]
+    preprocessing: int
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class TrialSpecification:
             KIND: "train",
             KEY: self.key,
             DATA_DIGEST: self.context.data.digest,
+            PREPROCESSING: str(self.context.data.preprocessing),
             DEVICE: self.context.device,
             THREADS: str(self.context.threads),
             HARDWARE: self.context.hardware,

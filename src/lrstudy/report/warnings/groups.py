@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lrstudy.formatting import join_and
+from lrstudy.report import preprocessing
 from lrstudy.report.cells import Group
 from lrstudy.report.runs import Run
 from lrstudy.report.warnings.warning import ReportWarning
@@ -21,9 +22,14 @@ def several_groups(groups: Sequence[Group], _: Run | None) -> Iterator[ReportWar
     if len(groups) < 2:
         return
     names = differing_settings(groups)
+    files = (
+        " Another version of this project may have made other pixels of the same files."
+        if preprocessing.NAME in names
+        else ""
+    )
     shapes = " The section “Network shapes” compares the same cells." if names == ["hidden"] else ""
     yield ReportWarning(
         "groups",
         f"The trainings form {len(groups)} groups that differ in {join_and(names)}: they are not mixed, and each group "
-        f"has its own recommendation.{shapes}",
+        f"has its own recommendation.{files}{shapes}",
     )

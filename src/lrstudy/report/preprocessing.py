@@ -1,0 +1,45 @@
+"""Groups of runs whose images may differ only because another version of this project made pixels of the files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lrstudy.report.cells import Group
+from lrstudy.report.run_settings import IN_DIGEST, normalize
+from lrstudy.server_names import PREPROCESSING
+
+# The name of the setting that such groups get.
+NAME = "preprocessing of images"
+EARLIER = "before version 3"
+
+
+def name_preprocessing(groups: Sequence[Group]) -> list[Group]:
+    """Add the version of the preprocessing to the settings of groups that differ in it and otherwise in the data alone.
+
+    Groups of the same data by its digest are one group already, whatever versions made its pixels.
+    """
+    return [
+        replace(group, settings={**group.settings, NAME: _version(group)})
+        if any(_same_files(group, other) and _versions(group).isdisjoint(_versions(other)) for other in groups)
+        else group
+        for group in groups
+    ]
+
+
+def _versions(group: Group) -> set[str]:
+    return {run.tags.get(PREPROCESSING, "") for run in group.runs}
+
+
+def _version(group: Group) -> str:
+    return ", ".join(f"version {version}" if version else EARLIER for version in sorted(_versions(group)))
+
+
+def _same_files(group: Group, other: Group) -> bool:
+    """Return whether two groups have different digests of, as far as their settings say, the same files."""
+    return group.settings.get("data") != other.settings.get("data") and _source(group) == _source(other)
+
+
+def _source(group: Group) -> dict[str, str]:
+    settings = {name: value for name, value in group.settings.items() if name != "data"}
+    return settings | {name: normalize(group.runs[0].params.get(name, "")) for name in IN_DIGEST}
