@@ -177,7 +177,7 @@ def abandoned_run_opened_by_mlflow(typed: dict[str, str]) -> str:
 
 
 def dead_process() -> str:
-    return json.dumps(json.loads(owner.this_process()) | {"started": 1.0})
+    return json.dumps(json.loads(owner.this_process()) | {"started": 1.0, "ticks": 1})
 
 
 @pytest.mark.usefixtures("tracking_uri")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-# A process's start time is computed from the machine's, whose clock may be set meanwhile.
+# Where the system reports no ticks, a process's start time is computed from the clock, which may be adjusted meanwhile.
 START_TOLERANCE_SECONDS = 2.0
 
 
@@ -26,7 +26,9 @@ class OwnerState(Enum):
 
 def this_process() -> str:
     """Return JSON that identifies this process among all processes of all machines, for a run's tag."""
-    return json.dumps({**_machine(), "pid": os.getpid(), "started": psutil.Process().create_time()})
+    pid = os.getpid()
+    start = {"started": psutil.Process().create_time(), "ticks": _start_ticks(pid)}
+    return json.dumps({**_machine(), "pid": pid, **start})
 
 
 def owner_state(tag: str | None) -> OwnerState:
@@ -39,16 +41,21 @@ def owner_state(tag: str | None) -> OwnerState:
         if process["boot"] != here["boot"]:
             # Without a machine id, another machine of the same name cannot be ruled out.
             return OwnerState.DEAD if here["machine"] else OwnerState.UNKNOWN
-        if process["pids"] == here["pids"]:
-            is_alive = _is_alive(int(process["pid"]), float(process["started"]))
+        # Tags of earlier versions have neither ticks nor the namespace that counts them.
+        if (process["pids"], process.get("time", here["time"])) == (here["pids"], here["time"]):
+            is_alive = _is_alive(int(process["pid"]), process.get("ticks"), float(process["started"]))
             return OwnerState.ALIVE if is_alive else OwnerState.DEAD
     return OwnerState.UNKNOWN
 
 
-def _is_alive(pid: int, started: float) -> bool:
+def _is_alive(pid: int, ticks: int | None, started: float) -> bool:
+    """Return whether the process `pid` is the one that began at `ticks`, or without these at the time `started`."""
     try:
         process = psutil.Process(pid)
-        is_same = abs(process.create_time() - started) < START_TOLERANCE_SECONDS
+        if ticks is None:
+            is_same = abs(process.create_time() - started) < START_TOLERANCE_SECONDS
+        else:
+            is_same = _start_ticks(pid) == ticks
         return is_same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
@@ -56,14 +63,28 @@ def _is_alive(pid: int, started: float) -> bool:
         return True
 
 
+def _start_ticks(pid: int) -> int | None:
+    """Return the kernel's ticks from boot to the start of a process, which no adjustment of the clock changes.
+
+    None where the system does not report them, or without such a process.
+    """
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # Field 22; the second one is the name in parentheses, which may contain both spaces and parentheses.
+    return int(status.rpartition(")")[2].split()[19])
+
+
 @cache
 def _machine() -> dict[str, str]:
-    """Return the machine's name, id, boot id and process namespace; all but the name exist on Linux only."""
+    """Return the machine's name, id, boot id and namespaces of processes and time; all but the name are Linux's."""
     machine, boot = Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id")
-    pids = Path("/proc/self/ns/pid")
+    pids, time = Path("/proc/self/ns/pid"), Path("/proc/self/ns/time")
     return {
         "node": platform.node(),
         "machine": machine.read_text(encoding="ascii").strip() if machine.exists() else "",
         "boot": boot.read_text(encoding="ascii").strip() if boot.exists() else "",
         "pids": str(pids.readlink()) if pids.exists() else "",
+        "time": str(time.readlink()) if time.exists() else "",
     }
