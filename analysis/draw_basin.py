@@ -1,9 +1,8 @@
 """Draw the best validation loss against the learning rate, a line per optimizer: `python analysis/draw_basin.py`."""
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+sys.path.insert(0, f"{sys.path[0]}/../src")
 
 from lrstudy.entry_point import run_main
 from lrstudy.report.command_line import figure_of_sweep as main

@@ -1,9 +1,8 @@
 """Draw network shapes side by side, loss and generalisation gap: `python analysis/draw_shapes.py`."""
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+sys.path.insert(0, f"{sys.path[0]}/../src")
 
 from lrstudy.entry_point import run_main
 from lrstudy.report.command_line import figure_of_shapes as main

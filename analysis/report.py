@@ -5,9 +5,8 @@ SVG and PNG files, the tables as CSV files, and `summary.json`.
 """
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+sys.path.insert(0, f"{sys.path[0]}/../src")
 
 from lrstudy.entry_point import run_main
 from lrstudy.report.command_line import report as main

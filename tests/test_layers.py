@@ -13,10 +13,10 @@ SOURCE = ROOT / "src"
 LAYERS = (
     ("compat",),
     (
-        *("errors", "formatting", "server_names", "redaction", "typed_parameters"),
-        *("cache_paths", "hardware", "provenance", "crash_safe_pool"),
+        *("errors", "formatting", "server_names", "redaction", "csv_tables", "typed_parameters"),
+        *("cache_paths", "hardware", "provenance"),
     ),
-    ("command_line", "optimizers", "networks"),
+    ("output", "crash_safe_pool", "command_line", "optimizers", "networks"),
     ("settings",),
     ("data",),
     ("training",),

@@ -67,7 +67,9 @@ def changed(**values: Any) -> str:
 
 def earlier_tag(**values: Any) -> str:
     """Return the tag of this process as versions without ticks wrote it."""
-    return json.dumps({key: value for key, value in json.loads(changed(**values)).items() if key not in ("ticks", "time")})
+    return json.dumps(
+        {key: value for key, value in json.loads(changed(**values)).items() if key not in ("ticks", "time")}
+    )
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from lrstudy import output
 from lrstudy.compat.processes import PROCESS_LOCK, block_interrupts, end_with_parent, ignore_interrupts
 
 Arguments = ParamSpec("Arguments")
@@ -157,6 +158,7 @@ def _do_nothing() -> None:
 
 def _serve(channel: Connection, begin: Callable[[], object]) -> None:
     """Run a worker process: take tasks from `channel` and answer them, until its other end closes."""
+    output.make_failsafe()
     ignore_interrupts()
     end_with_parent()
     begin()

@@ -1,15 +1,21 @@
 """Run an entry point; errors of the user become one sentence and an exit code, never a stack trace."""
 
+# isort: off
+from lrstudy.compat import import_path  # first, since it decides where all others come from
+
+# isort: on
 import os
 import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from lrstudy import output
 from lrstudy.errors import LearningRateStudyError, NotSyncedError
 
 BAD_INPUT = 2
 NOT_SYNCED = 3
+OUTPUT_LOST = 4
 INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
 NO_TEMPORARY_FOLDER = "no folder for temporary files can be written to; TMPDIR may name one."
 TOO_LITTLE_MEMORY = "there is too little memory; a smaller batch_size, image_size or network would do."
@@ -18,12 +24,17 @@ TOO_LITTLE_MEMORY = "there is too little memory; a smaller batch_size, image_siz
 def run_main(entry_point: Callable[[list[str]], None]) -> NoReturn:
     """Run an entry point and exit with its exit code.
 
-    The codes: 0 after success, 2 for invalid settings or data, 3 if log calls wait on disk, 130 after Ctrl-C, 143 after
-    SIGTERM.
+    The codes: 0 after success, 2 for invalid settings or data, 3 if log calls wait on disk, 4 if only the output could
+    not be written, 130 after Ctrl-C, 143 after SIGTERM.
     """
+    output.make_failsafe()
+    import_path.exclude_current_folder_in_children()
     signal.signal(signal.SIGTERM, _exit_on_sigterm)
     try:
         entry_point(sys.argv[1:])
+    except SystemExit as end:
+        if end.code:
+            raise
     except NotSyncedError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(NOT_SYNCED)
@@ -40,7 +51,16 @@ def run_main(entry_point: Callable[[list[str]], None]) -> NoReturn:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    sys.exit(0)
+    sys.exit(_report_lost_output())
+
+
+def _report_lost_output() -> int:
+    """Return the exit code of a command that succeeded; report output that could not be written to the other stream."""
+    losses = output.losses()
+    for name, reason in losses.items():
+        other = sys.stdout if name == output.STREAMS[2] else sys.stderr
+        print(f"error: {name} could not be written ({reason}); everything else was completed.", file=other)
+    return OUTPUT_LOST if losses else 0
 
 
 def _exit_with_error(sentence: str) -> NoReturn:

@@ -15,6 +15,7 @@ from filelock import FileLock
 from lrstudy.compat.network import socket_timeout
 from lrstudy.data.splitting import SPLITS, Labelling
 from lrstudy.errors import DataError
+from lrstudy.redaction import first_line
 
 NETWORK_SECONDS = 20.0
 
@@ -67,9 +68,8 @@ def _read_split(kind: str, place: tuple[Path, str], root: Path, *, train: bool) 
             return open_set(root, train=train)
         return _download(open_set, root, train=train)
     except Exception as error:  # the network, the disk and the files themselves fail in many ways
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
-            f"torchvision's {kind} is neither in {root} nor could it be downloaded ({reason[0].rstrip(':')}); "
+            f"torchvision's {kind} is neither in {root} nor could it be downloaded ({first_line(error).rstrip(':')}); "
             f"put {place[1]} into {place[0]}, or set data_root to the folder that has it."
         ) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import warnings
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lrstudy.csv_tables import from_csv
 from lrstudy.plots import figures
 from lrstudy.training import history
 from lrstudy.training.result import CONFUSION, HISTORY
@@ -27,7 +27,7 @@ def training_figures(title: str, files: Mapping[str, bytes], best_epoch: int) ->
         best_epoch: the epoch of the confusion matrix.
     """
     epochs = history.from_csv(files[HISTORY])
-    (_, *classes), *rows = csv.reader(io.StringIO(files[CONFUSION].decode(), newline=""))
+    (_, *classes), *rows = from_csv(files[CONFUSION].decode())
     counts = np.array([row[1:] for row in rows], dtype=np.int64)
     return png_files(
         {

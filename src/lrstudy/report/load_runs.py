@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
 from lrstudy.errors import ReportError
-from lrstudy.redaction import redact_credentials
+from lrstudy.redaction import describe_ambiguity, redact_credentials
 from lrstudy.report.convert_runs import convert_run, has_percentages, is_logged_by_batch
 from lrstudy.report.find_runs import find_runs, study_queries
 from lrstudy.report.histories import read_curves
@@ -31,6 +31,8 @@ def load_runs(experiment: str | None = None, study: str | None = None) -> Loaded
         ReportError: the server cannot be read, or has no such trainings.
     """
     server = redact_credentials(mlflow.get_tracking_uri())
+    if reason := describe_ambiguity(mlflow.get_tracking_uri()):
+        raise ReportError(f"the tracking server cannot be read: {reason}")
     with server_errors(server):
         check_database(server)
         client = MlflowClient()

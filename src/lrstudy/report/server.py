@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import sqlite3
 import tempfile
@@ -18,6 +16,7 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from lrstudy.csv_tables import from_csv
 from lrstudy.errors import ReportError
 from lrstudy.redaction import first_line
 from lrstudy.server_names import KIND, TRAINING
@@ -102,8 +101,7 @@ def read_table(run_id: str, path: str) -> list[list[str]]:
     """
     failure = f"the artifact {path} of run {run_id} cannot be fetched"
     with _artifact_errors(failure), tempfile.TemporaryDirectory() as folder:
-        text = Path(MlflowClient().download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
-    return list(csv.reader(io.StringIO(text, newline="")))
+        return from_csv(Path(MlflowClient().download_artifacts(run_id, path, folder)).read_text(encoding="utf-8"))
 
 
 def attach_report(run_id: str, folder: Path) -> None:

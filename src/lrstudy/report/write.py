@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lrstudy.csv_tables import escape_formula
 from lrstudy.errors import ReportError
 from lrstudy.report import tables
 from lrstudy.report.group_report import GroupReport, Report
@@ -35,7 +36,7 @@ def write_report(report: Report, folder: Path) -> None:
         _prepare(folder)
         frames = _frames(report)
         for name, frame in frames.items():
-            (folder / TABLES / name).write_text(frame.to_csv(index=False), encoding="utf-8")
+            (folder / TABLES / name).write_text(_escape(frame).to_csv(index=False), encoding="utf-8")
         page, svgs = compose(report), {}
         for drawing in page.drawings:
             files = {kind: drawing.file(kind) for kind in FIGURE_TYPES}
@@ -57,6 +58,11 @@ def _prepare(folder: Path) -> None:
             for kind in kinds:
                 for old in (folder / name).glob(f"*.{kind}"):
                     old.unlink()
+
+
+def _escape(frame: pd.DataFrame) -> pd.DataFrame:
+    texts = frame.select_dtypes(exclude=["number", "bool"])
+    return frame.assign(**{name: column.map(escape_formula) for name, column in texts.items()})
 
 
 def _frames(report: Report) -> dict[str, pd.DataFrame]:

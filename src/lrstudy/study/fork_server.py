@@ -4,16 +4,16 @@ This module itself imports next to nothing.
 """
 
 import multiprocessing
-import os
 import signal
 from multiprocessing import forkserver
 from pathlib import Path
 
+from lrstudy.compat.import_path import exclude_current_folder_in_children
+
 
 def preload(module: str = "lrstudy.study.preloaded") -> None:
     """Start the fork server, which imports `module` in the background."""
-    source = str(Path(__file__).parents[2])
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
+    exclude_current_folder_in_children(str(Path(__file__).parents[2]))
     multiprocessing.get_context("forkserver").set_forkserver_preload([module])
     # Ctrl-C is for this process only. The fork server would ignore it by itself only after its imports.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

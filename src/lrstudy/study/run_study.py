@@ -20,6 +20,7 @@ from lrstudy.errors import LearningRateStudyError
 from lrstudy.formatting import pluralize
 from lrstudy.hardware import usable_cores
 from lrstudy.provenance import uncommitted_changes
+from lrstudy.redaction import first_line
 from lrstudy.server_names import BEST_RUN, BEST_VAL_ACCURACY, BEST_VAL_LOSS, DESCRIPTION, STUDY, TIME, VERDICT
 from lrstudy.settings import StudySettings, parameters
 from lrstudy.study import worker_tasks
@@ -130,7 +131,7 @@ def _optional_artifacts() -> Iterator[None]:
                 "makes them"
             )
         else:
-            reason = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
+            reason = f"{type(error).__name__}: {first_line(error)}"
         print(f"warning: some figures or models could not be made: {reason}", file=sys.stderr)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrstudy.formatting import format_setting, join_and, pluralize
+from lrstudy.redaction import redact_credentials
 from lrstudy.training.specification import TrialSpecification
 
 # A diverged training counts as this multiple of the loss of guessing: bad, and finite.
@@ -85,4 +86,4 @@ def failure(number: int, specification: TrialSpecification, run_id: str, error: 
 
 def failure_description(error: BaseException) -> str:
     """Return the name of an error and its message."""
-    return f"{type(error).__name__}: {error}"
+    return redact_credentials(f"{type(error).__name__}: {error}")

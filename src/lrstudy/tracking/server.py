@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from lrstudy.compat.mlflow_internals import limit_retries
 from lrstudy.errors import TrackingError
-from lrstudy.redaction import first_line, redact_credentials
+from lrstudy.redaction import describe_ambiguity, first_line, redact_credentials
 from lrstudy.server_names import DESCRIPTION
 from lrstudy.tracking.database import is_new_database, prepared_database, warm_up
 from lrstudy.tracking.failures import failure_reason, is_transient
@@ -29,6 +29,7 @@ def connect() -> None:
     Raises:
         TrackingError: it cannot be reached, or cannot be used.
     """
+    _check_address()
     limit_retries()
     with tracking_errors(), prepared_database(mlflow.get_tracking_uri()):
         MlflowClient().search_experiments(max_results=1)
@@ -73,7 +74,7 @@ def mark_failed(run_id: str, sentence: str) -> None:
     limit_retries()
     try:
         client = MlflowClient()
-        client.set_tag(run_id, DESCRIPTION, truncate_tag(sentence))
+        client.set_tag(run_id, DESCRIPTION, truncate_tag(redact_credentials(sentence)))
         client.set_terminated(run_id, "FAILED")
     except MlflowException:
         return
@@ -82,6 +83,11 @@ def mark_failed(run_id: str, sentence: str) -> None:
 def truncate_tag(text: str) -> str:
     """Return `text`, cut off at the length that MLflow accepts in a tag."""
     return text if len(text) <= MAX_TAG_LENGTH else f"{text[: MAX_TAG_LENGTH - 1]}…"
+
+
+def _check_address() -> None:
+    if reason := describe_ambiguity(mlflow.get_tracking_uri()):
+        raise TrackingError(f"the tracking server cannot be used: {reason}")
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def _sync(journal: Journal) -> str:
         rejections = _deliver_all(journal, content)
     except (OSError, ValueError) as error:
         journal.release()
-        raise NotSyncedError(f"{journal.folder} cannot be sent: {error}.") from error
+        raise NotSyncedError(f"{journal.folder} cannot be sent: {first_line(error)}.") from error
     except BaseException:
         journal.release()
         raise

@@ -17,6 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from lrstudy.compat.mlflow_internals import restore_run_link
 from lrstudy.errors import LearningRateStudyError, NotSyncedError, TrackingError
+from lrstudy.redaction import redact_credentials
 from lrstudy.server_names import DESCRIPTION, OWNER
 from lrstudy.tracking import epoch_times, owner
 from lrstudy.tracking.calls import DeleteDuplicateRuns, Log, LogFiles, RemoveCheckpoint, SetStatus
@@ -128,7 +129,7 @@ def track_run(run: Run, existing: RunState) -> Iterator[TrackedRun]:
             max_silence = MAX_OFFLINE_SECONDS if tracked.outbox.flush(MAX_OFFLINE_SECONDS) else 0.0
         status = "FINISHED"
     except LearningRateStudyError as error:
-        description = Log(tracked.run_id, {}, {DESCRIPTION: truncate_tag(str(error))})
+        description = Log(tracked.run_id, {}, {DESCRIPTION: truncate_tag(redact_credentials(str(error)))})
         tracked.outbox.enqueue(description, despite_rejections=True)
         raise
     except (KeyboardInterrupt, SystemExit):

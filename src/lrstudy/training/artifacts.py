@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
 
 import torch
 from sklearn.metrics import classification_report, confusion_matrix
 
 from lrstudy import hardware, provenance
+from lrstudy.csv_tables import to_csv
 from lrstudy.training import history
 from lrstudy.training.loop import predict
 from lrstudy.training.result import CONFUSION, HISTORY, WEIGHTS, Result
@@ -30,22 +29,16 @@ def artifact_files(training: TrainingSetup, result: Result) -> dict[str, bytes]:
     return {
         HISTORY: history.to_csv(result.history),
         "classification_report.txt": f"Validation split\n\n{report}".encode(),
-        CONFUSION: _csv(
-            ["true class / predicted class", *classes],
-            [[name, *row] for name, row in zip(classes, counts.tolist(), strict=True)],
-        ),
+        CONFUSION: to_csv(
+            [
+                ["true class / predicted class", *classes],
+                *([name, *row] for name, row in zip(classes, counts.tolist(), strict=True)),
+            ]
+        ).encode(),
         "data.json": _json(_data_summary(training)),
         "environment.json": _json(_environment(training)),
         WEIGHTS: weights.getvalue(),
     }
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    file = io.StringIO(newline="")
-    writer = csv.writer(file)
-    writer.writerow(header)
-    writer.writerows(rows)
-    return file.getvalue().encode()
 
 
 def _json(value: object) -> bytes:
