@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError
+from multiprocessing import forkserver
 from pathlib import Path
 
 import psutil
@@ -86,6 +87,63 @@ def test_an_error_is_raised_where_the_answer_is_asked_for_and_no_process_stays(m
 def test_processes_that_do_not_start_are_an_error(make_pool: MakePool) -> None:
     with pytest.raises(WorkerStartError, match="do not start"):
         list(imap_unordered(make_pool(2, CannotStart()), eval, deque(["1", "2", "3"])))
+
+
+@pytest.mark.parametrize(("deaths", "starts"), [(2, True), (9, False)])
+def test_a_worker_that_is_killed_as_it_starts_is_started_again_twice(
+    make_pool: MakePool, tmp_path: Path, deaths: int, starts: bool
+) -> None:
+    die = f"""
+import os
+with open({str(tmp_path / "starts")!r}, "a") as starts:
+    starts.write(".")
+if os.path.getsize(starts.name) <= {deaths}:
+    os.kill(os.getpid(), 9)
+"""
+    pool = make_pool(1, exec, (die,))
+    if starts:
+        assert pool.submit(eval, "7").result() == 7
+        return
+    with pytest.raises(WorkerStartError, match="killed by signal 9"):
+        pool.submit(eval, "7").result()
+
+
+def kill_fork_server() -> None:
+    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    os.kill(server, signal.SIGKILL)
+
+
+def test_tasks_outlive_the_death_of_the_fork_server() -> None:
+    with CrashSafePool(2, multiprocessing.get_context("forkserver")) as pool:
+        pool.submit(os.getpid).result()
+        running = pool.submit(eval, "__import__('time').sleep(0.3) or 7")
+        kill_fork_server()
+        others = [pool.submit(eval, str(number)) for number in range(3)]
+        assert [future.result() for future in [running, *others]] == [7, 0, 1, 2]
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.001, 0.01, 0.03])
+def test_workers_start_although_the_fork_server_dies_meanwhile(moment: float) -> None:
+    forkserver.ensure_running()
+    with CrashSafePool(2, multiprocessing.get_context("forkserver")) as pool:
+        futures = [pool.submit(eval, str(number)) for number in range(2)]
+        time.sleep(moment)
+        kill_fork_server()
+        assert [future.result() for future in futures] == [0, 1]
+
+
+def test_a_shutdown_kills_running_tasks_whose_fork_server_died() -> None:
+    with CrashSafePool(2, multiprocessing.get_context("forkserver")) as pool:
+        pid = pool.submit(os.getpid).result()
+        running = pool.submit(time.sleep, 60)
+        kill_fork_server()
+        pool.submit(os.getpid).result()  # the start of a worker asks for the ends of all others
+        began = time.monotonic()
+        pool.shutdown(cancel_futures=True)
+        assert time.monotonic() - began < 5
+        assert isinstance(running.exception(), WorkerDied)
+        psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=5)
+        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_dead_worker_fails_only_its_own_future(make_pool: MakePool) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
@@ -21,7 +22,11 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from lrstudy import output
-from lrstudy.compat.processes import PROCESS_LOCK, block_interrupts, end_with_parent, ignore_interrupts
+from lrstudy.compat.processes import PROCESS_LOCK, block_interrupts, end_with_parent, ignore_interrupts, kill
+
+# A worker can be killed, or its fork server, before it takes its first task.
+MAX_STARTS = 3
+SECONDS_BETWEEN_STARTS = 0.1
 
 Arguments = ParamSpec("Arguments")
 Task = TypeVar("Task")
@@ -121,20 +126,35 @@ class CrashSafePool(Executor):
         return worker
 
     def _start(self) -> _Worker:
+        """Return a new worker; try again if it, or the process that it is forked from, dies meanwhile."""
+        for _ in range(MAX_STARTS - 1):
+            with suppress(WorkerStartError):
+                return self._start_once()
+            if not self._killed:
+                time.sleep(SECONDS_BETWEEN_STARTS)
+        return self._start_once()
+
+    def _start_once(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._begin))  # type: ignore[attr-defined]
-        with PROCESS_LOCK:
-            process.start()
-        theirs.close()
+        try:
+            with PROCESS_LOCK, theirs:
+                process.start()
+        except (EOFError, OSError) as error:  # its fork server died, or the system has no room for a process
+            ours.close()
+            raise WorkerStartError(
+                f"the worker processes do not start ({error or 'their fork server died'})"
+            ) from error
         worker = _Worker(process, ours)
         self._workers.add(worker)
         if self._killed:
-            process.kill()
+            kill(process)
         try:
             ours.recv()
         except (EOFError, OSError):
-            self._bury(worker)
-            raise WorkerStartError("the worker processes do not start") from None
+            cause = self._bury(worker)
+            reason = f"one was killed by signal {cause}" if cause else "one exited"
+            raise WorkerStartError(f"the worker processes do not start ({reason})") from None
         return worker
 
     def _bury(self, worker: _Worker) -> int:
@@ -149,7 +169,7 @@ class CrashSafePool(Executor):
     def _kill(self) -> None:
         self._killed = True
         for worker in list(self._workers):
-            worker.process.kill()
+            kill(worker.process)
 
 
 def _do_nothing() -> None:

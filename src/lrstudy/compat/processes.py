@@ -13,11 +13,14 @@ import threading
 from contextlib import suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 # `Process.start` also asks for the exit codes of all other children. Of two threads that ask for one at the same time
 # a single one gets it, and the other gets none: starting and joining is for one thread at a time.
 PROCESS_LOCK = threading.Lock()
+# The exit code that `multiprocessing` reports of each process whose fork server died.
+FORK_SERVER_DIED = 255
 
 
 def block_interrupts() -> None:
@@ -49,6 +52,20 @@ def _wait_for_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
+
+
+def kill(process: BaseProcess) -> None:
+    """Kill a process that this one started.
+
+    Once a fork server is dead, `multiprocessing` takes the processes that it forked for ended, with the exit code 255,
+    and kills none of them.
+    """
+    process.kill()
+    # Not `exitcode`, which would read the code, once and for all, from under the thread that waits for the process.
+    if process._popen.returncode == FORK_SERVER_DIED and process.pid:  # type: ignore[attr-defined]
+        with suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == os.getpgrp():  # else the number belongs to another process by now
+                os.kill(process.pid, signal.SIGKILL)
 
 
 def silence_stderr() -> None:
