@@ -1,11 +1,13 @@
 """A data folder that changes while it is trained on: that is noticed, and said."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from lrstudy import cache_paths
 from lrstudy.errors import DataError
 from lrstudy.settings import TrainSettings
 from lrstudy.study.trial import planned, run_trial
@@ -13,7 +15,7 @@ from lrstudy.study.trial_job import TrialJob
 from lrstudy.training.plan import data_changes
 from studies import running, runs, studies
 
-SENTENCE = "the images have changed since they were read; training used the images from before."
+SENTENCE = "the images have changed since they were read. Training used the images as they were read."
 
 
 @pytest.fixture
@@ -47,19 +49,60 @@ def of(folder: Path | str) -> TrainSettings:
     return TrainSettings(data=str(folder), image_size=8, hidden=(4,), epochs=1)
 
 
+def read(folder: Path) -> tuple[str, str]:
+    data = planned(of(folder)).data
+    return data.digest, data.files_state
+
+
 @pytest.mark.parametrize("harm", [change, add, remove, break_one])
 def test_changes_in_a_folder_are_noticed(harm: Callable[[Path], None], folder: Path) -> None:
-    digest = planned(of(folder)).data.digest
-    assert data_changes(of(folder), digest) == []
+    before = read(folder)
+    assert data_changes(of(folder), *before) == []
     harm(folder)
-    assert data_changes(of(folder), digest) == [f"data='{folder}': {SENTENCE}"]
+    assert data_changes(of(folder), *before) == [f"data='{folder}': {SENTENCE}"]
 
 
 def test_files_that_are_touched_and_files_that_are_no_images_are_no_change(folder: Path) -> None:
-    digest = planned(of(folder)).data.digest
+    before = read(folder)
     (folder / "cat" / "0.png").touch()
     (folder / "cat" / "notes.txt").write_text("mine")
-    assert data_changes(of(folder), digest) == []
+    assert data_changes(of(folder), *before) == []
+
+
+def lose_cache(_: Path) -> None:
+    shutil.rmtree(cache_paths.cache_folder())
+    cache_paths.cache_folder().write_text("a file, so that nothing can be written there")
+
+
+def lose_cache_and_touch(folder: Path) -> None:
+    lose_cache(folder)
+    (folder / "cat" / "0.png").touch()
+
+
+def move(folder: Path) -> None:
+    folder.rename(folder.with_name("moved"))
+
+
+@pytest.mark.parametrize(
+    ("harm", "begin"),
+    [
+        (lambda _: shutil.rmtree(cache_paths.cache_folder()), None),
+        (lose_cache, None),
+        (
+            lose_cache_and_touch,
+            "data='{}': files have changed since they were read; whether the images have is not known: the cache of ",
+        ),
+        (move, "data='{}' is neither a known data set nor a folder. Training used the images as they were read."),
+    ],
+)
+def test_images_are_not_said_to_have_changed_because_the_cache_was_lost(
+    harm: Callable[[Path], None], begin: str | None, folder: Path
+) -> None:
+    before = read(folder)
+    harm(folder)
+    changes = data_changes(of(folder), *before)
+    assert len(changes) == (begin is not None)
+    assert all(change.startswith((begin or "").format(folder)) for change in changes)
 
 
 def test_a_trial_on_other_images_than_its_study_began_with_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 LearningRateStudyError       one sentence for the user, exit code 2
 ├── SettingsError            a setting is unknown, invalid, or contradicts another
 ├── DataError                the images are missing, broken, or too few
+│   └── CacheError           the cache of scaled images cannot be written
 ├── TrackingError            the tracking server cannot be reached or written to
 ├── NotSyncedError           log calls wait on disk; exit code 3
 └── ReportError              the report cannot be made
@@ -19,6 +20,10 @@ class SettingsError(LearningRateStudyError):
 
 class DataError(LearningRateStudyError):
     """The images are missing, broken, or too few."""
+
+
+class CacheError(DataError):
+    """The cache of scaled images cannot be written."""
 
 
 class TrackingError(LearningRateStudyError):

@@ -6,9 +6,9 @@ stores the result on disk, and `splitting` splits it. This package imports neith
 Pillow while it is itself imported.
 """
 
-from lrstudy.data.loading import check_name, load
+from lrstudy.data.loading import check_name, files_state, load
 from lrstudy.data.pixels import gather
 from lrstudy.data.records import BadImage, ImageData
 from lrstudy.data.sources import SOURCES
 
-__all__ = ["SOURCES", "BadImage", "ImageData", "check_name", "gather", "load"]
+__all__ = ["SOURCES", "BadImage", "ImageData", "check_name", "files_state", "gather", "load"]

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from lrstudy.data.pixels import gather
 from lrstudy.data.records import BadImage
-from lrstudy.errors import DataError
+from lrstudy.errors import CacheError
 
 PIXELS, SUMS, ENTRY = "pixels", "sums.npy", "entry.json"
 ROWS_PER_HASH = 1024
@@ -81,7 +81,7 @@ def load_or_build(root: Path, name: str, state: str, build: Callable[[Path], Bui
         build: writes the pixels to the given file.
 
     Raises:
-        DataError: the cache cannot be written.
+        CacheError: the cache cannot be written.
     """
     folder = root / name
     if (existing := _read(folder / state)) is not None:
@@ -91,7 +91,7 @@ def load_or_build(root: Path, name: str, state: str, build: Callable[[Path], Bui
         with _hold(FileLock(folder / "lock")):
             return _read_or_build(folder, state, build)
     except OSError as error:
-        raise DataError(
+        raise CacheError(
             f"the cache of scaled images in {root} cannot be written ({error.strerror or error}); "
             f"free some space there, or set the environment variable XDG_CACHE_HOME to another folder."
         ) from error

@@ -55,7 +55,17 @@ def load(
     labels = np.array([file.label for file in listing.files], dtype=np.int64)
     labelling = Labelling(labels, np.array(listing.splits), listing.classes)
     name, origin = printable(folder.resolve().name), printable(str(folder.resolve()))
-    return _assemble(name, origin, pixels, labelling, split_seed, listing.skipped_files)
+    state = cache.key(_file_states(listing))
+    return _assemble(name, origin, pixels, labelling, split_seed, listing.skipped_files, state)
+
+
+def files_state(data: str) -> str:
+    """Return the state of the files of the data folder `data`; as long as it stays the same, so do the images.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    return cache.key(_file_states(_list(data)))
 
 
 def check_name(data: str) -> None:
@@ -102,9 +112,14 @@ def _scale_folder(listing: Listing, root: Path, side: int, fit: str) -> cache.Sc
     """Return the scaled images of a folder; decode them only if a file has changed since the last time."""
     from lrstudy.data.cache_builders import build_from_files
 
-    files = (value for file in listing.files for value in (file.path, file.size, file.modified_ns, file.changed_ns))
-    name, state = cache.key([listing.folder.resolve(), side, fit]), cache.key([_preprocessing(), *files])
+    name = cache.key([listing.folder.resolve(), side, fit])
+    state = cache.key([_preprocessing(), *_file_states(listing)])
     return cache.load_or_build(root, name, state, lambda path: build_from_files(listing, path, side, fit))
+
+
+def _file_states(listing: Listing) -> Iterator[object]:
+    for file in listing.files:
+        yield from (file.path, file.size, file.modified_ns, file.changed_ns)
 
 
 def _preprocessing() -> str:
@@ -127,6 +142,7 @@ def _assemble(
     labelling: Labelling,
     split_seed: int,
     skipped_files: tuple[str, ...] = (),
+    files_state: str = "",
 ) -> ImageData:
     """Split a set whose pixels and labels are loaded, and label rows of broken images -1."""
     labels, classes = labelling.labels.copy(), labelling.classes
@@ -151,5 +167,6 @@ def _assemble(
         skipped_files=skipped_files,
         remarks=pixels.remarks,
         preprocessing=PREPROCESSING_VERSION,
+        files_state=files_state,
         **splits,
     )

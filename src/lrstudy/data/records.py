@@ -24,7 +24,8 @@ class ImageData:
     and ascending; rows of skipped images are in none of them. `mean` and `std` are per channel, over the training split
     alone, in units of 0 to 255; a deviation of 0 is stored as 1. `digest`, 32 hex digits, covers everything that
     affects a training: pixels, labels, names of classes and splits. `remarks` are sentences on how the files' pixels
-    were read, by the version `preprocessing` of that code.
+    were read, by the version `preprocessing` of that code. `files_state` is that of a folder's files as they were read;
+    it is empty for a named data set.
     """
 
     name: str
@@ -42,3 +43,4 @@ class ImageData:
     bad_images: tuple[BadImage, ...] = ()
     skipped_files: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    files_state: str = ""

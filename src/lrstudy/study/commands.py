@@ -74,7 +74,8 @@ def _run(kind: str, arguments: list[str]) -> None:
 
         # After the settings, since these imports take seconds and an invalid setting should be reported at once.
         from lrstudy.study.helper_worker import HelperWorker
-    with HelperWorker(settings.cells() if isinstance(settings, GridSettings) else settings.examples()) as helper:
+    trainings = settings.cells() if isinstance(settings, GridSettings) else settings.examples()
+    with HelperWorker(trainings, time_epochs=True) as helper:
         with gc_paused():
             from lrstudy.study.grid import Grid
             from lrstudy.study.run_study import run_study

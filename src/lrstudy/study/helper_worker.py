@@ -1,16 +1,19 @@
-"""A worker process beside those of the trials: it runs the preflight and saves models."""
+"""A worker process that starts in the background, runs the preflight, and then helps to train or to save models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
 from lrstudy.errors import LearningRateStudyError
+from lrstudy.formatting import pluralize
+from lrstudy.redaction import first_line
 from lrstudy.settings import TrainSettings
 from lrstudy.study import worker_tasks
 from lrstudy.study.executors import local_processes
+from lrstudy.study.retried_task import MAX_TRIES, RetriedTask
 from lrstudy.training.specification import PreflightResult
 
 Arguments = ParamSpec("Arguments")
@@ -18,15 +21,16 @@ Answer = TypeVar("Answer")
 
 
 class HelperWorker:
-    """A worker that starts in the background and runs the preflight, while this process still imports.
+    """A worker that runs the preflight of `trainings` while this process still imports.
 
     Args:
-        trainings: of the study: at least one for each optimizer and each shape of network.
+        trainings: at least one for each optimizer and each shape of network.
+        time_epochs: whether the preflight measures how long an epoch takes.
     """
 
-    def __init__(self, trainings: Sequence[TrainSettings]) -> None:
-        self.executor = local_processes(1)
-        self._preflight = self.executor.submit(worker_tasks.run_preflight, trainings, time_epochs=True)
+    def __init__(self, trainings: Sequence[TrainSettings], *, time_epochs: bool) -> None:
+        self.executor: Executor = local_processes(1)
+        self._preflight = RetriedTask(self.executor, worker_tasks.run_preflight, trainings, time_epochs=time_epochs)
         self._warming_up: Future[None] | None = None
 
     def __enter__(self) -> Self:
@@ -41,15 +45,17 @@ class HelperWorker:
         """Wait for the preflight and return its result.
 
         Raises:
-            LearningRateStudyError: the study cannot begin, or the worker died.
+            DataError: the images are missing, broken, or too few.
+            SettingsError: a network does not take these images, or this machine has no such device.
+            LearningRateStudyError: the worker died at every try.
         """
         try:
             return self._preflight.result()
-        except LearningRateStudyError:
-            raise
-        except Exception as error:  # too little memory, for example, shows in many ways
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise LearningRateStudyError(f"the trainings of the study cannot be tried out: {reason[0]}.") from error
+        except BrokenExecutor as error:
+            tries = pluralize(MAX_TRIES, "try", "tries")
+            raise LearningRateStudyError(
+                f"the training cannot be tried out: {first_line(error)} ({tries}); is there too little memory?"
+            ) from error
 
     def warm_up_exporter(self) -> None:
         """Let the worker import the exporter of models in the background, the first time this is called."""

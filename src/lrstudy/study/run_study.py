@@ -17,7 +17,7 @@ from rich.console import Console
 from lrstudy.compat.mlflow_internals import source_tags
 from lrstudy.data import SOURCES
 from lrstudy.errors import LearningRateStudyError
-from lrstudy.formatting import pluralize
+from lrstudy.formatting import pluralize, setting_error
 from lrstudy.hardware import usable_cores
 from lrstudy.provenance import uncommitted_changes
 from lrstudy.redaction import first_line
@@ -31,6 +31,7 @@ from lrstudy.study.helper_worker import HelperWorker, WarmUpExecutor
 from lrstudy.study.optuna_study import ARTIFACT, StudyFile, study_file
 from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.proposer import Proposer
+from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.search import proposal_window
 from lrstudy.study.study_run import StudyRun, log_best, open_study
 from lrstudy.study.trial_result import TrialResult, best_of, reason_without_best
@@ -115,7 +116,7 @@ def _print_lines(lines: Sequence[str]) -> None:
 def _log_optuna_study(study: StudyRun, kind: str, executor: Executor, file: StudyFile) -> None:
     if kind == "search":
         with _optional_artifacts():
-            study.run.log_files(executor.submit(worker_tasks.optuna_plots, file.path).result())
+            study.run.log_files(RetriedTask(executor, worker_tasks.optuna_plots, file.path).result())
     study.run.log_files({ARTIFACT: file.path.read_bytes()})
 
 
@@ -137,13 +138,14 @@ def _optional_artifacts() -> Iterator[None]:
 
 def _changes(executor: Executor, trial: TrialResult, preflight: PreflightResult) -> list[str]:
     """Return a sentence if the images changed while the study ran; a named data set does not change."""
-    settings = trial.specification.settings
+    settings, data = trial.specification.settings, preflight.context.data
     if settings.data in SOURCES:
         return []
     try:
-        return executor.submit(worker_tasks.data_changes, settings, preflight.context.data.digest).result()
-    except Exception as error:  # such as the death of the worker
-        return [f"whether the images have changed is not known: {type(error).__name__}."]
+        return RetriedTask(executor, worker_tasks.data_changes, settings, data.digest, data.files_state).result()
+    except Exception as error:  # such as the death of the worker, again and again
+        problem = f": whether the images have changed is not known: {first_line(error)}."
+        return [setting_error("data", settings.data, problem)]
 
 
 def _is_repetition(study: StudyRun, settings: StudySettings) -> bool:

@@ -70,7 +70,9 @@ def _log(
     assert result is not None  # noqa: S101 - only trials of a study are pruned
     changes: list[str] = []
     if settings.data not in SOURCES:
-        changes = RetriedTask(workers.trainer, worker_tasks.data_changes, settings, data.digest).result()
+        changes = RetriedTask(
+            workers.trainer, worker_tasks.data_changes, settings, data.digest, data.files_state
+        ).result()
     training_run.log_result(run, result, trained.files, data.bad_images, changes)
     print(_scores(specification, result), WAITING_FOR_ARTIFACTS, sep="\n", flush=True)
     files = TrainedRun.of_worker(run, specification, trained)

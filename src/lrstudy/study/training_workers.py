@@ -10,27 +10,28 @@ from typing import Self
 from lrstudy.settings import TrainSettings
 from lrstudy.study import worker_tasks
 from lrstudy.study.executors import local_processes
+from lrstudy.study.helper_worker import HelperWorker
 from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.retried_task import MAX_TRIES, RetriedTask
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.result import WorkerResult
-from lrstudy.training.specification import PreflightResult
 
 SECONDS_BETWEEN_LOOKS = 0.1
 
 
 class TrainingWorkers:
-    """Two workers that start in the background: `trainer` runs the preflight, `exporter` prepares to save the model.
+    """Two workers that start in the background: one tries out and trains, `exporter` prepares to save the model.
 
     Args:
         settings: of the training.
     """
 
     def __init__(self, settings: TrainSettings) -> None:
-        self.trainer: Executor = local_processes(1)
+        self._helper = HelperWorker([settings], time_epochs=False)
+        self.preflight = self._helper.preflight
+        self.trainer = self._helper.executor
         self.exporter: Executor = local_processes(1)
-        self._preflight = RetriedTask(self.trainer, worker_tasks.run_preflight, [settings], time_epochs=False)
         self.exporter.submit(worker_tasks.warm_up_exporter)
 
     def __enter__(self) -> Self:
@@ -39,17 +40,8 @@ class TrainingWorkers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.trainer.shutdown(cancel_futures=True)
+        self._helper.__exit__(kind, error, trace)
         self.exporter.shutdown(cancel_futures=True)
-
-    def preflight(self) -> PreflightResult:
-        """Wait for the preflight and return its result.
-
-        Raises:
-            DataError: the images are missing, broken, or too few.
-            SettingsError: the network does not take these images, or this machine has no such device.
-        """
-        return self._preflight.result()
 
     def checkpointed_epoch(self, job: TrialJob) -> int:
         """Return the epoch after which `train` would resume; -1 if it would start over."""

@@ -37,11 +37,11 @@ def train(job: TrialJob) -> WorkerResult:
     return trial.run_trial(job)
 
 
-def data_changes(settings: TrainSettings, digest: str) -> list[str]:
+def data_changes(settings: TrainSettings, digest: str, files_state: str) -> list[str]:
     """Run `lrstudy.training.plan.data_changes`."""
     from lrstudy.training import plan
 
-    return plan.data_changes(settings, digest)
+    return plan.data_changes(settings, digest, files_state)
 
 
 def warm_up_exporter() -> None:

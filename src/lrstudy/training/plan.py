@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,15 @@ import torch
 from lrstudy import data, hardware
 from lrstudy.data import ImageData
 from lrstudy.data.splitting import SPLITS
-from lrstudy.errors import DataError
+from lrstudy.errors import CacheError, DataError
 from lrstudy.formatting import setting_error
 from lrstudy.optimizers import build_optimizer
 from lrstudy.settings import TrainSettings
 from lrstudy.training.result import ModelInputs
 from lrstudy.training.runtime import Runtime
 from lrstudy.training.specification import DataSummary, StudyContext, TrialSpecification
+
+USED_BEFORE = "Training used the images as they were read."
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class TrainingPlan:
             len(images.skipped_files),
             images.remarks,
             images.preprocessing,
+            images.files_state,
         )
         return StudyContext(
             summary, str(self.runtime.device), self.runtime.threads, hardware.describe(self.runtime.device)
@@ -89,18 +91,27 @@ class TrainingPlan:
         return np.bincount(self.data.labels[rows], minlength=len(self.data.classes)) / len(rows)
 
 
-def data_changes(settings: TrainSettings, digest: str) -> list[str]:
-    """Return a sentence if the data folder that `settings` name no longer has the images with this digest.
+def data_changes(settings: TrainSettings, digest: str, files_state: str) -> list[str]:
+    """Return a sentence if the data folder that `settings` name may no longer have the images of this digest and state.
 
     Compare every file's size and times, and decode the folder again if one has changed.
     """
     if settings.data in data.SOURCES:
         return []
-    with suppress(DataError):
+    try:
+        if data.files_state(settings.data) == files_state:
+            return []
+    except DataError as error:
+        return [f"{error} {USED_BEFORE}"]
+    try:
         if load_data(settings).digest == digest:
             return []
-    problem = ": the images have changed since they were read; training used the images from before."
-    return [setting_error("data", settings.data, problem)]
+        problem = ": the images have changed since they were read."
+    except CacheError as error:
+        problem = f": files have changed since they were read; whether the images have is not known: {error}"
+    except DataError:  # an image is broken by now
+        problem = ": the images have changed since they were read."
+    return [f"{setting_error('data', settings.data, problem)} {USED_BEFORE}"]
 
 
 def load_data(settings: TrainSettings) -> ImageData:

@@ -28,8 +28,8 @@ class DataSummary:
     """A data set without its images. `image_shape` is that of a stored image, `split_sizes` are images per split.
 
     `chance_loss` is the cross-entropy, in nats, of predicting the class shares of the training split for every image.
-    `skipped_files` counts the files that are not images or belong to no class. `remarks` and `preprocessing` are those
-    of `ImageData`.
+    `skipped_files` counts the files that are not images or belong to no class. `remarks`, `preprocessing` and
+    `files_state` are those of `ImageData`.
     """
 
     name: str
@@ -43,6 +43,7 @@ class DataSummary:
     skipped_files: int
     remarks: tuple[str, ...]
     preprocessing: int
+    files_state: str = ""
 
 
 @dataclass(frozen=True)
