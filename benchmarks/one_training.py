@@ -140,7 +140,7 @@ def measure(arguments: list[str]) -> None:
         files = artifacts.artifact_files(training, result)
         title = f"{plan.specification.title}: {result.verdict.word}"
         files |= png.training_figures(title, files, result.best.epoch) | network_figures(training)
-        training_run.log_result(run, result, files, plan.data.bad_images)
+        training_run.log_result(run, result, files, {})
         with logged_model(run) as (path, identity):
             save_network(training.classifier.cpu(), plan.model_inputs, path, identity)
     with clock.step("tracking: the rest of the metrics, closing"):

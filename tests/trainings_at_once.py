@@ -30,7 +30,7 @@ def train(seed: int, epochs: int, together: Barrier) -> None:
         for _ in run.log_epochs(track_best(training, so_far, training.epochs())):
             pass
         result = finalize(training, so_far)
-        training_run.log_result(run, result, artifacts.artifact_files(training, result), plan.data.bad_images)
+        training_run.log_result(run, result, artifacts.artifact_files(training, result), {})
 
 
 def main() -> None:

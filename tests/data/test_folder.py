@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from lrstudy.data import load
+from lrstudy.data.file_formats import UNSUPPORTED
 from lrstudy.data.folder import list_folder
-from lrstudy.data.image_preprocessing import FORMATS, UNSUPPORTED
+from lrstudy.data.image_preprocessing import FORMATS
 from lrstudy.errors import DataError
 
 

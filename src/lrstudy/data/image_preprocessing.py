@@ -15,6 +15,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from lrstudy.compat.pillow_internals import allow_long_png_texts, allow_wide_tiffs
 from lrstudy.data.colour_profiles import UnusableProfileError, to_srgb
+from lrstudy.data.file_formats import CAMERA_RAW, unsupported_reason
 from lrstudy.data.transparency import PADDING, correct_clear_colour, lay_over_padding
 from lrstudy.data.value_ranges import Extent
 from lrstudy.data.wide_samples import read_wide_samples
@@ -26,11 +27,6 @@ FORMATS = (
     *("JPEG", "JPEG2000", "MSP", "PCD", "PCX", "PIXAR", "PNG", "PPM", "PSD", "QOI", "SGI", "SUN", "TGA"),
     *("TIFF", "WEBP", "XBM", "XPM"),
 )
-# Extensions of images in other formats: they are reported like broken images, since a user would miss them.
-UNSUPPORTED = {
-    *(".svg", ".eps", ".ps", ".wmf", ".emf", ".ai", ".heic", ".heif", ".jxl", ".exr", ".hdr", ".djvu", ".xcf"),
-    *(".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".dng"),
-}
 allow_long_png_texts()
 allow_wide_tiffs()
 # A JPEG's decoder reduces it to about this multiple of the final size.
@@ -82,7 +78,7 @@ def read_square(path: str, side: int, fit: str, ranges: Mapping[str, tuple[float
     except BrokenImageError:
         raise
     except Exception as error:
-        raise BrokenImageError(_reason(error)) from error
+        raise BrokenImageError(unsupported_reason(path) or _reason(error)) from error
 
 
 def _square_of(
@@ -151,9 +147,8 @@ def _open_image(file: BinaryIO) -> Iterator[Image.Image]:
 
 def _open_regular(path: str) -> BinaryIO:
     """Open a file for reading; reject pipes and devices, since reading them may never end."""
-    extension = Path(path).suffix.lower()
-    if extension in UNSUPPORTED:
-        raise BrokenImageError(f"{extension} images are not supported; convert it to PNG or JPEG")
+    if Path(path).suffix.lower() in CAMERA_RAW.extensions:
+        raise BrokenImageError(CAMERA_RAW.advice)
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode):
         raise BrokenImageError("it is not a regular file")

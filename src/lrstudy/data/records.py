@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lrstudy.data.duplicates import NO_DUPLICATES, Duplicates
+
 
 @dataclass(frozen=True)
 class BadImage:
@@ -25,7 +27,8 @@ class ImageData:
     alone, in units of 0 to 255; a deviation of 0 is stored as 1. `digest`, 32 hex digits, covers everything that
     affects a training: pixels, labels, names of classes and splits. `remarks` are sentences on how the files' pixels
     were read, by the version `preprocessing` of that code. `files_state` is that of a folder's files as they were read;
-    it is empty for a named data set.
+    it is empty for a named data set. `warnings` are sentences on what may be wrong with the data, and
+    `duplicates` the copies in other splits and classes.
     """
 
     name: str
@@ -44,3 +47,5 @@ class ImageData:
     skipped_files: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     files_state: str = ""
+    warnings: tuple[str, ...] = ()
+    duplicates: Duplicates = NO_DUPLICATES

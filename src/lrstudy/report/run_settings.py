@@ -13,6 +13,7 @@ from lrstudy.formatting import join_or
 from lrstudy.optimizers import SWITCHES
 from lrstudy.report.runs import Run
 from lrstudy.server_names import DATA_DIGEST
+from lrstudy.settings import DATA_SETTINGS
 
 # The axes of a grid: trainings that differ in these alone are compared.
 AXES = {"optimizer", "lr", "log10_lr", "seed"}
@@ -20,7 +21,7 @@ AXES = {"optimizer", "lr", "log10_lr", "seed"}
 MACHINE = {"device", "threads", "data_root"}
 DATA = "data"
 # Settings that the digest of the images, as scaled and split, stands for.
-IN_DIGEST = {DATA, "image_size", "fit", "bad_images", "split_seed"}
+IN_DIGEST = set(DATA_SETTINGS) - MACHINE
 PREFIX = "optimizer."
 # From this number of runs on, a parameter that differs in every run can be the run's name…
 MIN_NAMED = 4

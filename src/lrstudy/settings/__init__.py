@@ -2,9 +2,10 @@
 
 from lrstudy.settings.reproduce import ReproduceSettings
 from lrstudy.settings.study import GridSettings, SearchSettings, StudySettings
-from lrstudy.settings.training import CommonSettings, TrainSettings, parameters
+from lrstudy.settings.training import DATA_SETTINGS, CommonSettings, TrainSettings, parameters
 
 __all__ = [
+    "DATA_SETTINGS",
     "CommonSettings",
     "GridSettings",
     "ReproduceSettings",

@@ -65,6 +65,15 @@ def not_blank(text: str) -> str:
     return text
 
 
+def regular_expression(pattern: str) -> str:
+    """Return `pattern`, or raise ValueError if it is not a regular expression."""
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"is not a regular expression: {error}.") from None
+    return pattern
+
+
 def known_home(path: str) -> str:
     """Return `path`, or raise ValueError if it names an unknown user's home folder."""
     try:

@@ -27,10 +27,16 @@ from lrstudy.settings.fields import (
     UserPath,
     known_device,
     known_model,
+    regular_expression,
 )
 
 BUILTIN_NAMES = join_and(list(BUILTIN_NETWORKS))
 HIDDEN_MEANING = f"neurons of the dense layers of {BUILTIN_NAMES}, input side first"
+
+# The settings that the images, labels and splits depend on.
+DATA_SETTINGS = (
+    *("data", "data_root", "image_size", "fit", "bad_images", "layout", "duplicates", "groups", "split_seed"),
+)
 
 
 class CommonSettings(BaseModel):
@@ -43,6 +49,15 @@ class CommonSettings(BaseModel):
     image_size: int = Field(0, ge=0, le=1024, description="side in pixels; 0: the source's own (a folder: 64)")
     fit: Literal["pad", "crop"] = Field("pad", description="pad letterboxes, crop fills; both keep the aspect ratio")
     bad_images: Literal["error", "skip"] = Field("error", description="broken images: stop, or skip them")
+    layout: Literal["auto", "classes", "splits"] = Field(
+        "auto", description="meaning of a folder's folders; auto: splits if they are called train, test, …"
+    )
+    duplicates: Literal["warn", "drop"] = Field(
+        "warn", description="images with a copy in another split or class: warn, or drop those of training"
+    )
+    groups: Annotated[NotBlank, AfterValidator(regular_expression)] = Field(
+        "none", description="regular expression; files whose names have the same match are in one split"
+    )
     split_seed: int = Field(0, ge=0, lt=2**32, description="seed of the split into training, validation and test")
     model: Annotated[str, AfterValidator(known_model)] = Field(
         "mlp", description=f"{', '.join(BUILTIN_NETWORKS)}, or the name of one of torchvision's classifiers"

@@ -22,11 +22,12 @@ def run_train(arguments: list[str]) -> None:
     preload("lrstudy.study.preloaded_torch")
     with gc_paused():
         from lrstudy.command_line import parse
-        from lrstudy.data import check_name
+        from lrstudy.data import check_name, locate
         from lrstudy.settings import TrainSettings
 
         settings = parse(TrainSettings, arguments)
         check_name(settings.data)
+        settings = settings.model_copy(update={"data": locate(settings.data)})
 
         # After the settings, since these imports take seconds and an invalid setting should be reported at once.
         from lrstudy.study.training_workers import TrainingWorkers
@@ -66,11 +67,12 @@ def _run(kind: str, arguments: list[str]) -> None:
     preload()
     with gc_paused():
         from lrstudy.command_line import parse
-        from lrstudy.data import check_name
+        from lrstudy.data import check_name, locate
         from lrstudy.settings import GridSettings, SearchSettings
 
         settings = parse(GridSettings, arguments) if kind == "grid" else parse(SearchSettings, arguments)
         check_name(settings.data)
+        settings = settings.model_copy(update={"data": locate(settings.data)})
 
         # After the settings, since these imports take seconds and an invalid setting should be reported at once.
         from lrstudy.study.helper_worker import HelperWorker

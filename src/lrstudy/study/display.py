@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lrstudy.formatting import format_setting, pluralize
 from lrstudy.progress import format_epoch
+from lrstudy.study.data_lines import left_out
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.trial_result import TrialResult, best_of
 from lrstudy.training.epoch import Epoch
@@ -25,10 +26,9 @@ def estimate(preflight: PreflightResult, trainings: int, epochs: int, concurrenc
     height, width, _ = data.image_shape
     parts = " + ".join(str(number) for number in data.split_sizes.values())
     seconds = trainings * epochs * preflight.epoch_seconds / min(concurrency, trainings)
-    skipped = f"; {pluralize(len(data.bad_images), 'broken image')} skipped" if data.bad_images else ""
     return (
-        f"data: {data.name}, {parts} images (training + validation + test) of {height}×{width} pixels"
-        f"{skipped}\n"
+        f"data: {data.name}, {parts} images (training + validation + test) of {height}×{width} pixels, "
+        f"{data.class_list}{left_out(data)}\n"
         + "".join(f"data: {remark}\n" for remark in data.remarks)
         + f"study: {pluralize(trainings, 'training')} of {pluralize(epochs, 'epoch')} on {preflight.context.device}, "
         f"{concurrency} at a time, {pluralize(preflight.context.threads, 'thread')} each: about {_duration(seconds)}, "

@@ -25,6 +25,7 @@ from lrstudy.server_names import BEST_RUN, BEST_VAL_ACCURACY, BEST_VAL_LOSS, DES
 from lrstudy.settings import StudySettings, parameters
 from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, log_best_artifacts
+from lrstudy.study.data_lines import print_warnings
 from lrstudy.study.display import StudyDisplay, estimate, result_table
 from lrstudy.study.executors import open_executor
 from lrstudy.study.helper_worker import HelperWorker, WarmUpExecutor
@@ -38,13 +39,15 @@ from lrstudy.study.trial_result import TrialResult, best_of, reason_without_best
 from lrstudy.study.trial_runner import TrialRunner
 from lrstudy.tracking.failures import failure_reason, is_transient
 from lrstudy.tracking.server import truncate_tag
+from lrstudy.tracking.training_run import data_tables, log_tables
 from lrstudy.training.specification import PreflightResult, StudyContext
 
 # One more trial than there are workers is submitted if trials are shorter than this, so that no worker waits for the
 # next one. A longer trial in the queue would look on the server as if it were running.
 SHORT_SECONDS = 5.0
-# Settings that change how a study runs or how far it extends, but not which trials it proposes.
-NOT_OF_IDENTITY = {"workers", "log_models", "study_file", "trials", "seeds", "extend"}
+# Settings that change how a study runs or how far it extends, but not which trials it proposes; or that the digest of
+# the data stands for.
+NOT_OF_IDENTITY = {"workers", "log_models", "study_file", "trials", "seeds", "extend", "layout", "duplicates", "groups"}
 
 
 def run_study(
@@ -80,6 +83,9 @@ def run_study(
     ):
         proposer = propose(file, concurrency)
         print(estimate(preflight, proposer.planned, settings.epochs, concurrency), flush=True)
+        data = preflight.context.data
+        print_warnings(data)
+        log_tables(study.run, data_tables(data.bad_images, data.duplicates))
         with ProgressChannel() as channel, StudyDisplay(proposer, settings.epochs, preflight, concurrency) as display:
             short = settings.epochs * preflight.epoch_seconds < SHORT_SECONDS
             warming = WarmUpExecutor(executor, helper)
@@ -105,7 +111,7 @@ def run_study(
             **trials.seconds,
             "total": _process_seconds(),
         }
-        _log_end(study, best, seconds, _description(results, best, [*sentences, *changes]))
+        _log_end(study, best, seconds, _description(results, best, [*data.warnings, *sentences, *changes]))
 
 
 def _print_lines(lines: Sequence[str]) -> None:

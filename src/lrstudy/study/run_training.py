@@ -16,6 +16,7 @@ from lrstudy.redaction import redact_credentials
 from lrstudy.settings import TrainSettings
 from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, TrainedRun, log_figures_and_model
+from lrstudy.study.data_lines import left_out, print_warnings
 from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.training_workers import TrainingWorkers
@@ -38,6 +39,7 @@ def run_training(settings: TrainSettings, workers: TrainingWorkers) -> None:
         preflight = workers.preflight()
         specification = preflight.describe(settings)
         print(_beginning(specification, preflight), flush=True)
+        print_warnings(specification.context.data)
         with training_run.open_run(specification) as run:
             trained = _train(run, specification, workers)
             changes = _log(run, specification, trained, workers)
@@ -73,7 +75,8 @@ def _log(
         changes = RetriedTask(
             workers.trainer, worker_tasks.data_changes, settings, data.digest, data.files_state
         ).result()
-    training_run.log_result(run, result, trained.files, data.bad_images, changes)
+    tables = training_run.data_tables(data.bad_images, data.duplicates)
+    training_run.log_result(run, result, trained.files, tables, [*data.warnings, *changes])
     print(_scores(specification, result), WAITING_FOR_ARTIFACTS, sep="\n", flush=True)
     files = TrainedRun.of_worker(run, specification, trained)
     log_figures_and_model(files, workers.exporter, workers.trainer)
@@ -88,19 +91,11 @@ def _beginning(specification: TrialSpecification, preflight: PreflightResult) ->
     colour = "grey" if channels == 1 else "colour"
     return (
         f"data: {data.name}, {parts} {colour} images (training + validation + test) of {side}×{side} pixels, "
-        f"{data.classes} classes{_left_out(len(data.bad_images), data.skipped_files)}\n"
+        f"{data.class_list}{left_out(data)}\n"
         + "".join(f"data: {remark}\n" for remark in data.remarks)
         + f"training: {settings.model} of {preflight.weights:,} weights, {specification.name}, "
         f"{pluralize(settings.epochs, 'epoch')}, on {context.device}, {pluralize(context.threads, 'thread')}"
     )
-
-
-def _left_out(bad_images: int, skipped_files: int) -> str:
-    counts = {
-        "broken images left out": bad_images,
-        "files passed over, not images or in no class": skipped_files,
-    }
-    return "".join(f"; {count} {kind}" for kind, count in counts.items() if count)
 
 
 def _resumption(run: TrackedRun, epoch: int) -> str:

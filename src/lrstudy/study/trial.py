@@ -7,7 +7,7 @@ from functools import cache
 from lrstudy.data import ImageData
 from lrstudy.errors import DataError
 from lrstudy.formatting import printable
-from lrstudy.settings import TrainSettings
+from lrstudy.settings import DATA_SETTINGS, TrainSettings
 from lrstudy.study.progress_channel import ProgressSender
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.training import artifacts, checkpoint, runtime, setup
@@ -53,8 +53,7 @@ def as_begun(settings: TrainSettings, key: str) -> TrainingPlan:
 def planned(settings: TrainSettings) -> TrainingPlan:
     """Return the plan of a training on this process's device; the data are loaded once per process."""
     prepared = runtime.prepare(settings.device, settings.threads, settings.model)
-    of_data = ("data", "data_root", "image_size", "fit", "bad_images", "split_seed")
-    data = _loaded(TrainSettings(**{name: getattr(settings, name) for name in of_data}))
+    data = _loaded(TrainSettings(**{name: getattr(settings, name) for name in DATA_SETTINGS}))
     return TrainingPlan(settings, data, prepared)
 
 

@@ -17,7 +17,7 @@ from lrstudy.study.trial_result import PRUNED, failure_description
 from lrstudy.tracking.calls import DeleteTag
 from lrstudy.tracking.server import truncate_tag
 from lrstudy.tracking.tracked_run import TrackedRun
-from lrstudy.tracking.training_run import log_final_metrics, log_result
+from lrstudy.tracking.training_run import data_tables, log_final_metrics, log_result
 from lrstudy.training.result import WorkerResult
 from lrstudy.training.specification import TrialSpecification
 
@@ -31,7 +31,8 @@ def log_trial_end(
         run.end("FAILED")
         return
     if outcome.result:
-        log_result(run, outcome.result, outcome.files, specification.context.data.bad_images)
+        # The copies are listed in the study's run.
+        log_result(run, outcome.result, outcome.files, data_tables(specification.context.data.bad_images))
     else:
         _log_pruned(study, run, specification, outcome)
     run.end("FINISHED")

@@ -19,6 +19,8 @@ from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Run, RunTag
 from mlflow.types import Schema, TensorSpec
 
+from lrstudy.data.duplicates import NO_DUPLICATES, Duplicates
+from lrstudy.data.duplicates import TABLE as DUPLICATES
 from lrstudy.data.records import BadImage
 from lrstudy.server_names import DESCRIPTION, KIND, LOGGED_ARTIFACTS, REPRODUCE, REPRODUCES, REPRODUCTION, TIME, VERDICT
 from lrstudy.tracking import previous_attempts
@@ -94,7 +96,7 @@ def log_result(
     run: TrackedRun,
     result: Result,
     files: Mapping[str, bytes],
-    bad_images: Sequence[BadImage],
+    tables: Mapping[str, bytes],
     remarks: Sequence[str] = (),
 ) -> None:
     """Log the result of a training: its verdict, its final metrics, and its files.
@@ -103,18 +105,35 @@ def log_result(
         run: of the training.
         result: of the training.
         files: by their paths.
-        bad_images: that were left out of the data.
+        tables: of the data, as `data_tables` returns them.
         remarks: sentences for the run's description.
     """
     log_final_metrics(run, result.metrics)
-    tags = {VERDICT: result.verdict.word, DESCRIPTION: "\n\n".join([describe_result(result), *remarks])}
-    if bad_images:
-        # In the format of MLflow's `log_table`, which would append to an existing table, and fail on a torn one.
-        table = {"columns": ["path", "reason"], "data": [[bad.path, bad.reason] for bad in bad_images]}
-        files = {**files, BAD_IMAGES: json.dumps(table).encode()}
-        tags[LOGGED_ARTIFACTS] = json.dumps([{"path": BAD_IMAGES, "type": "table"}])
-    run.log_tags(tags)
+    run.log_tags({VERDICT: result.verdict.word, DESCRIPTION: "\n\n".join([describe_result(result), *remarks])})
     run.log_files(files)
+    log_tables(run, tables)
+
+
+def data_tables(bad_images: Sequence[BadImage], duplicates: Duplicates = NO_DUPLICATES) -> dict[str, bytes]:
+    """Return tables of the images that were left out, and of those with copies in another split or class."""
+    copies = [[image.copy, image.path, image.class_name, image.split] for image in duplicates.images]
+    tables = {
+        BAD_IMAGES: (["path", "reason"], [[bad.path, bad.reason] for bad in bad_images]),
+        DUPLICATES: (["copy", "path", "class", "split"], copies),
+    }
+    # In the format of MLflow's `log_table`, which would append to an existing table, and fail on a torn one.
+    return {
+        name: json.dumps({"columns": columns, "data": rows}).encode()
+        for name, (columns, rows) in tables.items()
+        if rows
+    }
+
+
+def log_tables(run: TrackedRun, tables: Mapping[str, bytes]) -> None:
+    """Log files as tables, which MLflow's UI shows as such."""
+    if tables:
+        run.log_tags({LOGGED_ARTIFACTS: json.dumps([{"path": path, "type": "table"} for path in tables])})
+        run.log_files(tables)
 
 
 def log_final_metrics(run: TrackedRun, metrics: Mapping[str, float]) -> None:

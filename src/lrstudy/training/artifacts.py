@@ -59,6 +59,7 @@ def _data_summary(training: TrainingSetup) -> dict[str, object]:
         "files_passed_over": len(data.skipped_files),
         "preprocessing": data.preprocessing,
         "remarks": data.remarks,
+        "warnings": data.warnings,
     }
 
 

@@ -54,11 +54,13 @@ class TrainingPlan:
             {split: len(getattr(images, split)) for split in SPLITS},
             self.chance_loss,
             images.bad_images,
-            len(images.classes),
+            images.classes,
             len(images.skipped_files),
             images.remarks,
             images.preprocessing,
             images.files_state,
+            images.warnings,
+            images.duplicates,
         )
         return StudyContext(
             summary, str(self.runtime.device), self.runtime.threads, hardware.describe(self.runtime.device)
@@ -99,7 +101,7 @@ def data_changes(settings: TrainSettings, digest: str, files_state: str) -> list
     if settings.data in data.SOURCES:
         return []
     try:
-        if data.files_state(settings.data) == files_state:
+        if data.files_state(settings.data, settings.layout) == files_state:
             return []
     except DataError as error:
         return [f"{error} {USED_BEFORE}"]
@@ -127,4 +129,7 @@ def load_data(settings: TrainSettings) -> ImageData:
         fit=settings.fit,
         bad_images=settings.bad_images,
         split_seed=settings.split_seed,
+        layout=settings.layout,
+        duplicates=settings.duplicates,
+        groups=settings.groups,
     )

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrstudy import provenance
+from lrstudy.data.duplicates import NO_DUPLICATES, Duplicates
 from lrstudy.data.records import BadImage
-from lrstudy.formatting import format_setting
+from lrstudy.formatting import format_setting, join_and, truncate
 from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import SWITCHES
 from lrstudy.server_names import DATA_DIGEST, DEVICE, HARDWARE, KEY, KIND, PREPROCESSING, THREADS, UNCOMMITTED, VERSIONS
@@ -21,6 +22,7 @@ from lrstudy.settings import TrainSettings, parameters
 
 # Part of a training's identity: raise it whenever the numbers of trainings change.
 TRAINING_VERSION = 1
+MAX_NAMED_CLASSES = 10
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class DataSummary:
     """A data set without its images. `image_shape` is that of a stored image, `split_sizes` are images per split.
 
     `chance_loss` is the cross-entropy, in nats, of predicting the class shares of the training split for every image.
-    `skipped_files` counts the files that are not images or belong to no class. `remarks`, `preprocessing` and
-    `files_state` are those of `ImageData`.
+    `skipped_files` counts the files that are not images or belong to no class. `remarks`, `preprocessing`,
+    `files_state`, `warnings` and `duplicates` are those of `ImageData`.
     """
 
     name: str
@@ -39,11 +41,19 @@ class DataSummary:
     split_sizes: Mapping[str, int]
     chance_loss: float
     bad_images: tuple[BadImage, ...]
-    classes: int
+    classes: tuple[str, ...]
     skipped_files: int
     remarks: tuple[str, ...]
     preprocessing: int
     files_state: str = ""
+    warnings: tuple[str, ...] = ()
+    duplicates: Duplicates = NO_DUPLICATES
+
+    @property
+    def class_list(self) -> str:
+        """The number of classes, and the names of the first ones: `2 classes: cat and dog`."""
+        names = [truncate(name) for name in self.classes[:MAX_NAMED_CLASSES]]
+        return f"{len(self.classes)} classes: {join_and(names, len(self.classes))}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,92 @@
+"""The entries of directories: folders to enter, files that should be images, and entries that are ignored."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from lrstudy.data.file_formats import begins_like_image, image_extensions
+from lrstudy.errors import DataError
+from lrstudy.formatting import setting_error
+
+JUNK_FILES = {"thumbs.db", "desktop.ini"}
+# Folders that systems and programs leave beside images: versions, thumbnails, metadata and deleted files.
+IGNORED_FOLDERS = re.compile(
+    r"\.(git|svn|hg|thumbnails|ipynb_checkpoints|@__thumb|appledouble|trash(es|-\d+)?)"
+    r"|__macosx|@eadir|@recycle|#recycle|\$recycle\.bin",
+    re.IGNORECASE,
+)
+
+
+def entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    """Return the entries of a folder, by name.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except PermissionError:
+        raise DataError(setting_error("data", str(folder), "cannot be read: permission denied.")) from None
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the folders in `folder` that may be classes or splits: a hidden one only if it has images."""
+    paths = [Path(entry.path) for entry in entries(folder) if is_folder(entry) and not is_ignored(entry)]
+    return [path for path in paths if not path.name.startswith(".") or holds_images(path)]
+
+
+def walk(folder: Path, root: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield every file below a folder. Follow links, but enter each folder once, however many links lead to it.
+
+    Args:
+        folder: to walk.
+        root: a folder around it, which is not entered from a link.
+    """
+    entered = {_identity(root)} if root != folder else set()
+    folders, links = [str(folder)], list[str]()
+    while folders or links:
+        path = (folders or links).pop()
+        if (identity := _identity(path)) in entered:
+            continue
+        entered.add(identity)
+        for entry in entries(path):
+            if is_ignored(entry) or not is_folder(entry):
+                yield entry
+            else:
+                (links if entry.is_symlink() else folders).append(entry.path)
+
+
+def holds_images(folder: Path) -> bool:
+    """Return whether there is an image in `folder`, or in a folder below it."""
+    return any(should_be_image(entry) for entry in walk(folder, folder))
+
+
+def should_be_image(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a file that has the name or the content of an image."""
+    if is_ignored(entry) or is_folder(entry):
+        return False
+    return Path(entry.name).suffix.lower() in image_extensions() or begins_like_image(entry.path)
+
+
+def is_ignored(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is passed over without a look: a hidden file, or a folder of `IGNORED_FOLDERS`."""
+    if is_folder(entry):
+        return IGNORED_FOLDERS.fullmatch(entry.name) is not None
+    return entry.name.startswith(".") or entry.name.lower() in JUNK_FILES
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder, or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a circular link
+        return False
+
+
+def _identity(folder: Path | str) -> tuple[int, int]:
+    status = Path(folder).stat()
+    return status.st_dev, status.st_ino
