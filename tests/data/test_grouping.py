@@ -14,7 +14,7 @@ from lrstudy.settings import TrainSettings
 
 
 def numbers(paths: list[str], pattern: str) -> list[int]:
-    return group_files(paths, pattern)[0].numbers.tolist()
+    return list(map(int, group_files(paths, pattern)[0].numbers))
 
 
 class TestThePattern:
@@ -51,7 +51,7 @@ class TestThePattern:
                     fit="pad",
                     bad_images="error",
                     split_seed=0,
-                    **{name: value},  # type: ignore[arg-type]
+                    **{name: value},
                 )
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 
+from lrstudy.formatting import pluralize
 from lrstudy.training.specification import DataSummary
 
 
 def left_out(data: DataSummary) -> str:
     """Return clauses that count the images and files that are left out or equal, if there are any."""
-    counts = {
-        "broken images left out": len(data.bad_images),
-        "files passed over, not images or in no class": data.skipped_files,
-        "copies of images in the same split and class": data.duplicates.harmless,
-    }
-    return "".join(f"; {count} {kind}" for kind, count in counts.items() if count)
+    counts = [
+        (len(data.bad_images), "broken image", "left out"),
+        (data.skipped_files, "file", "passed over, not images or in no class"),
+        (data.duplicates.harmless, "equal image", "in the same split and class"),
+    ]
+    return "".join(f"; {pluralize(count, kind)} {where}" for count, kind, where in counts if count)
 
 
 def print_warnings(data: DataSummary) -> None:
