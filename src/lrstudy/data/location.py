@@ -34,10 +34,11 @@ def check_name(data: str) -> None:
         candidates = _candidates(data)
         if any(path.exists() for path in candidates):
             return
-        places = " and no ".join(quote(os.path.abspath(path)) for path in candidates)  # noqa: PTH100 - keeps links
+        looked = " and no ".join(quote(os.path.abspath(path)) for path in candidates)  # noqa: PTH100 - keeps links
+        places = "" if folder.is_absolute() else f": there is no {looked}"
         similar = _similar(data, folder)
         suggestion = f"; did you mean {join_or([quote(name) for name in similar])}?" if similar else "."
-        problem = f"is neither a known data set nor a folder: there is no {places}{suggestion}"
+        problem = f"is neither a known data set nor a folder{places}{suggestion}"
         raise DataError(setting_error("data", data, problem))
 
 
@@ -71,5 +72,5 @@ def _similar(data: str, folder: Path) -> list[str]:
         return named
     with suppress(OSError):
         beside = [entry.name for entry in os.scandir(folder.parent) if entry.is_dir()]
-        return [str(folder.parent / name) for name in get_close_matches(folder.name, beside, n=2, cutoff=0.75)]
+        return [str(folder.parent / name) for name in get_close_matches(folder.name, beside, n=2, cutoff=0.7)]
     return []

@@ -1,0 +1,55 @@
+"""Where a folder of images is looked for: relative to where the user typed its name."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from lrstudy.data import check_name, locate
+from lrstudy.errors import DataError
+
+# As `mlflow run` starts a project: in its folder, by a shell, with these variables.
+MLFLOW = """
+import os, subprocess, sys
+set_by_mlflow = {"MLFLOW_RUN_ID": "1", "MLFLOW_EXPERIMENT_ID": "0", "MLFLOW_TRACKING_URI": "sqlite://"}
+command = f"{sys.executable} -c 'import sys; from lrstudy.data import locate; print(locate(sys.argv[1]))' {sys.argv[2]}"
+subprocess.run(["bash", "-c", f"true && {command}"], cwd=sys.argv[1], env={**os.environ, **set_by_mlflow}, check=True)
+"""
+
+
+def located_under_mlflow(typed_in: Path, project: Path, data: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-c", MLFLOW, str(project), data]
+    return subprocess.run(
+        command, cwd=typed_in, env=environment, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def test_a_relative_path_is_relative_to_where_mlflow_run_was_typed(tmp_path: Path) -> None:
+    for folder in ("home/photos", "project/photos", "project/samples"):
+        (tmp_path / folder).mkdir(parents=True)
+    home, project = tmp_path / "home", tmp_path / "project"
+    assert located_under_mlflow(home, project, "photos") == str(home / "photos")
+    assert located_under_mlflow(home, project, "samples") == "samples"
+
+
+def test_a_path_elsewhere_is_kept_as_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for data in ("photos", str(tmp_path), "digits", "nowhere", "~no-such-user/x"):
+        assert locate(data) == data
+
+
+def test_an_unknown_folder_is_reported_with_the_place_and_a_similar_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DataError) as refused:
+        check_name("fotos")
+    assert str(refused.value) == (
+        f"data='fotos' is neither a known data set nor a folder: there is no '{tmp_path}/fotos'; did you mean 'photos'?"
+    )
