@@ -134,11 +134,13 @@ class TestReproduction:
     def test_nothing_is_trained_on_different_data(self, tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
         run = trained()
         mlflow.MlflowClient().set_tag(run.info.run_id, "lrstudy.data_digest", "another")
+        mlflow.MlflowClient().delete_tag(run.info.run_id, "lrstudy.preprocessing")
         capsys.readouterr()
         with pytest.raises(SystemExit, match="1"):
             run_reproduce(["--run-id", run.info.run_id])
         said = capsys.readouterr()
         assert f"data: another there, {run.data.tags['lrstudy.data_digest']} here" in said.out
+        assert "preprocessing: the run's images were read by another version of this project" in said.out
         assert said.out.endswith("different: the data has changed since the run, so nothing is trained.\n")
         assert said.err == ""
 

@@ -74,13 +74,13 @@ def test_a_ppm_of_16_bits_has_its_declared_range_or_that_of_its_values(
 
 
 @pytest.mark.parametrize("deflate", [False, True])
-@pytest.mark.parametrize("kind", ["u2", "i2", "u4", "i4", "f4"])
+@pytest.mark.parametrize("kind", ["u2", "i2", "u4", "i4", "f4", "f8"])
 @pytest.mark.parametrize("byte_order", ["<", ">"])
 def test_a_grey_tiff_is_inverted_if_its_zero_is_white(
     byte_order: str, kind: str, deflate: bool, tmp_path: Path
 ) -> None:
     values = np.array([[0, 1000, 2048, 4095]] * 4, f"{byte_order}{kind}")[..., None]
-    if kind == "f4":
+    if kind[0] == "f":
         values /= 4095
     for photometric, expected in ((1, [0, 62, 128, 255]), (0, [255, 193, 127, 0])):
         (tmp_path / "image.tif").write_bytes(tiff(values, photometric, deflate=deflate))

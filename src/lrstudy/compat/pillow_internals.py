@@ -9,7 +9,7 @@ from typing import Any, cast
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 _LITTLE, _BIG = TiffImagePlugin.II, TiffImagePlugin.MM
-# How TIFF's 16-bit and wider greys are stored, by byte order, kind of sample (1 unsigned, 2 signed) and bits.
+# How TIFF stores greys of more than 8 bits, by byte order, kind of sample (1 unsigned, 2 signed, 3 float) and bits.
 _WIDE_TIFFS = {
     (_LITTLE, 1, 12): ("I;16", "I;12"),
     (_BIG, 1, 12): ("I;16", "I;12"),
@@ -21,13 +21,15 @@ _WIDE_TIFFS = {
     (_BIG, 1, 32): ("I", "I;32B"),
     (_LITTLE, 2, 32): ("I", "I;32S"),
     (_BIG, 2, 32): ("I", "I;32BS"),
+    (_LITTLE, 3, 64): ("F", "F;64F"),
+    (_BIG, 3, 64): ("F", "F;64BF"),
 }
 _MIN_IS_WHITE, _MIN_IS_BLACK = 0, 1
 _PLANAR = 2
 # Raw modes of which Pillow's decoders keep the high byte of each sample.
 _HIGH_BYTES = re.compile(r"RGB[AX]?;16[BLN]")
 # libtiff returns samples in this machine's byte order, which Pillow overlooks for these raw modes.
-_NATIVE = {"I;16BS": "I;16S", "I;32B": "I;32", "I;32BS": "I;32S", "F;32BF": "F;32F"}
+_NATIVE = {"I;16BS": "I;16S", "I;32B": "I;32", "I;32BS": "I;32S", "F;32BF": "F;32F", "F;64BF": "F;64F"}
 
 
 def allow_long_png_texts() -> None:
@@ -40,7 +42,7 @@ def allow_long_png_texts() -> None:
 
 
 def allow_wide_tiffs() -> None:
-    """Let Pillow read grey TIFFs of 12, 16 and 32 bits in both byte orders and of both polarities.
+    """Let Pillow read grey TIFFs of 12 to 64 bits in both byte orders and of both polarities.
 
     Reason: Pillow's table has only some of these combinations. Seen to work with Pillow 13. Without it, the others are
     reported as broken images. Pillow does not invert images whose 0 is white: `zero_is_white` says which these are.

@@ -127,15 +127,21 @@ def to_rgb(image: Image.Image, info: Mapping[str | tuple[int, int], Any]) -> Ima
     """
     if image.mode == "LAB":
         return _from_lab(image)
-    if image.mode in ("1", "LA", "La", "L", "CMYK") and "transparency" not in image.info:
-        prepared = image if image.mode in ("1", "L", "CMYK", "LA") else image.convert("LA")  # La converts to LA alone
-    else:
-        prepared = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    prepared = _prepare(image)
     if prepared.mode != "1":
         prepared = to_srgb(prepared, info)
     if prepared.mode in ("LA", "RGBA"):
         return lay_over_padding(prepared.convert("RGBA"))
-    return prepared.convert("RGB")
+    return prepared if prepared.mode == "RGB" else prepared.convert("RGB")
+
+
+def _prepare(image: Image.Image) -> Image.Image:
+    """Return an image of any mode of 8 bits in one of the modes that profiles describe, or in mode 1."""
+    if image.mode == "La":
+        return image.convert("LA")  # the only mode to which Pillow converts it
+    if image.mode in ("1", "L", "LA", "RGB", "RGBA", "CMYK") and "transparency" not in image.info:
+        return image
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 @contextmanager

@@ -95,8 +95,9 @@ def _read(
         return np.asarray(rotate(image)).view(">u2")
     if not pillow.keeps_high_bytes(image):
         return None
-    high = np.asarray(rotate(image)).astype(np.uint16)
+    samples = np.asarray(rotate(image)).astype(np.uint16)
+    samples <<= 8  # in place: the largest images leave no memory for more copies
     with reopen() as same:
         pillow.select_low_bytes(same)
-        samples: np.ndarray = high << 8 | np.asarray(rotate(same))
-        return samples
+        samples |= np.asarray(rotate(same))
+    return samples
