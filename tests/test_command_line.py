@@ -18,6 +18,7 @@ from lrstudy.data import check_name
 from lrstudy.errors import LearningRateStudyError, SettingsError
 from lrstudy.formatting import format_setting, printable
 from lrstudy.settings import CommonSettings, GridSettings, SearchSettings, TrainSettings
+from lrstudy.spelling import similar_settings
 from lrstudy.study.trial import planned
 from lrstudy.training.setup import build
 
@@ -48,8 +49,22 @@ REFUSED = {
     "--momentum 1 --optimizer sgd": ["momentum='1' must be", "less than 1"],
     "--seed -1": ["seed='-1' must be", "at least 0"],
     "--data=": ["data='' must not be empty"],
+    "--lr --epochs 3": ["--lr needs a value, such as 0.001"],
+    "--batch-size": ["--batch_size needs a value, such as 256"],
+    "--lr 0.1,0.01": ["lr='0.1,0.01' has several values", "a grid several, as lrs=0.1,0.01"],
+    "--lr 0.1;0.01": ["a grid several, as lrs=0.1,0.01"],
+    "--lr 0,001": ["lr='0,001' must have a decimal point; did you mean lr=0.001?"],
+    "--optimizer adam,sgd": ["optimizer='adam,sgd' has several values", "a grid several, as optimizers=adam,sgd"],
+    "--seed 0,1,2": ["seed='0,1,2' has several values; a grid takes their number, as seeds=3"],
+    "--hidden [256,128]": ["must have commas between its values; did you mean hidden=256,128?"],
+    "--hidden 256;128": ["hidden='256;128' must be one or more values separated by commas", "as hidden=256,128,64"],
     "--x 1": ["'--x=1' is not a known parameter", "'lr'"],
-    "--learning-rate 1": ["'--learning-rate=1' is not a known parameter", "'lr'"],
+    "--learning-rate 1": ["'--learning-rate=1' is not a known parameter; did you mean 'lr'?"],
+    "lr=0.1": ["'lr=0.1' is not a known parameter; did you mean '--lr=0.1'?"],
+    "-lr 0.1": ["'-lr' is not a known parameter; did you mean '--lr'?"],
+    "--lrs 0.1": ["'--lrs=0.1' is a parameter of the entry point grid, and not of this one; did you mean 'lr'?"],
+    "--workers 2": ["of the entry points grid and search, and not of this one; did you mean 'threads'?"],
+    "--trials 3": ["'--trials=3' is a parameter of the entry point search, and not of this one."],
     "stray": ["'stray' is not a known parameter"],
 }
 
@@ -64,6 +79,44 @@ def test_a_bad_setting_is_refused_in_one_sentence_with_its_value_and_what_is_rig
     assert all(part in sentence for part in parts), sentence
     assert "\n" not in sentence
     assert sentence[-1] in ".?"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    {
+        "lr": "learning_rate learning-rate learningRate LR lr_rate lrs rate learnin_rate",
+        "batch_size": "batchsize BATCH-SIZE batch bs",
+        "epochs": "epoch n_epochs num_epochs Epochs",
+        "optimizer": "optimiser optimizers Optimizer optim",
+        "model": "net arch network",
+        "data": "dataset data_dir",
+        "weight_decay": "wd wieght_decay",
+        "seed": "random_seed",
+    }.items(),
+)
+def test_names_of_other_programs_and_typos_suggest_the_setting(name: str, meant: str) -> None:
+    suggested = {word: similar_settings(word, list(TrainSettings.model_fields)) for word in meant.split()}
+    assert suggested == {word: [name] for word in meant.split()}
+
+
+def test_a_name_suggests_what_the_command_has_for_it() -> None:
+    for kind, names in ((GridSettings, ["lrs"]), (SearchSettings, ["low", "high"])):
+        assert similar_settings("lr", list(kind.model_fields)) == names
+    assert similar_settings("workers", list(TrainSettings.model_fields)) == ["threads"]
+    assert similar_settings("x", list(TrainSettings.model_fields)) == []
+
+
+def test_two_unknown_names_are_both_reported() -> None:
+    with pytest.raises(SettingsError, match=r"did you mean 'batch_size'\?\n.* did you mean 'epochs'\?"):
+        parse(TrainSettings, ["--bs", "8", "--epoch", "3"])
+
+
+@pytest.mark.parametrize("typed", ["0.1 0.01", "[0.1, 0.01]", "0.1  0.01"])
+def test_a_list_with_other_separators_is_shown_with_commas(typed: str) -> None:
+    with pytest.raises(SettingsError, match=r"must have commas between its values; did you mean lrs=0\.1,0\.01\?"):
+        parse(GridSettings, ["--lrs", typed])
+    with pytest.raises(SettingsError, match=r"such as lrs=0\.1,0\.01,0\.001"):
+        parse(GridSettings, ["--lrs", "fast"])
 
 
 def test_a_bad_item_of_a_list_is_named() -> None:

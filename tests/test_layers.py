@@ -13,11 +13,11 @@ SOURCE = ROOT / "src"
 LAYERS = (
     ("compat",),
     (
-        *("errors", "formatting", "server_names", "redaction", "csv_tables", "typed_parameters"),
+        *("errors", "formatting", "server_names", "redaction", "csv_tables", "typed_parameters", "spelling"),
         *("cache_paths", "hardware", "provenance"),
     ),
-    ("output", "crash_safe_pool", "command_line", "optimizers", "networks"),
-    ("settings",),
+    ("output", "crash_safe_pool", "optimizers", "networks"),
+    ("settings", "command_line", "unknown_parameters"),
     ("data",),
     ("training",),
     ("plots",),
@@ -25,7 +25,7 @@ LAYERS = (
     ("study", "entry_point", "progress"),
 )
 # Beside them: the report needs neither torch nor Optuna, and nothing of what trains.
-REPORT_MAY_IMPORT = ("report", *LAYERS[0], *LAYERS[1], "command_line", "optimizers", "settings")
+REPORT_MAY_IMPORT = ("report", *LAYERS[0], *LAYERS[1], "command_line", "unknown_parameters", "optimizers", "settings")
 FORBIDDEN_LIBRARIES = {
     "settings": {"mlflow", "optuna", "torch", "torchvision"},
     "data": {"mlflow", "optuna"},

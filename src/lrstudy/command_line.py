@@ -1,14 +1,16 @@
 """Parse a command line into a settings class."""
 
 import argparse
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from lrstudy.errors import SettingsError
-from lrstudy.formatting import did_you_mean, format_setting, join_or, quote, setting_error
+from lrstudy.formatting import format_setting, join_or, quote, setting_error
+from lrstudy.unknown_parameters import DASHES, unknown_parameter
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -41,15 +43,22 @@ def from_parameters(settings: type[Settings], parameters: Mapping[str, str]) -> 
 
 def _values(settings: type[BaseModel], arguments: list[str]) -> dict[str, str]:
     try:
-        known, unknown = _parser(settings).parse_known_args(list(_join_values(arguments, _flags(settings))))
+        joined = _join_values(arguments, _flags(settings), set(settings.model_fields))
+        known, unknown = _parser(settings).parse_known_args(list(joined))
     except argparse.ArgumentError as error:
-        raise SettingsError(f"{error.argument_name} needs a value.") from None
+        name = str(error.argument_name).rpartition("/")[2].removeprefix("--")
+        field = settings.model_fields[name]
+        example = f": {field.description}." if field.is_required() else f", such as {format_setting(field.default)}."
+        raise SettingsError(f"--{name} needs a value{example}") from None
     if unknown:
-        name = unknown[0].removeprefix("--").partition("=")[0].replace("-", "_")
-        suggestion = did_you_mean(name, list(settings.model_fields))
-        raise SettingsError(f"{quote(unknown[0])} is not a known parameter; {suggestion}")
+        raise SettingsError("\n".join(unknown_parameter(settings, text) for text in _named(unknown)))
     # argparse takes a value of exactly two dashes for the end of the options, and returns an empty list.
     return {name: "--" if value == [] else str(value) for name, value in vars(known).items()}
+
+
+def _named(unknown: list[str]) -> list[str]:
+    """Return those unknown arguments that have a name; a value after one of them needs no sentence of its own."""
+    return [text for text in unknown if text[:1] in DASHES or "=" in text] or unknown[:1]
 
 
 def _parser(settings: type[BaseModel]) -> argparse.ArgumentParser:
@@ -79,15 +88,21 @@ def _flags(settings: type[BaseModel]) -> set[str]:
     return {f"--{name}" for name, field in settings.model_fields.items() if field.annotation is bool}
 
 
-def _join_values(arguments: list[str], flags: set[str]) -> Iterator[str]:
-    """Yield `--lr -1e-3` as `--lr=-1e-3`, since argparse would take a value that starts with a dash for an option."""
+def _join_values(arguments: list[str], flags: set[str], known: set[str]) -> Iterator[str]:
+    """Yield `--lr -1e-3` as `--lr=-1e-3`, since argparse would take a value that starts with a dash for an option.
+
+    A known option is not taken for the value of the one before.
+    """
     rest = iter([*arguments, None])
     following = next(rest)
     while (argument := following) is not None:
         following = next(rest)
         has_value = not argument.startswith("--") or "=" in argument or argument == "--help"
         is_set = argument in flags and (following is None or following.startswith("--"))
-        if has_value or is_set or following is None:
+        lacks_value = following is None or (
+            following.startswith("--") and following[2:].partition("=")[0].replace("-", "_") in known
+        )
+        if has_value or is_set or lacks_value:
             yield argument
         else:
             yield f"{argument}={following}"
@@ -101,12 +116,33 @@ def _sentence(settings: type[BaseModel], values: dict[str, str], problem: dict[s
     name, *within = problem["loc"]
     if problem["type"] == "missing":
         return f"--{name.replace('_', '-')} is required: {settings.model_fields[name].description}."
+    schema, typed = settings.model_json_schema()["properties"][name], values[name]
+    is_list = schema.get("type") == "array"
+    if repaired := _repaired(settings.model_fields[name], typed, is_list=is_list):
+        needed = "commas between its values" if is_list else "a decimal point"
+        return setting_error(name, typed, f"must have {needed}; did you mean {name}={repaired}?")
     if problem["type"] != "value_error":
-        accepted = _accepted(settings.model_json_schema()["properties"][name])
-        return setting_error(name, values[name], f"must be {accepted}.")
+        example = f", such as {name}={format_setting(settings.model_fields[name].default)}" if is_list else ""
+        return setting_error(name, typed, f"must be {_accepted(schema)}{example}.")
     if within and problem["input"] != values[name]:  # one item of a list
         return setting_error(name, values[name], f": {quote(str(problem['input']))} {problem['ctx']['error']}")
     return setting_error(name, values[name], str(problem["ctx"]["error"]))
+
+
+def _repaired(field: FieldInfo, typed: str, *, is_list: bool) -> str | None:
+    """Return a list with commas between its values, or a number with a decimal point; None if that is not valid."""
+    if is_list:
+        repaired = ",".join(re.findall(r"[^\s,\[\](){}'\"]+", typed)) if re.search(r"[\s\[({'\"]", typed) else typed
+    else:
+        repaired = re.sub(r"^(-?0),(\d+)$", r"\1.\2", typed)
+    if repaired == typed:
+        return None
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    try:
+        TypeAdapter(kind).validate_python(repaired)
+    except ValidationError:
+        return None
+    return repaired
 
 
 def _accepted(schema: dict[str, Any]) -> str:

@@ -31,3 +31,13 @@ assert gc.get_freeze_count() > before / 2
 assert len(gc.get_objects()) < before / 10
 """
     subprocess.run([sys.executable, "-c", program], cwd=ROOT / "src", check=True)
+
+
+def test_bindings_that_were_imported_while_it_was_paused_are_not_reported_as_leaks_at_the_end() -> None:
+    program = """
+from lrstudy.compat.interpreter import gc_paused
+with gc_paused():
+    import torchvision
+"""
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "src", capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,8 @@ MAX_EPOCHS = MAX_IMAGES = 10**9
 # The tracking server rejects longer parameters.
 MAX_CHARACTERS = 6000
 DEFAULT_HIDDEN = (256, 128, 64)
+# An error echoes at most this many values of a list.
+MAX_VALUES = 4
 
 
 def split_commas(value: object) -> object:
@@ -29,6 +32,24 @@ def split_commas(value: object) -> object:
 def split_semicolons(value: object) -> object:
     """Return the parts of a text between semicolons; any other value as it is."""
     return value.split(";") if isinstance(value, str) else value
+
+
+def refuse_list(instead: Callable[[list[str]], str]) -> BeforeValidator:
+    """Return a validator that refuses several values.
+
+    Args:
+        instead: returns what a user may type instead, given the first of the values.
+    """
+
+    def refuse(value: object) -> object:
+        values = (
+            re.findall(r"[\w.+-]+", value) if isinstance(value, str) and re.search(r"[\w.][\s,;]+[\w.]", value) else []
+        )
+        if len(values) > 1:
+            raise ValueError(f"has several values; {instead(values[:MAX_VALUES])}.")
+        return value
+
+    return BeforeValidator(refuse)
 
 
 def known_optimizer(name: str, known: tuple[str, ...] = tuple(OPTIMIZERS)) -> str:

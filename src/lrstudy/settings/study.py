@@ -16,6 +16,7 @@ from lrstudy.settings.fields import (
     OptimizerName,
     UserPath,
     known_optimizer_or_all,
+    refuse_list,
     split_commas,
     split_semicolons,
 )
@@ -91,10 +92,15 @@ class GridSettings(StudySettings):
         return [self.training(*cell) for cell in product(self.optimizers, self.lrs, self.hidden, seeds)]
 
 
+_ONE_OR_ALL = refuse_list(
+    lambda names: f"a search takes one or all, and a grid several, as optimizers={','.join(names)}"
+)
+
+
 class SearchSettings(StudySettings):
     """The settings of a search: learning rates drawn log-uniformly between `low` and `high`."""
 
-    optimizer: Annotated[str, AfterValidator(known_optimizer_or_all)] = Field(
+    optimizer: Annotated[str, AfterValidator(known_optimizer_or_all), _ONE_OR_ALL] = Field(
         "all", description=f"the optimizer to search for, or all: {', '.join(DEFAULT_OPTIMIZERS)}"
     )
     hidden: Hidden = Field(DEFAULT_HIDDEN, description=HIDDEN_MEANING)

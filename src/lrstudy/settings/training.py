@@ -6,7 +6,7 @@ The command line, the parameters on the tracking server and `MLproject` are deri
 from math import log10
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from lrstudy.formatting import format_setting, join_and, join_or, quote, setting_error
 from lrstudy.networks import BUILTIN_NETWORKS
@@ -27,6 +27,7 @@ from lrstudy.settings.fields import (
     UserPath,
     known_device,
     known_model,
+    refuse_list,
     regular_expression,
 )
 
@@ -37,6 +38,11 @@ HIDDEN_MEANING = f"neurons of the dense layers of {BUILTIN_NAMES}, input side fi
 DATA_SETTINGS = (
     *("data", "data_root", "image_size", "fit", "bad_images", "layout", "duplicates", "groups", "split_seed"),
 )
+
+
+def _one_of(grid_setting: str) -> BeforeValidator:
+    """Return a validator that refuses a list, and names the setting of a grid that takes it."""
+    return refuse_list(lambda values: f"a training takes one, and a grid several, as {grid_setting}={','.join(values)}")
 
 
 class CommonSettings(BaseModel):
@@ -70,7 +76,9 @@ class CommonSettings(BaseModel):
     )
     epochs: int = Field(50, ge=1, le=MAX_EPOCHS, description="passes over the training split")
     batch_size: int = Field(256, ge=1, le=MAX_IMAGES, description="images per step")
-    seed: int = Field(0, ge=0, lt=2**32, description="initial weights and order of batches")
+    seed: Annotated[int, refuse_list(lambda values: f"a grid takes their number, as seeds={len(values)}")] = Field(
+        0, ge=0, lt=2**32, description="initial weights and order of batches"
+    )
     device: Annotated[str, AfterValidator(known_device)] = Field("auto", description="cpu, cuda, cuda:N or mps")
     threads: Auto | Annotated[int, Field(ge=1, le=1024)] = Field(
         "auto",
@@ -89,8 +97,8 @@ class TrainSettings(CommonSettings):
     """The settings of one training."""
 
     hidden: Hidden = Field(DEFAULT_HIDDEN, description=HIDDEN_MEANING)
-    optimizer: OptimizerName = Field("adam", description=", ".join(OPTIMIZERS))
-    lr: LearningRate = Field(0.001, description="learning rate")
+    optimizer: Annotated[OptimizerName, _one_of("optimizers")] = Field("adam", description=", ".join(OPTIMIZERS))
+    lr: Annotated[LearningRate, _one_of("lrs")] = Field(0.001, description="learning rate")
 
     @model_validator(mode="after")
     def _momentum_has_an_effect(self) -> Self:
