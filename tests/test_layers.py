@@ -14,6 +14,7 @@ LAYERS = (
     ("compat",),
     (
         *("errors", "formatting", "server_names", "redaction", "csv_tables", "typed_parameters", "spelling"),
+        *("interruption",),
         *("cache_paths", "hardware", "provenance"),
     ),
     ("output", "crash_safe_pool", "optimizers", "networks"),

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from lrstudy import output
+from lrstudy import interruption, output
 from lrstudy.errors import LearningRateStudyError, NotSyncedError
 
 BAD_INPUT = 2
@@ -33,6 +33,7 @@ def run_main(entry_point: Callable[[list[str]], None]) -> NoReturn:
     try:
         entry_point(sys.argv[1:])
     except SystemExit as end:
+        interruption.print_once(end, interruption.NOTHING_KEPT)
         if end.code:
             raise
     except NotSyncedError as error:
@@ -48,8 +49,8 @@ def run_main(entry_point: Callable[[list[str]], None]) -> NoReturn:
         if "temporary directory" not in str(error):  # as in Python's own message
             raise
         _exit_with_error(NO_TEMPORARY_FOLDER)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as end:
+        interruption.print_once(end, interruption.NOTHING_KEPT)
         sys.exit(INTERRUPTED)
     sys.exit(_report_lost_output())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from lrstudy.command_line import parse
 from lrstudy.errors import ReportError
 from lrstudy.formatting import join_or
+from lrstudy.interruption import report_interruption
 from lrstudy.report.drawing import FILE_TYPES, Drawing
 from lrstudy.report.group_report import Report, build_report
 from lrstudy.report.load_runs import load_runs
@@ -34,7 +35,8 @@ def report(arguments: list[str]) -> None:
     if settings.log and loaded.study is None:
         raise ReportError("log=true needs a study's run to attach the report to; name one with --study.")
     content = build_report(loaded)
-    write_report(content, out)
+    with report_interruption(lambda: f"the report in {out} is incomplete; the same command writes it again."):
+        write_report(content, out)
     for group_report in content.group_reports[:MAX_PRINTED]:
         print(f"{group_report.answer.headline.removesuffix('.')}.", *group_report.answer.sentences[:2])
     print(f"report: {out / PAGE}")

@@ -45,10 +45,14 @@ def run_reproduce(arguments: list[str]) -> None:
     settings = parse(ReproduceSettings, arguments)
 
     # After the settings, since these imports take seconds and an invalid setting should be reported at once.
+    from lrstudy.interruption import report_interruption
     from lrstudy.progress import print_progress
     from lrstudy.tracking.reproduction import reproduce
 
-    if not reproduce(settings.run_id, print_progress).identical:
+    kept = f"run {settings.run_id} is unchanged, and nothing of its repetition is kept; the same command starts again."
+    with report_interruption(lambda: kept):
+        identical = reproduce(settings.run_id, print_progress).identical
+    if not identical:
         sys.exit(DIFFERENT)
 
 

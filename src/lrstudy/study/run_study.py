@@ -19,6 +19,7 @@ from lrstudy.data import SOURCES
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.formatting import pluralize, setting_error
 from lrstudy.hardware import usable_cores
+from lrstudy.interruption import report_interruption
 from lrstudy.provenance import uncommitted_changes
 from lrstudy.redaction import first_line
 from lrstudy.server_names import BEST_RUN, BEST_VAL_ACCURACY, BEST_VAL_LOSS, DESCRIPTION, STUDY, TIME, VERDICT
@@ -45,6 +46,9 @@ from lrstudy.training.specification import PreflightResult, StudyContext
 # One more trial than there are workers is submitted if trials are shorter than this, so that no worker waits for the
 # next one. A longer trial in the queue would look on the server as if it were running.
 SHORT_SECONDS = 5.0
+# What an interrupted study has kept before and after its trainings.
+NOTHING_TRAINED = "no training had begun; the same command starts the study."
+ALL_TRAINED = "all trainings are finished and kept; the same command adds the figures, the model and the summary."
 # Settings that change how a study runs or how far it extends, but not which trials it proposes; or that the digest of
 # the data stands for.
 NOT_OF_IDENTITY = {"workers", "log_models", "study_file", "trials", "seeds", "extend", "layout", "duplicates", "groups"}
@@ -80,6 +84,7 @@ def run_study(
         study_file(settings.study_file, identity) as file,
         open_study(kind, f"{name} {preflight.context.data.name}", settings, preflight.context, identity) as study,
         open_executor(concurrency) as executor,
+        report_interruption(lambda: NOTHING_TRAINED) as kept,
     ):
         proposer = propose(file, concurrency)
         print(estimate(preflight, proposer.planned, settings.epochs, concurrency), flush=True)
@@ -90,7 +95,9 @@ def run_study(
             short = settings.epochs * preflight.epoch_seconds < SHORT_SECONDS
             warming = WarmUpExecutor(executor, helper)
             trials = TrialRunner(proposer, preflight, study, warming, concurrency + short, display)
+            kept.describe = trials.describe_progress
             results = trials.run(channel)
+        kept.describe = lambda: ALL_TRAINED
         trained = any(not trial.reused for trial in results)
         sentences = proposer.finish()
         Console().print(result_table(results))

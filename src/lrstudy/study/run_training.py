@@ -12,6 +12,7 @@ from lrstudy import progress
 from lrstudy.data import SOURCES
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.formatting import pluralize
+from lrstudy.interruption import report_interruption
 from lrstudy.redaction import redact_credentials
 from lrstudy.settings import TrainSettings
 from lrstudy.study import worker_tasks
@@ -40,12 +41,16 @@ def run_training(settings: TrainSettings, workers: TrainingWorkers) -> None:
         specification = preflight.describe(settings)
         print(_beginning(specification, preflight), flush=True)
         print_warnings(specification.context.data)
-        with training_run.open_run(specification) as run:
+        with training_run.open_run(specification) as run, report_interruption(lambda: _kept(run)):
             trained = _train(run, specification, workers)
             changes = _log(run, specification, trained, workers)
             print("\n".join([_where_to_see(run), *changes]))
     except BrokenExecutor as error:
         raise LearningRateStudyError(f"{error}; start the same training again to resume it.") from error
+
+
+def _kept(run: TrackedRun) -> str:
+    return f"run {run.run_id} keeps its epochs, and the checkpoint of its last seconds; the same command resumes it."
 
 
 def _train(run: TrackedRun, specification: TrialSpecification, workers: TrainingWorkers) -> WorkerResult:

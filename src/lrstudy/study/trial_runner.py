@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Executor, Future
 
 from lrstudy.errors import LearningRateStudyError
+from lrstudy.formatting import pluralize
 from lrstudy.study.epoch_reporter import EpochReporter, StudyObserver
 from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.proposer import Proposer
@@ -53,6 +54,14 @@ class TrialRunner:
     def seconds(self) -> dict[str, float]:
         """Return the time spent by activity."""
         return self._time_spent.seconds
+
+    def describe_progress(self) -> str:
+        """Return how many trainings have ended and how many run, for a study that is interrupted."""
+        ended = {result.run_id for result in self._results}
+        running = self._open_runs.keys() - ended
+        resumed = f", {len(running)} will resume from the last checkpoint" if running else ""
+        planned = pluralize(self._proposer.planned, "training")
+        return f"{len(ended)} of {planned} finished and kept{resumed}; the same command trains the rest."
 
     def run(self, channel: ProgressChannel) -> list[TrialResult]:
         """Run all trials and return their results by number.
