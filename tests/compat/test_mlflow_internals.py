@@ -1,6 +1,7 @@
 """Red first when MLflow changes a private part or a switch that the project uses."""
 
 import getpass
+import inspect
 import logging
 import os
 import sqlite3
@@ -8,12 +9,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
-from mlflow import environment_variables
+from mlflow import MlflowClient, environment_variables
 from mlflow.store.db import utils
+from mlflow.store.tracking.rest_store import RestStore
+from mlflow.utils.rest_utils import http_request
 
 from lrstudy.compat import mlflow_internals
+from lrstudy.compat.mlflow_internals import MetricPoint
 
 SWITCHES = (
     environment_variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES,
@@ -76,7 +79,7 @@ def test_mlflow_reads_the_timeout() -> None:
 
 def test_mlflow_makes_its_default_experiment_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = tmp_path / "mlflow.db"
-    assert len(mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()) == 1
+    assert len(MlflowClient(f"sqlite:///{database}").search_experiments()) == 1
     mlflow_internals.delete_default_experiment(database)
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("select count(*) from experiments").fetchone() == (0,)
@@ -84,5 +87,28 @@ def test_mlflow_makes_its_default_experiment_anew(tmp_path: Path, monkeypatch: p
     copy.parent.mkdir()
     copy.write_bytes(database.read_bytes())
     monkeypatch.chdir(copy.parent)
-    (experiment,) = mlflow.MlflowClient(f"sqlite:///{copy}").search_experiments()
+    (experiment,) = MlflowClient(f"sqlite:///{copy}").search_experiments()
     assert experiment.name == "Default"
+
+
+def test_a_database_returns_the_histories_of_several_runs_at_once(empty_database: Path) -> None:
+    client = MlflowClient(f"sqlite:///{empty_database}")
+    assert hasattr(client._tracking_client.store, "get_metric_history_bulk")
+
+
+def test_a_server_has_the_query_for_the_histories_of_several_runs() -> None:
+    from mlflow.server import app
+
+    assert mlflow_internals.BULK_HISTORY in {rule.rule for rule in app.url_map.iter_rules()}
+    assert hasattr(RestStore, "get_metric_history")
+    assert {"host_creds", "endpoint", "method"} <= set(inspect.signature(http_request).parameters)
+
+
+def test_points_are_those_of_the_asked_runs_and_metric(tracking_uri: str) -> None:
+    client = MlflowClient()
+    runs = [client.create_run("1").info.run_id for _ in range(2)]
+    for step, run in enumerate(runs):
+        client.log_metric(run, "val_loss", 0.5 + step, timestamp=7, step=step)
+        client.log_metric(run, "train_loss", 9.0, timestamp=7)
+    points = sorted(mlflow_internals.metric_points(client, runs, "val_loss"), key=lambda point: point.step)
+    assert points == [MetricPoint(runs[0], 7, 0, 0.5), MetricPoint(runs[1], 7, 1, 1.5)]

@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from known_runs import falling, log_study, log_training
-from lrstudy.compat import mlflow_histories
+from lrstudy.compat import mlflow_internals
 from lrstudy.errors import ReportError
 from lrstudy.report.load_runs import load_runs
 from servers import tracking_server
@@ -36,13 +36,13 @@ def test_a_server_and_its_database_return_the_same_runs(
         mlflow.set_tracking_uri(server)
         whole = load_runs(study=study)
         monkeypatch.setattr(
-            mlflow_histories, "POINTS_PER_RESPONSE", 7
+            mlflow_internals, "POINTS_PER_RESPONSE", 7
         )  # less than the points of two runs: the page is halved
         halved = load_runs(study=study)
-        monkeypatch.setattr(mlflow_histories, "POINTS_PER_RESPONSE", 3)  # less than those of one
+        monkeypatch.setattr(mlflow_internals, "POINTS_PER_RESPONSE", 3)  # less than those of one
         singly = load_runs(study=study)
-        monkeypatch.setattr(mlflow_histories, "BULK_HISTORY", "/no/such/query")  # a server of another kind
-        monkeypatch.setattr(mlflow_histories, "POINTS_PER_RESPONSE", 25_000)
+        monkeypatch.setattr(mlflow_internals, "BULK_HISTORY", "/no/such/query")  # a server of another kind
+        monkeypatch.setattr(mlflow_internals, "POINTS_PER_RESPONSE", 25_000)
         other = load_runs(study=study)
     for found in (direct, whole, halved, singly, other):
         assert {run.run_id for run in found.trainings} == set(runs)

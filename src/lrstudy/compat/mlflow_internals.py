@@ -5,9 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.store.tracking.rest_store import RestStore
 
 _MAX_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
@@ -17,6 +23,12 @@ _SUPPRESS_RUN_LINK = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
 _DATABASE_LOGGER = "mlflow.store.db.utils"
 
 DEFAULT_TIMEOUT_SECONDS = 10
+# The most points that MLflow's server returns in one response.
+POINTS_PER_RESPONSE = 25_000
+# The query from which MLflow's own pages draw their charts.
+BULK_HISTORY = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
+# The largest limit that MLflow's databases accept.
+MAX_POINTS = 2**31 - 1
 # Until the outbox takes over: with a default server a dead one is noticed after some seconds.
 RETRIES_AT_START = 3
 
@@ -95,3 +107,57 @@ def delete_default_experiment(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("delete from experiments")
         connection.commit()
+
+
+class MetricPoint(NamedTuple):
+    """One logged value of a run's metric; `timestamp` in milliseconds since 1970."""
+
+    run_id: str
+    timestamp: int
+    step: int
+    value: float
+
+
+def metric_points(client: MlflowClient, run_ids: list[str], metric: str) -> Iterable[MetricPoint]:
+    """Return one metric's points of several runs: in one query of the database or the server, else in one per run.
+
+    Reason: MLflow's public API reads one metric of one run per call, which takes 30 s instead of 5 for 500 runs.
+    Seen to work with MLflow 3.17.2. Without it, each run is read by `MlflowClient.get_metric_history`, as from any
+    server that does not know the query.
+    """
+    from mlflow.store.tracking.rest_store import RestStore
+
+    store: Any = getattr(getattr(client, "_tracking_client", None), "store", None)
+    if hasattr(store, "get_metric_history_bulk"):
+        points = store.get_metric_history_bulk(run_ids, metric, MAX_POINTS)
+        return (MetricPoint(point.run_id, point.timestamp, point.step, point.value) for point in points)
+    points = _bulk_history(store, run_ids, metric) if isinstance(store, RestStore) else None
+    if points is not None:
+        return points
+    return (
+        MetricPoint(run_id, point.timestamp, point.step, point.value)
+        for run_id in run_ids
+        for point in client.get_metric_history(run_id, metric)
+    )
+
+
+def _bulk_history(store: RestStore, run_ids: list[str], metric: str) -> list[MetricPoint] | None:
+    """Return the points from MLflow's server; None from another server, or if one run exceeds a response."""
+    from mlflow.utils.rest_utils import http_request
+
+    query = {"run_id": run_ids, "metric_key": metric, "max_results": POINTS_PER_RESPONSE}
+    credentials = store.get_host_creds()
+    response = http_request(credentials, BULK_HISTORY, "GET", params=query)  # type: ignore[no-untyped-call]
+    if response.status_code != 200:
+        return None
+    points = [
+        MetricPoint(point["run_id"], point["timestamp"], point["step"], float(point["value"]))
+        for point in response.json()["metrics"]
+    ]
+    if len(points) < POINTS_PER_RESPONSE:
+        return points
+    if len(run_ids) == 1:
+        return None
+    half = len(run_ids) // 2
+    halves = [_bulk_history(store, ids, metric) for ids in (run_ids[:half], run_ids[half:])]
+    return None if None in halves else [point for part in halves for point in part or ()]

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from mlflow import MlflowClient
 
-from lrstudy.compat.mlflow_histories import MetricPoint, metric_points
+from lrstudy.compat.mlflow_internals import MetricPoint, metric_points
 from lrstudy.report.runs import Curve
 
 RUNS_PER_QUERY = 100
