@@ -1,5 +1,6 @@
 """A tracking database, a cache and an environment of the tests' own."""
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import pytest
 import shared_by_workers
 from image_folders import fill
 from lrstudy import cache_paths
+from lrstudy.crash_safe_pool import CrashSafePool
 from preloaded_process import PreloadedProcess, run_preloaded
 from servers import Front, start_tracking_server
 
@@ -145,3 +147,20 @@ def pets(tmp_path: Path) -> Path:
     fill(tmp_path / "pets" / "cat")
     fill(tmp_path / "pets" / "dog", colour=(10, 200, 10))
     return tmp_path / "pets"
+
+
+MakePool = Callable[..., CrashSafePool]
+
+
+@pytest.fixture(params=["spawn", "forkserver"])
+def make_pool(request: pytest.FixtureRequest) -> Iterator[MakePool]:
+    """Make pools, which are ended after the test."""
+    pools = []
+
+    def make(processes: int, *initializer: object) -> CrashSafePool:
+        pools.append(CrashSafePool(processes, multiprocessing.get_context(request.param), *initializer))  # type: ignore[arg-type]
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.shutdown(cancel_futures=True)

@@ -59,6 +59,15 @@ def runs() -> list[Run]:
     return list(found)
 
 
+def only_run() -> Run:
+    (run,) = runs()
+    return run
+
+
+def curve(run: Run, name: str) -> dict[int, float]:
+    return {point.step: point.value for point in mlflow.MlflowClient().get_metric_history(run.info.run_id, name)}
+
+
 def studies() -> list[Run]:
     return [run for run in runs() if run.data.tags.get("lrstudy.kind") in ("grid", "search")]
 

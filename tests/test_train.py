@@ -3,11 +3,6 @@
 import csv
 import json
 import math
-import os
-import re
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import mlflow
@@ -16,21 +11,11 @@ import pytest
 from mlflow.entities import Run
 from sklearn.datasets import load_digits
 
-from conftest import PHOTOS, ROOT, Command, mlflow_run, mlflow_run_anew
+from conftest import PHOTOS
 from lrstudy.settings import TrainSettings
-from preloaded_process import PreloadedProcess
-from studies import run_train
+from studies import curve, run_train
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-
-
-def only_run() -> Run:
-    (run,) = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
-    return run
-
-
-def curve(run: Run, name: str) -> dict[int, float]:
-    return {point.step: point.value for point in mlflow.MlflowClient().get_metric_history(run.info.run_id, name)}
 
 
 def train(*arguments: str) -> Run:
@@ -206,96 +191,3 @@ def test_photographs_of_any_size_are_trained_on() -> None:
     (model,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
     predicted = mlflow.pyfunc.load_model(model.model_uri).predict(np.zeros((5, 32, 32, 3), np.uint8))
     assert predicted.shape == (5, 10)
-
-
-@pytest.mark.usefixtures("tracking_uri")
-def test_a_tracking_server_that_is_not_there_is_one_sentence(train: Command) -> None:
-    ended = train("--epochs", "1", MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
-    assert ended.returncode == 2
-    assert "error: the tracking server http://127.0.0.1:9 cannot be used" in ended.stderr
-    assert "Traceback" not in ended.stderr
-
-
-@pytest.mark.parametrize("path", ["a file/mlflow.db", "."])
-def test_a_tracking_database_that_cannot_be_opened_is_one_sentence(train: Command, path: str, tmp_path: Path) -> None:
-    (tmp_path / "a file").write_text("")
-    ended = train("--epochs", "1", MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / path}")
-    assert ended.returncode == 2
-    assert re.match(r"error: the tracking database .* cannot be used: .*\.$", ended.stderr.splitlines()[-1])
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("tracking_uri")
-def test_a_training_shows_its_epochs_on_stderr_and_nothing_else(train: Command) -> None:
-    ended = train("--epochs", "2")
-    assert ended.returncode == 0
-    assert [line.split("  ")[0] for line in ended.stderr.splitlines()] == ["epoch 0/2", "epoch 1/2", "epoch 2/2"]
-
-
-@pytest.mark.slow
-def test_trainings_that_start_together_make_one_new_database(tmp_path: Path) -> None:
-    command = [str(ROOT / "src/train.py"), "--epochs", "1", "--hidden", "8", "--seed"]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'new.db'}"}
-    together = [PreloadedProcess([*command, str(seed)], stderr=subprocess.PIPE, env=environment) for seed in range(3)]
-    said = [process.communicate()[1] for process in together]
-    assert [process.returncode for process in together] == [0, 0, 0], said
-    mlflow.set_tracking_uri(environment["MLFLOW_TRACKING_URI"])
-    found = mlflow.search_runs(["0"], output_format="list")
-    assert [run.info.status for run in found] == ["FINISHED"] * 3
-    assert all(sorted(curve(run, "val_loss")) == [0, 1] for run in found)
-
-
-@pytest.mark.usefixtures("tracking_uri")
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_or_sigterm_ends_the_run_as_killed_with_the_points_logged_so_far(sent: int, code: int) -> None:
-    command = [str(ROOT / "src/train.py"), "--epochs", "100000"]
-    with PreloadedProcess(command, stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        next(line for line in process.stderr if line.startswith("epoch"))
-        time.sleep(2)
-        process.send_signal(sent)
-        assert "Traceback" not in process.stderr.read()
-    assert process.returncode == code
-    run = only_run()
-    assert run.info.status == "KILLED"
-    steps = sorted(curve(run, "train_loss"))
-    assert steps == list(range(len(steps)))
-    assert len(steps) > 5
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("front")
-def test_a_server_shows_the_curves_while_they_grow() -> None:
-    process = PreloadedProcess([str(ROOT / "src/train.py"), "--epochs", "300"], stderr=subprocess.DEVNULL)
-    seen: set[int] = set()
-    while process.poll() is None:
-        runs = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
-        seen |= {len(curve(run, "train_loss")) for run in runs}
-        time.sleep(0.2)
-    assert process.returncode == 0
-    run = only_run()
-    assert sorted(curve(run, "train_loss")) == list(range(301))
-    assert len(seen - {0, 301}) >= 2, f"of 301 epochs the server was seen to hold {sorted(seen)}"
-    assert {"history.csv", "figures"} <= {file.path for file in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
-
-
-@pytest.mark.slow
-def test_mlflow_run_trains_with_numbers_as_typed(tmp_path: Path, tracking_uri: str) -> None:
-    ended = mlflow_run_anew("main", lr="1e-2", epochs="2")
-    assert ended.returncode == 0, ended.stderr
-    run = only_run()
-    assert run.info.run_name == "adam lr=0.01"
-    assert run.data.params["lr"] == "1e-2"
-    assert run.data.params["log10_lr"] == "-2"
-    assert sorted(curve(run, "train_loss")) == [0, 1, 2]
-    assert "mlflow.source.git.commit" in run.data.tags
-
-
-@pytest.mark.slow
-def test_mlflow_run_marks_a_refused_run_as_failed(tracking_uri: str) -> None:
-    ended = mlflow_run("main", optimizer="adm")
-    assert ended.returncode != 0
-    assert "error: optimizer='adm' is not a known optimizer; did you mean 'adam'" in ended.stderr
-    run = only_run()
-    assert run.info.status == "FAILED"
-    assert "did you mean 'adam'" in run.data.tags["mlflow.note.content"]
