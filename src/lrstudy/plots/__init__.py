@@ -1,1 +1,4 @@
-"""Figures of one training: `figures` draws, `network_figures` reads the network, `png` makes files."""
+"""Figures of one training.
+
+`figures` draws, `network_figures` reads the network, `fonts` finds fonts for its classes, and `png` makes files.
+"""

@@ -76,7 +76,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=9)
     if len(classes) <= MAX_NAMED_CLASSES:
-        names = _truncate_all(classes)
+        names = distinct_labels(classes)
         axes.set_xticks(range(len(classes)), names, parse_math=False, **_tick_rotation(names))
         axes.set_yticks(range(len(classes)), names, parse_math=False)
     axes.set_xlabel("predicted class")
@@ -111,7 +111,7 @@ def activation_maps(image: np.ndarray, layers: Sequence[Activation], classes: Se
 def _draw_logits(axes: Axes, logits: np.ndarray, classes: Sequence[str]) -> None:
     axes.barh(range(len(classes)), logits, color=TRAIN_COLOUR)
     if len(classes) <= MAX_COUNTED_CLASSES:
-        axes.set_yticks(range(len(classes)), _truncate_all(classes), parse_math=False, fontsize=9)
+        axes.set_yticks(range(len(classes)), distinct_labels(classes), parse_math=False, fontsize=9)
     axes.invert_yaxis()
     axes.set_box_aspect(1)
     axes.set_title("logits of the classes")
@@ -171,8 +171,13 @@ def _spans_decades(history: Sequence[Epoch]) -> bool:
     return bool(positive.size and positive.max() > 100 * positive.min())
 
 
-def _truncate_all(names: Sequence[str]) -> list[str]:
-    return [truncate(name) for name in names]
+def distinct_labels(names: Sequence[str]) -> list[str]:
+    """Return names as short as a figure has room for; those that become equal get the numbers of their classes."""
+    labels = [truncate(name) for name in names]
+    return [
+        truncate(f"{number} {name}") if labels.count(label) > 1 else label
+        for number, (label, name) in enumerate(zip(labels, names, strict=True))
+    ]
 
 
 def _tick_rotation(classes: Sequence[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lrstudy.plots import figures, png
 from lrstudy.plots.figures import Activation
+from lrstudy.plots.fonts import find_fonts
 from lrstudy.training.setup import TrainingSetup
 
 SHOWN_LAYERS = 6
@@ -21,12 +22,15 @@ def network_figures(training: TrainingSetup) -> dict[str, bytes]:
     data = training.plan.data
     _, side, _, channels = data.images.shape
     layers = activations(training.network, training.validation.batch(torch.arange(1))[0])
-    return png.png_files(
-        {
-            "first_layer_filters": figures.filters(first_filters(training.network, channels, side)),
-            "what_each_layer_sees": figures.activation_maps(data.images[data.validation[0]], layers, data.classes),
-        }
-    )
+    fonts = find_fonts("".join(data.classes))
+    classes = [fonts.legible(name) for name in data.classes]
+    with fonts.use():
+        return png.png_files(
+            {
+                "first_layer_filters": figures.filters(first_filters(training.network, channels, side)),
+                "what_each_layer_sees": figures.activation_maps(data.images[data.validation[0]], layers, classes),
+            }
+        )
 
 
 def first_filters(network: nn.Module, channels: int, side: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import warnings
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from lrstudy.csv_tables import from_csv
 from lrstudy.plots import figures
+from lrstudy.plots.fonts import find_fonts
 from lrstudy.training import history
 from lrstudy.training.result import CONFUSION, HISTORY
 
@@ -29,22 +30,23 @@ def training_figures(title: str, files: Mapping[str, bytes], best_epoch: int) ->
     epochs = history.from_csv(files[HISTORY])
     (_, *classes), *rows = from_csv(files[CONFUSION].decode())
     counts = np.array([row[1:] for row in rows], dtype=np.int64)
-    return png_files(
-        {
-            "loss_curves": figures.loss_curves(epochs, epochs[best_epoch], title),
-            "confusion_matrix": figures.confusion(counts, classes),
-        }
-    )
+    fonts = find_fonts("".join([title, *classes]))
+    for sentence in fonts.describe():
+        print(f"warning: {sentence}", file=sys.stderr, flush=True)
+    with fonts.use():
+        return png_files(
+            {
+                "loss_curves": figures.loss_curves(epochs, epochs[best_epoch], fonts.legible(title)),
+                "confusion_matrix": figures.confusion(counts, [fonts.legible(name) for name in classes]),
+            }
+        )
 
 
 def png_files(named_figures: Mapping[str, Figure]) -> dict[str, bytes]:
     """Return PNG files by their paths, from figures by their names."""
     pngs = {}
-    with warnings.catch_warnings():
-        # The name of a class may use a script that matplotlib's font lacks: it is drawn as boxes, without a warning.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        for name, figure in named_figures.items():
-            file = io.BytesIO()
-            figure.savefig(file, format="png", dpi=110)
-            pngs[f"figures/{name}.png"] = file.getvalue()
+    for name, figure in named_figures.items():
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=110)
+        pngs[f"figures/{name}.png"] = file.getvalue()
     return pngs
