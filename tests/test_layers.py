@@ -14,7 +14,7 @@ LAYERS = (
     ("compat",),
     (
         *("errors", "formatting", "server_names", "redaction", "csv_tables", "typed_parameters", "spelling"),
-        *("interruption",),
+        *("interruption", "guessing", "improvement", "training_steps"),
         *("cache_paths", "hardware", "provenance"),
     ),
     ("output", "crash_safe_pool", "optimizers", "networks"),

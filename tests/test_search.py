@@ -24,7 +24,20 @@ from studies import children, curves, run_script, studies, trainings
 
 SMALL = ("--epochs", "3", "--hidden", "16", "--trials", "3")
 FACTS = StudyContext(
-    DataSummary("made", "here", "0" * 32, (8, 8, 1), {"train": 6}, math.log(10), (), tuple("0123456789"), 0, (), 3),
+    DataSummary(
+        "made",
+        "here",
+        "0" * 32,
+        (8, 8, 1),
+        {"train": 6, "validation": 4},
+        math.log(10),
+        (),
+        tuple("0123456789"),
+        0,
+        (),
+        3,
+        0.1,
+    ),
     "cpu",
     1,
     "a machine",

@@ -1,12 +1,13 @@
 """The verdict on curves whose kind a person sees at a glance."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.verdict import Curve, judge
+from verdicts import judged_curves
 
 LN10 = math.log(10)
 Shape = Callable[[float], float]
@@ -125,3 +126,104 @@ def test_a_verdict_gives_the_numbers_that_led_to_it() -> None:
     lowest = min(LN10 * math.exp(-12 * step / 50) + 1.5 * step / 50 for step in range(51))
     assert f"{lowest:.3g}" in reason
     assert "1.5" in reason
+
+
+def listed(
+    train: Sequence[float], val: Sequence[float], chance_loss: float = LN10, chance_accuracy: float = 0.1, **more: float
+) -> str:
+    """The verdict on a curve of these losses, epoch 0 first."""
+    accuracy = more.get("accuracy", 0.5)
+    history = [
+        Epoch(number, t, accuracy, v, accuracy, 1.0, 0.1) for number, (t, v) in enumerate(zip(train, val, strict=True))
+    ]
+    return judge(Curve(history, chance_loss, chance_accuracy)).word
+
+
+def spread(first: float, last: float, epochs: int) -> list[float]:
+    """`epochs` losses after `first`, evenly spaced down to `last`; `first` is not among them."""
+    return [first + (last - first) * number / epochs for number in range(1, epochs + 1)]
+
+
+class TestUnevenClasses:
+    # 90% and 10% of the images: an untrained network has a loss of ln 2, guessing one of 0.325.
+    CHANCE = (0.325, 0.9)
+
+    def test_a_slow_steady_fall_from_ln_2_is_too_slow_not_unstable(self) -> None:
+        losses = [0.708, *spread(0.708, 0.622, 10)]
+        assert listed(losses, losses, *self.CHANCE, accuracy=0.9) == "too slow"
+
+    def test_a_loss_that_stays_at_ln_2_is_not_good(self) -> None:
+        losses = [0.702 + 0.0001 * (-1) ** epoch for epoch in range(11)]
+        assert listed(losses, losses, *self.CHANCE, accuracy=0.9) == "too slow"
+
+    def test_a_loss_that_falls_to_that_of_guessing_and_stays_there_is_too_slow(self) -> None:
+        losses = [0.7, 0.5, 0.4, *[0.33] * 10]
+        assert listed(losses, losses, *self.CHANCE, accuracy=0.9) == "too slow"
+
+    def test_a_fall_far_below_guessing_is_good(self) -> None:
+        losses = [0.7 * 0.7**epoch + 0.01 for epoch in range(21)]
+        assert listed(losses, losses, *self.CHANCE, accuracy=0.99) == "good"
+
+    def test_with_99_percent_in_one_class_a_good_curve_is_good(self) -> None:
+        losses = [0.69, 0.1, 0.05, 0.02, *[0.004] * 16]
+        assert listed(losses, losses, 0.056, 0.99, accuracy=0.998) == "good"
+
+    def test_with_99_percent_in_one_class_a_spike_later_thrown_off_has_collapsed(self) -> None:
+        losses = [0.69, 0.1, 0.03, 0.02, 3.0, *[0.056] * 16]
+        assert listed(losses, losses, 0.056, 0.99, accuracy=0.99) == "collapsed"
+
+
+class TestAThousandClasses:
+    CHANCE = (math.log(1000), 0.001)
+
+    def test_that_are_learned_slowly_are_too_slow(self) -> None:
+        losses = [6.92, *spread(6.92, 5.5, 20)]
+        assert listed(losses, losses, *self.CHANCE, accuracy=0.03) == "too slow"
+
+    def test_that_are_learned_by_heart_overfit(self) -> None:
+        train, val = [6.92, *spread(6.92, 0.5, 20)], [6.92, *spread(6.92, 6.0, 8), *spread(6.0, 9.5, 12)]
+        assert listed(train, val, *self.CHANCE, accuracy=0.03) == "overfits"
+
+
+class TestCurvesOfPhotographs:
+    @pytest.mark.parametrize(("lowest", "at", "last"), [(1.30, 15, 1.42), (1.76, 7, 1.96)])
+    def test_a_validation_loss_that_turned_overfits_while_training_still_falls(
+        self, lowest: float, at: int, last: float
+    ) -> None:
+        train = [2.31, *spread(2.31, 0.44, 30)]
+        val = [2.31, *spread(2.31, lowest, at), *spread(lowest, last, 30 - at)]
+        assert listed(train, val) == "overfits"
+
+    def test_a_validation_loss_that_has_stopped_falling_is_good_while_training_still_falls(self) -> None:
+        train = [2.31, *spread(2.31, 1.1, 30)]
+        val = [2.31, *spread(2.31, 1.6, 15), *spread(1.6, 1.595, 15)]
+        assert listed(train, val) == "good"
+
+    def test_a_spike_in_the_first_epochs_alone_is_not_unstable(self) -> None:
+        losses = [2.3, 17.8, 1.8, 1.1, 0.9, 0.4, *[0.3 * 0.9**epoch for epoch in range(20)]]
+        assert listed(losses, losses, accuracy=0.95) == "good"
+
+    def test_a_jump_at_the_very_end_is_unstable(self) -> None:
+        losses = [2.3, *spread(2.3, 0.4, 10), *[0.4] * 8, 1.49]
+        assert listed(losses, losses) == "unstable"
+
+    def test_a_validation_loss_that_explodes_has_diverged(self) -> None:
+        val = [2.3, *[3.3e4] * 20]
+        assert listed([2.3, *[2.28] * 20], val, accuracy=0.1) == "diverged"
+        assert listed([2.3, *spread(2.3, 1.8, 20)], val, accuracy=0.1) == "diverged"
+
+    def test_a_validation_loss_that_ends_above_its_start_while_training_fell_overfits(self) -> None:
+        train, val = [2.3, *spread(2.3, 0.1, 20)], [2.3, *spread(2.3, 1.8, 5), *spread(1.8, 5.0, 15)]
+        assert listed(train, val) == "overfits"
+
+    def test_a_validation_loss_that_never_fell_below_that_of_guessing_is_not_good(self) -> None:
+        train, val = [2.31, *spread(2.31, 1.98, 30)], [2.294, *spread(2.294, 2.31, 30)]
+        assert listed(train, val, accuracy=0.12) == "overfits"
+
+
+@pytest.mark.parametrize(("part", "least"), [("tuning", 0.9), ("unseen", 0.85)])
+def test_it_agrees_with_judgements_by_eye(part: str, least: float) -> None:
+    curves = [(record, curve) for record, curve in judged_curves() if record["part"] == part]
+    agreed = sum(judge(curve).word == record["judgement"] for record, curve in curves)
+    assert len(curves) == 60
+    assert agreed >= least * len(curves)

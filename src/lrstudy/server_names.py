@@ -7,6 +7,8 @@ DATA_DIGEST, DEVICE, THREADS = "lrstudy.data_digest", "lrstudy.device", "lrstudy
 PREPROCESSING = "lrstudy.preprocessing"
 VERSIONS, HARDWARE, UNCOMMITTED = "lrstudy.versions", "lrstudy.hardware", "lrstudy.git_uncommitted_changes"
 VERDICT = "lrstudy.verdict"
+# The values of this tag for a training that learned all that it could.
+CONVERGED = ("good", "overfits")
 # The process that owns a run, and the run that this one continues.
 OWNER, CONTINUES = "lrstudy.process", "lrstudy.continues"
 # Of a study: its identity, its best run, and the prefix of the tag on runs that it reuses.

@@ -12,9 +12,10 @@ from scipy.stats import ttest_ind
 
 from known_runs import falling, log_training
 from lrstudy.formatting import format_loss, format_with_deviation
-from lrstudy.report.answer import recommend
+from lrstudy.report.answer import make_answer
 from lrstudy.report.cells import Cell, Group
 from lrstudy.report.comparison import Comparison
+from lrstudy.report.conclusion import conclude
 from lrstudy.report.curve_measures import generalisation_gap, steadiness
 from lrstudy.report.grouping import group_runs
 from lrstudy.report.load_runs import load_runs
@@ -209,10 +210,10 @@ def test_a_best_cell_that_is_not_the_most_accurate_is_warned_of(experiment: str)
     for lr, loss, accuracy in (("0.001", 0.10, 0.94), ("0.01", 0.12, 0.98), ("0.1", 0.2, 0.975)):
         log_training(experiment, {"val_loss": [2.3, loss], "val_accuracy": [0.1, accuracy]}, lr=lr)
     comparison = compared(experiment)
-    found, _ = find_warnings(comparison, None)
+    found = find_warnings(comparison, None)
     (text,) = [one.text for one in found if one.code == "accuracy_disagrees"]
     assert "adam 0.001, is not the most accurate: it has 94.0%, adam 0.01 98.0%" in text
-    sentences = " ".join(recommend(comparison).sentences)
+    sentences = " ".join(make_answer(comparison, conclude(comparison, None), None).sentences)
     assert "By accuracy adam is better with 0.01 (98.0%)" in sentences
     assert "is 0.01 to 0.1, 1.0 decades, and this learning rate is outside" in sentences
 
@@ -261,7 +262,7 @@ def test_sensitivity_weighs_learning_rates_by_their_stretch_of_the_axis(experime
 def test_a_lucky_best_beside_a_bad_neighbour_is_warned_of(experiment: str) -> None:
     for optimizer, lr, last in (("adam", "0.01", 0.1), ("adam", "0.011", 0.5), ("sgd", "0.1", 0.15)):
         log_losses(experiment, [last], optimizer=optimizer, lr=lr)
-    found, _ = find_warnings(compared(experiment), None)
+    found = find_warnings(compared(experiment), None)
     (one,) = [warning for warning in found if warning.code == "by_chance"]
     assert "nearly the same learning rate, 0.011, has a loss of 0.5" in one.text
 

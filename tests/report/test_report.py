@@ -206,7 +206,7 @@ def test_it_needs_neither_torch_nor_optuna_nor_anything_else_that_mlflow_does_no
     ended = subprocess.run([sys.executable, "-c", WITH_MLFLOW_ALONE, str(REPORT)], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "lrstudy.report.page" in ended.stdout.splitlines()
-    assert "Use adam with a learning rate of 0.001" in ended.stdout
+    assert "adam with a learning rate of 0.001 is the only training" in ended.stdout
 
 
 def test_a_study_is_reported_with_its_warnings_and_attached_to_its_run(experiment: str) -> None:
@@ -371,11 +371,12 @@ class TestAnUnfinishedStudy:
 
 
 class TestWhereThingsAreMissing:
-    def test_a_single_cell_is_the_answer_that_nothing_was_compared_with(self, experiment: str) -> None:
+    def test_a_single_cell_is_the_best_so_far_and_not_a_recommendation(self, experiment: str) -> None:
         log_training(experiment, falling(0.1), seed=0)
         content = summary()
-        assert content["recommendation"]["lr"] == 0.001
-        assert content["recommendation"]["runner_up"] is None
+        assert (content["state"], content["recommendation"]) == ("single", None)
+        assert content["best_so_far"]["lr"] == 0.001
+        assert content["best_so_far"]["runner_up"] is None
         assert "the width of its usable band is not known" in Path("report/index.html").read_text()
         assert "not_bracketed" in codes(content)
 
@@ -383,7 +384,7 @@ class TestWhereThingsAreMissing:
         for lr in ("1", "10"):
             log_training(experiment, {"val_loss": [2.3, math.nan], "train_loss": [2.3, math.inf]}, lr=lr)
         content = summary()
-        assert content["recommendation"] is None
+        assert (content["state"], content["recommendation"], content["best_so_far"]) == ("all_diverged", None, None)
         assert codes(content) == ["all_diverged"]
         assert "No learning rate tried can be recommended" in Path("report/index.html").read_text()
         assert [row["verdict"] for row in content["cells"]] == ["diverged", "diverged"]
@@ -391,6 +392,7 @@ class TestWhereThingsAreMissing:
     def test_a_study_without_finished_trainings_is_reported(self, experiment: str) -> None:
         log_training(experiment, falling(0.1), status="RUNNING")
         content = summary()
+        assert content["state"] == "nothing_finished"
         assert codes(content) == ["nothing_finished", "unfinished"]
         assert content["cells"] == []
 
@@ -411,7 +413,8 @@ class TestWhereThingsAreMissing:
         assert (content["recommendation"]["lr"], content["recommendation"]["best_val_accuracy"]) == (0.01, 0.99)
 
     def test_away_from_the_project_there_are_no_commands(self, experiment: str, tmp_path: Path) -> None:
-        log_training(experiment, falling(0.1))
+        for lr in ("0.1", "0.01"):
+            log_training(experiment, falling(float(lr)), lr=lr)
         for folder in ("analysis", "src"):
             shutil.copytree(ROOT / folder, tmp_path / "elsewhere" / folder)
         elsewhere = [sys.executable, str(tmp_path / "elsewhere" / "analysis" / "report.py")]
@@ -474,7 +477,8 @@ def test_a_mistake_is_an_error_of_one_sentence(experiment: str, arguments: list[
 
 
 def test_the_command_prints_the_recommendation_and_reports_a_mistake_in_one_sentence(experiment: str) -> None:
-    log_training(experiment, falling(0.1))
+    for lr in ("0.1", "0.001"):
+        log_training(experiment, falling(float(lr)), lr=lr)
     made = command()
     assert (made.returncode, made.stderr) == (0, "")
     assert made.stdout.startswith("Use adam with a learning rate of 0.001. Its best")
@@ -548,9 +552,10 @@ def test_a_real_grid_is_reported_as_it_was_trained(tracking_uri: str) -> None:
         row = told[optimizer, float(lr)]
         assert f"{row['best_val_loss']:.4f}" == val_loss
         assert f"{row['best_val_accuracy']:.1%}" == accuracy
-        assert row["verdict"] == " ".join(verdict).removesuffix("best").strip() or row["verdict"] == "too slow"
+        assert row["verdict"] == " ".join(verdict).partition("best")[0].strip() or row["verdict"] == "too slow"
         assert row["reason"]
-    (best,) = [words for words in printed if words[-1] == "best"]
-    assert (content["recommendation"]["optimizer"], content["recommendation"]["lr"]) == (best[0], float(best[1]))
+    (best,) = [words for words in printed if "best" in words]
+    answer = content["recommendation"] or content["best_so_far"]
+    assert (answer["optimizer"], answer["lr"]) == (best[0], float(best[1]))
     assert content["left_out"] == []
-    assert _arguments(content["recommendation"]["command"])[-2:] == ["--lr", best[1]]
+    assert _arguments(answer["command"])

@@ -1,14 +1,27 @@
-"""Recommendation of a group: the best cell, how certain it is, and which others are as good."""
+"""Answer of a group: the best cell, how certain it is, which others are as good, and what to change first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 
-from lrstudy.formatting import format_loss, format_lr, format_percent, format_with_deviation, join_and, pluralize
+from lrstudy.formatting import (
+    format_epochs,
+    format_loss,
+    format_lr,
+    format_percent,
+    format_with_deviation,
+    join_and,
+    pluralize,
+)
+from lrstudy.guessing import STANDARD_ERRORS
 from lrstudy.report.cells import Cell, Spread, format_spread
 from lrstudy.report.commands import rerun_command
 from lrstudy.report.comparison import Comparison
+from lrstudy.report.conclusion import Conclusion
+from lrstudy.report.next_step import convergence, more_training, neighbours, resumption
 from lrstudy.report.optimizer_summary import BAND, Band, most_accurate
+from lrstudy.report.runs import Run
 
 POINT = f"{100 * BAND:g} percentage point"
 MAX_TIED = 6
@@ -16,21 +29,66 @@ MAX_TIED = 6
 
 @dataclass(frozen=True)
 class Answer:
-    """A headline, sentences on its scores and certainty, and the command that repeats the recommended training."""
+    """A headline, sentences on its scores and certainty, and a command with the reason to run it."""
 
     headline: str
     sentences: tuple[str, ...]
     command: str | None
+    command_purpose: str
 
 
-def recommend(comparison: Comparison) -> Answer:
-    """Return the recommendation for a group of trainings."""
+def make_answer(comparison: Comparison, conclusion: Conclusion, study: Run | None) -> Answer:
+    """Return the answer of a group of trainings: a recommendation only where its conclusion is one."""
     best = comparison.best
     if best is None:
-        return Answer("No learning rate tried can be recommended.", (), None)
-    sentences = [_scores(best), *_runner_up(comparison, best), *_ties(comparison), _band(comparison, best), _test(best)]
-    headline = f"Use {best.optimizer} with a learning rate of {format_lr(best.lr)}"
-    return Answer(headline, tuple(filter(None, sentences)), rerun_command(best.trainings[0]))
+        return Answer("No learning rate tried can be recommended", (), None, "")
+    if conclusion is Conclusion.NOTHING_LEARNED:
+        step = more_training(comparison, study)
+        headline = f"No training learned{step.so_far}; {step.advice}"
+        return Answer(headline, (_no_better_than_guessing(comparison),), step.command, "To do that:")
+    place = f"{best.optimizer} with a learning rate of {format_lr(best.lr)}"
+    scores = [_scores(best), *_when_to_stop(best)]
+    evidence = [*_runner_up(comparison, best), *_ties(comparison), _band(comparison, best), _test(best)]
+    if conclusion is Conclusion.RECOMMENDED:
+        sentences = tuple(filter(None, [*scores, *evidence]))
+        command = rerun_command(best.trainings[0])
+        return Answer(f"Use {place}", sentences, command, "Command that repeats this training:")
+    step = _NEXT_STEPS[conclusion](comparison, study)
+    sentences = tuple(filter(None, [f"First, {step.advice}.", *scores, *evidence]))
+    return Answer(_HEADLINES[conclusion].format(place), sentences, step.command, "To do that:")
+
+
+_HEADLINES = {
+    Conclusion.SINGLE: "{} is the only training: there is nothing to compare it with",
+    Conclusion.UNFINISHED: "{} is the best so far: the study has not finished",
+    Conclusion.NOT_CONVERGED: "{} is the best so far, not converged",
+}
+_NEXT_STEPS = {
+    Conclusion.SINGLE: neighbours,
+    Conclusion.UNFINISHED: resumption,
+    Conclusion.NOT_CONVERGED: convergence,
+}
+
+
+def _no_better_than_guessing(comparison: Comparison) -> str:
+    """Return the highest accuracy and that of guessing."""
+    top, guessing = most_accurate(comparison.ranking), comparison.guessing
+    if top is None or guessing is None:
+        return ""
+    return (
+        f"The highest validation accuracy, {format_percent(top.accuracy.mean)} of {top.name}, is not above "
+        f"{format_percent(guessing.limit)}: always naming the largest class is right for "
+        f"{format_percent(guessing.accuracy)} of the {pluralize(guessing.images, 'image')}, give or take "
+        f"{STANDARD_ERRORS} standard errors."
+    )
+
+
+def _when_to_stop(best: Cell) -> list[str]:
+    """Return a sentence on when to stop training a cell that overfits."""
+    if best.verdict != "overfits":
+        return []
+    epoch = format_epochs(fmean(training.best_epoch for training in best.trainings))
+    return [f"It overfits: its validation loss is lowest at epoch {epoch}; stop there, with epochs={epoch}."]
 
 
 def test_accuracy(cell: Cell) -> Spread:

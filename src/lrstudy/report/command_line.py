@@ -10,6 +10,7 @@ from lrstudy.command_line import parse
 from lrstudy.errors import ReportError
 from lrstudy.formatting import join_or
 from lrstudy.interruption import report_interruption
+from lrstudy.report.conclusion import Conclusion
 from lrstudy.report.drawing import FILE_TYPES, Drawing
 from lrstudy.report.group_report import Report, build_report
 from lrstudy.report.load_runs import load_runs
@@ -38,7 +39,10 @@ def report(arguments: list[str]) -> None:
     with report_interruption(lambda: f"the report in {out} is incomplete; the same command writes it again."):
         write_report(content, out)
     for group_report in content.group_reports[:MAX_PRINTED]:
-        print(f"{group_report.answer.headline.removesuffix('.')}.", *group_report.answer.sentences[:2])
+        answer = group_report.answer
+        print(f"{answer.headline}.", *answer.sentences[:2])
+        if group_report.conclusion is not Conclusion.RECOMMENDED and answer.command:
+            print(answer.command_purpose, answer.command)
     print(f"report: {out / PAGE}")
     if settings.log and loaded.study:
         attach_report(loaded.study.run_id, out)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from lrstudy.guessing import Guessing
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.curve_measures import mean_curve, still_improves
 from lrstudy.report.differences import Difference, difference
@@ -21,13 +23,24 @@ BELOW_BEST = 0.02
 SLOW_SHARE = 0.25
 # Cells with one of these verdicts have worse faults than slowness.
 FAULTS = ("diverged", "collapsed", "unstable")
+# The word for a cell whose trainings have no verdict.
+NOT_JUDGED = "not judged"
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The cells of a group, compared with each other."""
+    """The cells of a group, compared with each other, and with guessing.
+
+    `class_counts` are the validation images by class, empty if unknown.
+    """
 
     group: Group
+    class_counts: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def guessing(self) -> Guessing | None:
+        """The scores of a guess that ignores the image, if they are known."""
+        return Guessing.of_counts(self.class_counts.values()) if any(self.class_counts.values()) else None
 
     @cached_property
     def ranking(self) -> list[Cell]:
@@ -39,6 +52,10 @@ class Comparison:
     def best(self) -> Cell | None:
         """The cell to use."""
         return self.ranking[0] if self.ranking else None
+
+    def has_learned(self, cell: Cell) -> bool:
+        """Return True if a cell is better than guessing, or guessing's scores are not known."""
+        return self.guessing is None or self.guessing.is_beaten_by(cell.accuracy.mean, cell.loss.mean)
 
     @property
     def runner_up(self) -> Cell | None:
@@ -78,7 +95,7 @@ class Comparison:
         """Return the cell's own verdict, or `too slow` if the comparison with the best cell shows that."""
         if cell.diverged:
             return "diverged"
-        return "too slow" if cell.verdict not in FAULTS and self.lags(cell) else cell.verdict or "not judged"
+        return "too slow" if cell.verdict not in FAULTS and self.lags(cell) else cell.verdict or NOT_JUDGED
 
     def exceptions(self, cell: Cell) -> str:
         """Return the seeds with a fault that is not the cell's verdict, `1 of 3 collapsed`; an empty text if none."""
@@ -110,15 +127,22 @@ class Comparison:
         return f"seed {training.seed}: {training.reason}" if cell.n > 1 else training.reason
 
     def kind(self, cell: Cell) -> str:
-        """Return the kind of curve that the learning rate makes: `very high`, `high`, `good` or `low`."""
-        verdict = self.verdict(cell)
-        by_verdict = {"diverged": "very high", "collapsed": "very high", "unstable": "high", "too slow": "low"}
+        """Return the kind of curve that the learning rate makes: `very high`, `high`, `good` or `low`.
+
+        A learning rate above its optimizer's best is never low, nor is that of the best cell of all.
+        """
+        by_verdict = {"diverged": "very high", "collapsed": "very high", "unstable": "high"}
+        verdict, summary = self.verdict(cell), self.of(cell.optimizer)
         if verdict in by_verdict:
             return by_verdict[verdict]
-        best = self.of(cell.optimizer).best
-        if best is None or cell is best or cell.accuracy.mean >= self.target or self.tied(cell):
+        best = summary.best
+        if best is None or cell is self.best or self.tied(cell):
             return "good"
-        return "low" if still_improves(cell) else "high"
+        if cell is best:
+            return "low" if verdict == "too slow" and summary.open_high else "good"
+        if verdict != "too slow" and cell.accuracy.mean >= self.target:
+            return "good"
+        return "low" if cell.lr < best.lr else "high"
 
     @cached_property
     def summaries(self) -> list[OptimizerSummary]:

@@ -7,26 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lrstudy import improvement
 from lrstudy.report.cells import Cell, Training
-
-# A cell still improves if its best epoch is in this last share of its epochs…
-LAST_SHARE = 0.05
-# … and its validation loss fell by at least this share of itself in the last tenth: less is not worth more epochs.
-LAST_TENTH, MIN_GAIN = 0.1, 0.01
 
 
 def still_improves(cell: Cell) -> bool:
-    """Return True if most trainings of a cell had their lowest loss at the very end, after a fall that matters."""
-    late = [
-        training.best_epoch > (1 - LAST_SHARE) * training.last_epoch and _falls(training) for training in cell.trainings
-    ]
+    """Return True if more epochs would probably lower the validation loss of most trainings of a cell."""
+    late = [improvement.still_improves(training.values("val_loss").tolist()) for training in cell.trainings]
     return 2 * sum(late) > len(late)
-
-
-def _falls(training: Training) -> bool:
-    values = training.values("val_loss")
-    before = float(values[-1 - max(1, round(LAST_TENTH * (len(values) - 1)))]) if len(values) > 1 else math.nan
-    return before - training.best_val_loss >= MIN_GAIN * abs(before)
 
 
 def steadiness(training: Training) -> float:

@@ -14,7 +14,7 @@ from lrstudy.report.group_report import GroupReport, Report
 from lrstudy.report.tables import scores
 from lrstudy.report.warnings import ReportWarning
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def summarize(report: Report) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def summarize(report: Report) -> dict[str, Any]:
         "study": loaded.study.run_id if loaded.study else None,
         "queries": list(loaded.queries),
         "runs": {"trainings": len(loaded.trainings), "by_status": dict(report.statuses), "foreign": loaded.foreign},
-        "recommendation": groups[0]["recommendation"] if groups else None,
+        **{name: groups[0][name] if groups else None for name in ("state", "recommendation", "best_so_far")},
         "groups": groups,
         "cells": [row for group_report in report.group_reports for row in _rows(group_report, group_report.cells)],
         "optimizers": [
@@ -56,11 +56,13 @@ def _group(group_report: GroupReport) -> dict[str, Any]:
         "runs": [training.run.run_id for cell in group_report.group.cells for training in cell.trainings],
         "unranked": {reason: [run.run_id for run in runs] for reason, runs in group_report.group.unranked.items()},
         "target_accuracy": comparison.target,
-        "recommendation": _recommendation(group_report) if comparison.best else None,
+        "state": group_report.conclusion.value,
+        "recommendation": _best(group_report) if group_report.conclusion.best == "best" else None,
+        "best_so_far": _best(group_report) if group_report.conclusion.best == "best so far" else None,
     }
 
 
-def _recommendation(group_report: GroupReport) -> dict[str, Any]:
+def _best(group_report: GroupReport) -> dict[str, Any]:
     comparison, best = group_report.comparison, group_report.comparison.ranking[0]
     band, test = comparison.of(best.optimizer).band, test_accuracy(best)
     return {

@@ -198,10 +198,11 @@ def _reached(values: Sequence[float]) -> float:
     return math.nan if all(map(math.isnan, values)) else math.inf
 
 
-def heat_map_table(comparison: Comparison) -> pd.DataFrame:
+def heat_map_table(comparison: Comparison, best: str) -> pd.DataFrame:
     """Return a row per field of the heat map: an optimizer with a learning rate, named in `column`.
 
-    With more learning lrs than `MAX_COLUMNS`, a column spans half a decade and shows the best of its cells.
+    With more learning rates than `MAX_COLUMNS`, a column spans half a decade and shows the best of its cells. `best` is
+    the word for the best cell; if it is empty, there is none.
     """
     cells = comparison.group.cells
     lrs = sorted({cell.lr for cell in cells})
@@ -221,12 +222,18 @@ def heat_map_table(comparison: Comparison) -> pd.DataFrame:
                 **scores(cell),
                 "verdict": comparison.verdict(cell),
                 "exceptions": comparison.exceptions(cell),
-                "best": cell is comparison.best,
-                "tied": comparison.tied(cell),
+                "best": bool(best) and cell is comparison.best,
+                "place": place(best, is_best=cell is comparison.best, is_tied=comparison.tied(cell)),
             }
             for (optimizer, position), cell in fields.items()
         ]
     )
+
+
+def place(best: str, *, is_best: bool, is_tied: bool) -> str:
+    """Return a cell's place after a comma: the word for the best one, `tied`, or nothing."""
+    word = (best if is_best else "tied" if is_tied else "") if best else ""
+    return f", {word}" if word else ""
 
 
 def _better(cell: Cell, other: Cell) -> bool:

@@ -99,8 +99,8 @@ class StudyDisplay:
         return seconds_per_trial * (self._proposer.planned - len(self._results) - partial)
 
 
-def result_table(results: Sequence[TrialResult]) -> Table:
-    """Return a row per trial with the settings that vary and its result; the best one is marked.
+def result_table(results: Sequence[TrialResult], place: str) -> Table:
+    """Return a row per trial with the settings that vary and its result; `place` stands beside the best one.
 
     The trials of an optimizer are adjacent, from the highest learning rate to the lowest.
     """
@@ -110,7 +110,7 @@ def result_table(results: Sequence[TrialResult]) -> Table:
     varied = [name for name in ("hidden", "seed") if len({getattr(training, name) for training in settings}) > 1]
     rows = Table("optimizer", "lr", *varied, "val loss", "val accuracy", "verdict", "", box=None, pad_edge=False)
     for result in sorted(results, key=lambda result: _sort_key(result, optimizers)):
-        marks = ["best"] * (result is best) + ["reused"] * result.reused
+        marks = [place] * (result is best and bool(place)) + ["reused"] * result.reused
         training = result.specification.settings
         names = [format_setting(getattr(training, name)) for name in ("optimizer", "lr", *varied)]
         scores = (f"{result.val_loss:.4f}", f"{result.val_accuracy:.1%}") if result.verdict else ("", "")

@@ -26,6 +26,7 @@ from lrstudy.server_names import BEST_RUN, BEST_VAL_ACCURACY, BEST_VAL_LOSS, DES
 from lrstudy.settings import StudySettings, parameters
 from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, log_best_artifacts
+from lrstudy.study.conclusion import Conclusion, conclude
 from lrstudy.study.data_lines import print_warnings
 from lrstudy.study.display import StudyDisplay, estimate, result_table
 from lrstudy.study.executors import open_executor
@@ -42,6 +43,7 @@ from lrstudy.tracking.failures import failure_reason, is_transient
 from lrstudy.tracking.server import truncate_tag
 from lrstudy.tracking.training_run import data_tables, log_tables
 from lrstudy.training.specification import PreflightResult, StudyContext
+from lrstudy.training_steps import print_steps
 
 # One more trial than there are workers is submitted if trials are shorter than this, so that no worker waits for the
 # next one. A longer trial in the queue would look on the server as if it were running.
@@ -89,6 +91,7 @@ def run_study(
         proposer = propose(file, concurrency)
         print(estimate(preflight, proposer.planned, settings.epochs, concurrency), flush=True)
         data = preflight.context.data
+        print_steps(data.split_sizes["train"], settings.batch_size, settings.epochs)
         print_warnings(data)
         log_tables(study.run, data_tables(data.bad_images, data.duplicates))
         with ProgressChannel() as channel, StudyDisplay(proposer, settings.epochs, preflight, concurrency) as display:
@@ -99,8 +102,11 @@ def run_study(
             results = trials.run(channel)
         kept.describe = lambda: ALL_TRAINED
         trained = any(not trial.reused for trial in results)
-        sentences = proposer.finish()
-        Console().print(result_table(results))
+        remarks = proposer.finish()
+        conclusion = conclude(results)
+        # Where nothing learned, which learning rate is lowest by chance means nothing.
+        sentences = [*conclusion.sentences, *(remarks if conclusion.place else [])]
+        Console().print(result_table(results, conclusion.place))
         _print_lines(sentences)
         best = _best(results)
         with _optional_artifacts():
@@ -118,7 +124,8 @@ def run_study(
             **trials.seconds,
             "total": _process_seconds(),
         }
-        _log_end(study, best, seconds, _description(results, best, [*data.warnings, *sentences, *changes]))
+        sentences = [*data.warnings, *sentences, *changes]
+        _log_end(study, best, seconds, _description(results, best, conclusion, sentences))
 
 
 def _print_lines(lines: Sequence[str]) -> None:
@@ -203,14 +210,16 @@ def _best(results: Sequence[TrialResult]) -> TrialResult:
     raise LearningRateStudyError(reason_without_best(results))
 
 
-def _description(results: Sequence[TrialResult], best: TrialResult, sentences: Sequence[str]) -> str:
+def _description(
+    results: Sequence[TrialResult], best: TrialResult, conclusion: Conclusion, sentences: Sequence[str]
+) -> str:
     """Return the description of the study's run, in Markdown."""
     verdicts = Counter(trial.verdict or "failed" for trial in results)
     counts = ", ".join(f"{count} {word}" for word, count in verdicts.most_common())
     return (
-        f"Best of {pluralize(len(results), 'training')} ({counts}): **{best.specification.name}**, with a validation "
-        f"loss of {best.val_loss:.4g} and an accuracy of {best.val_accuracy:.1%}.\n"
-        + "".join(f"\n- {sentence}" for sentence in sentences)
+        f"{(conclusion.place or 'lowest loss').capitalize()} of {pluralize(len(results), 'training')} ({counts}): "
+        f"**{best.specification.name}**, with a validation loss of {best.val_loss:.4g} and an accuracy of "
+        f"{best.val_accuracy:.1%}.\n" + "".join(f"\n- {sentence}" for sentence in sentences)
     )
 
 

@@ -26,6 +26,7 @@ from lrstudy.tracking import server, training_run
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.result import Result, WorkerResult
 from lrstudy.training.specification import PreflightResult, TrialSpecification
+from lrstudy.training_steps import print_steps
 
 
 def run_training(settings: TrainSettings, workers: TrainingWorkers) -> None:
@@ -40,6 +41,7 @@ def run_training(settings: TrainSettings, workers: TrainingWorkers) -> None:
         preflight = workers.preflight()
         specification = preflight.describe(settings)
         print(_beginning(specification, preflight), flush=True)
+        print_steps(specification.context.data.split_sizes["train"], settings.batch_size, settings.epochs)
         print_warnings(specification.context.data)
         with training_run.open_run(specification) as run, report_interruption(lambda: _kept(run)):
             trained = _train(run, specification, workers)

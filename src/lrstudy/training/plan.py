@@ -58,6 +58,7 @@ class TrainingPlan:
             len(images.skipped_files),
             images.remarks,
             images.preprocessing,
+            self.chance_accuracy,
             images.files_state,
             images.warnings,
             images.duplicates,

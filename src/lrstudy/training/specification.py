@@ -15,6 +15,7 @@ from lrstudy import provenance
 from lrstudy.data.duplicates import NO_DUPLICATES, Duplicates
 from lrstudy.data.records import BadImage
 from lrstudy.formatting import format_setting, join_and, truncate
+from lrstudy.guessing import Guessing
 from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import SWITCHES
 from lrstudy.server_names import DATA_DIGEST, DEVICE, HARDWARE, KEY, KIND, PREPROCESSING, THREADS, UNCOMMITTED, VERSIONS
@@ -29,7 +30,8 @@ MAX_NAMED_CLASSES = 10
 class DataSummary:
     """A data set without its images. `image_shape` is that of a stored image, `split_sizes` are images per split.
 
-    `chance_loss` is the cross-entropy, in nats, of predicting the class shares of the training split for every image.
+    `chance_loss` is the cross-entropy, in nats, of predicting the class shares of the training split for every image;
+    `chance_accuracy` is the share of the validation split's largest class.
     `skipped_files` counts the files that are not images or belong to no class. `remarks`, `preprocessing`,
     `files_state`, `warnings` and `duplicates` are those of `ImageData`.
     """
@@ -45,6 +47,7 @@ class DataSummary:
     skipped_files: int
     remarks: tuple[str, ...]
     preprocessing: int
+    chance_accuracy: float
     files_state: str = ""
     warnings: tuple[str, ...] = ()
     duplicates: Duplicates = NO_DUPLICATES
@@ -54,6 +57,11 @@ class DataSummary:
         """The number of classes, and the names of the first ones: `2 classes: cat and dog`."""
         names = [truncate(name) for name in self.classes[:MAX_NAMED_CLASSES]]
         return f"{len(self.classes)} classes: {join_and(names, len(self.classes))}"
+
+    @property
+    def guessing(self) -> Guessing:
+        """The scores of a guess that ignores the image."""
+        return Guessing(self.chance_accuracy, self.chance_loss, self.split_sizes["validation"])
 
 
 @dataclass(frozen=True)

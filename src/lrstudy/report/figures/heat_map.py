@@ -51,8 +51,7 @@ def _draw_field(axes: Axes, x: int, y: int, row: Any) -> None:
 
 
 def _lines(row: Any) -> list[str]:
-    place = ", best" if row.best else ", tied" if row.tied else ""
-    lines = [f"{row.verdict}{place}"]
+    lines = [f"{row.verdict}{row.place}"]
     if row.verdict == "diverged":
         lines += [NOTHING, ""]
     else:

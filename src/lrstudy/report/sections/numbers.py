@@ -14,8 +14,9 @@ from lrstudy.formatting import (
     format_percent,
     format_with_deviation,
 )
+from lrstudy.improvement import BEST_PART
+from lrstudy.report import tables
 from lrstudy.report.comparison import BELOW_BEST, SLOW_SHARE
-from lrstudy.report.curve_measures import LAST_SHARE
 from lrstudy.report.differences import CONFIDENCE
 from lrstudy.report.drawing import Drawing
 from lrstudy.report.group_report import GroupReport
@@ -36,7 +37,7 @@ CELLS_CAPTION = (
     f"Loss in nats. The target accuracy is the best cell's less {100 * BELOW_BEST:g} percentage points, rounded down. "
     f"Tied: the {CONFIDENCE:.0%} interval of the difference to the best cell, over paired seeds, contains zero, and "
     f"the accuracy is within {100 * BAND:g} percentage point; a cell ranked behind a clearly worse one is not tied. "
-    f"Too slow: by its own curve; or its best epoch is in the last {LAST_SHARE:.0%}, it misses the target, and the "
+    f"Too slow: by its own curve; or it still improves in its last {BEST_PART:.0%}, it misses the target, and the "
     f"best cell was lower after {SLOW_SHARE:.0%} of the epochs."
 )
 ENDS_CAPTION = (
@@ -103,7 +104,7 @@ def cells_table(group_report: GroupReport) -> Table:
                 row.optimizer,
                 format_lr(row.lr),
                 f"{row.n}",
-                _verdict(row),
+                _verdict(row, group_report.conclusion.best),
                 row.kind,
                 _loss(row),
                 _accuracy(row),
@@ -144,9 +145,9 @@ def _accuracy(row: Any) -> str:
     return format_with_deviation(row.best_val_accuracy, row.best_val_accuracy_sd, format_percent)
 
 
-def _verdict(row: Any) -> str:
+def _verdict(row: Any, best: str) -> str:
     verdict = f"{row.verdict} ({row.diverged} of {row.n})" if 0 < row.diverged < row.n else row.verdict
-    place = ", best" if row.rank == 1 else ", tied" if row.tied else ""
+    place = tables.place(best, is_best=row.rank == 1, is_tied=row.tied)
     return f"{verdict}{place}{f'; {row.exceptions}' if row.exceptions else ''}"
 
 

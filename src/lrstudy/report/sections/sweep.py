@@ -15,7 +15,7 @@ from lrstudy.report.sections.section import Block, Figures, Table
 MAX_DESCRIBED = 8
 CAPTION = (
     "The wider an optimizer's minimum, the less its learning rate must be tuned. A point is a training, a line the "
-    "mean over the seeds, a band their span; the ring marks the best cell, crosses at the top mark diverged cells."
+    "mean over the seeds, a band their span; the ring marks the lowest loss, crosses at the top mark diverged cells."
 )
 
 

@@ -12,7 +12,7 @@ from lrstudy.report.warnings.groups import differing_settings, several_groups
 from lrstudy.report.warnings.learning_rates import best_by_chance, not_bracketed, nothing_to_recommend
 from lrstudy.report.warnings.scores import accuracy_disagrees, small_classes, small_splits
 from lrstudy.report.warnings.seeds import few_seeds
-from lrstudy.report.warnings.warning import ReportWarning, Rule, Unchecked
+from lrstudy.report.warnings.warning import ReportWarning, Rule
 
 __all__ = ["ReportWarning", "differing_settings", "find_warnings", "find_warnings_of_all"]
 
@@ -34,13 +34,9 @@ RULES_OF_ALL: tuple[Callable[[Sequence[Group], Run | None], Iterator[ReportWarni
 )
 
 
-def find_warnings(comparison: Comparison, study: Run | None) -> tuple[list[ReportWarning], list[str]]:
-    """Return the warnings of a group, and sentences on what could not be checked."""
-    found = [result for rule in RULES for result in rule(comparison, study)]
-    return (
-        [result for result in found if isinstance(result, ReportWarning)],
-        [result.text for result in found if isinstance(result, Unchecked)],
-    )
+def find_warnings(comparison: Comparison, study: Run | None) -> list[ReportWarning]:
+    """Return the warnings of a group."""
+    return [warning for rule in RULES for warning in rule(comparison, study)]
 
 
 def find_warnings_of_all(groups: Sequence[Group], study: Run | None) -> list[ReportWarning]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrstudy.errors import ReportError
 from lrstudy.formatting import format_percent, join_and, pluralize
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.optimizer_summary import BAND, most_accurate
 from lrstudy.report.runs import Run
-from lrstudy.report.server import read_table
-from lrstudy.report.warnings.warning import ReportWarning, Unchecked
-from lrstudy.server_names import KIND, TRAINING
+from lrstudy.report.warnings.warning import ReportWarning
 
 # With fewer images in a split, one image is more than a percentage point.
 FEW_IMAGES = 100
@@ -44,16 +41,9 @@ def small_splits(comparison: Comparison, _: Run | None) -> Iterator[ReportWarnin
             )
 
 
-def small_classes(comparison: Comparison, _: Run | None) -> Iterator[ReportWarning | Unchecked]:
-    """Warn if the best training's confusion matrix shows classes with few validation images."""
-    if not comparison.best or comparison.best.trainings[0].run.tags.get(KIND) != TRAINING:
-        return
-    try:
-        rows = read_table(comparison.best.trainings[0].run.run_id, "confusion_matrix.csv")
-        counts = {name: sum(map(int, numbers)) for name, *numbers in rows[1:]}
-    except (ReportError, ValueError) as error:
-        yield Unchecked(f"The number of validation images per class is not known: {error}")
-        return
+def small_classes(comparison: Comparison, _: Run | None) -> Iterator[ReportWarning]:
+    """Warn of classes with few validation images."""
+    counts = comparison.class_counts
     small = sorted((number, name) for name, number in counts.items() if number < FEW_PER_CLASS)
     if small:
         names = join_and([f"{name} ({number})" for number, name in small[:MAX_NAMED]], len(small))

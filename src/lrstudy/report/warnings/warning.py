@@ -18,12 +18,5 @@ class ReportWarning:
     command: str | None = None
 
 
-@dataclass(frozen=True)
-class Unchecked:
-    """A sentence on something that could not be checked."""
-
-    text: str
-
-
 # A rule yields the warnings of a comparison; its second argument is the study's own run, if there is one.
-Rule = Callable[[Comparison, Run | None], Iterator[ReportWarning | Unchecked]]
+Rule = Callable[[Comparison, Run | None], Iterator[ReportWarning]]

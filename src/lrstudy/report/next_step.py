@@ -1,0 +1,101 @@
+"""What to change first where a group has no recommendation, with the command that does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lrstudy.formatting import format_lr, pluralize
+from lrstudy.report.commands import extend_command, grid_command
+from lrstudy.report.comparison import FAULTS, Comparison
+from lrstudy.report.run_settings import whole_number
+from lrstudy.report.runs import Run
+from lrstudy.training_steps import count_steps, format_changes, settings_for_more_steps
+
+# A neighbour of a learning rate is half a decade away.
+NEIGHBOUR = math.sqrt(10)
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """Advice, the command that follows it, and the length of the trainings so far as a clause; empty if unknown."""
+
+    advice: str
+    command: str | None
+    so_far: str = ""
+
+
+def more_training(comparison: Comparison, study: Run | None) -> NextStep:
+    """Return what to change where no training learned: too few steps, or else the learning rates."""
+    steps = _steps(comparison)
+    so_far = f": about {pluralize(steps, 'step')} each" if steps else ""
+    if changed := _more_steps(comparison):
+        return NextStep(f"try {format_changes(changed)}", _extended(comparison, study, changed), so_far)
+    wider = _wider_lrs(comparison)
+    return NextStep(
+        f"try learning rates beyond those tried, lrs={wider}, or another network",
+        grid_command(comparison.group, comparison.group.cells, lrs=wider),
+        so_far,
+    )
+
+
+def convergence(comparison: Comparison, study: Run | None) -> NextStep:
+    """Return what to change first so that the best cell converges: longer training, or a lower learning rate."""
+    best = comparison.ranking[0]
+    verdict = comparison.verdict(best)
+    if verdict not in FAULTS:
+        changed = _more_steps(comparison) or {"epochs": 2 * whole_number(comparison.group.settings.get("epochs", ""))}
+        improving = ": it was still improving when its epochs ran out" if verdict == "too slow" else ""
+        advice = f"train longer, with {format_changes(changed)}{improving}"
+        return NextStep(advice, _extended(comparison, study, changed))
+    lower = f"{format_lr(best.lr / NEIGHBOUR)},{format_lr(best.lr / NEIGHBOUR**2)}"
+    cells = [cell for cell in comparison.group.of(best.optimizer) if cell is best]
+    advice = f"try lower learning rates, {lower.replace(',', ' and ')}: this one is {verdict}"
+    return NextStep(advice, grid_command(comparison.group, cells, lrs=lower))
+
+
+def neighbours(comparison: Comparison, _: Run | None) -> NextStep:
+    """Return the comparison of a single cell with learning rates beside it."""
+    (cell,) = comparison.group.cells
+    lrs = ",".join(format_lr(lr) for lr in (cell.lr * NEIGHBOUR, cell.lr, cell.lr / NEIGHBOUR))
+    return NextStep("compare it with learning rates beside it", grid_command(comparison.group, [cell], lrs=lrs))
+
+
+def resumption(comparison: Comparison, study: Run | None) -> NextStep:
+    """Return the resumption of a study that has not finished."""
+    command = extend_command(study, comparison.group, hidden=study.params["hidden"]) if _is_own(study) else None
+    return NextStep("let the study finish; the same command resumes it", command)
+
+
+def _is_own(study: Run | None) -> bool:
+    return study is not None and "hidden" in study.params
+
+
+def _more_steps(comparison: Comparison) -> dict[str, int]:
+    images, batch_size, epochs = _sizes(comparison)
+    return settings_for_more_steps(images, batch_size, epochs) if images and batch_size and epochs else {}
+
+
+def _steps(comparison: Comparison) -> int:
+    """Return the steps of a training of the group; 0 if unknown."""
+    images, batch_size, epochs = _sizes(comparison)
+    return count_steps(images, batch_size, epochs) if batch_size else 0
+
+
+def _sizes(comparison: Comparison) -> tuple[int, int, int]:
+    """Return the number of training images, the batch size and the epochs; 0 where unknown."""
+    settings = comparison.group.settings
+    images = next((run.images["train"] for run in comparison.group.runs if "train" in run.images), 0)
+    return images, whole_number(settings.get("batch_size", "")), whole_number(settings.get("epochs", ""))
+
+
+def _extended(comparison: Comparison, study: Run | None, changed: Mapping[str, int]) -> str | None:
+    texts = {name: str(value) for name, value in changed.items()}
+    return extend_command(study, comparison.group, **texts)
+
+
+def _wider_lrs(comparison: Comparison) -> str:
+    """Return learning rates a decade beyond those tried, on either side, and the middle."""
+    lrs = sorted(cell.lr for cell in comparison.group.cells)
+    return ",".join(format_lr(lr) for lr in (10 * lrs[-1], math.sqrt(lrs[0] * lrs[-1]), lrs[0] / 10))

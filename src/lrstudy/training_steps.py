@@ -1,0 +1,49 @@
+"""The number of steps of a training, and the settings that give it enough of them."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+
+# Below this many steps, most networks have hardly begun to learn.
+FEW_STEPS = 300
+# Smaller batches than this make steps slow and noisy; then more epochs are the way to more steps.
+SMALL_BATCH = 32
+# No fewer epochs are suggested: the default of a training.
+USUAL_EPOCHS = 50
+
+
+def count_steps(images: int, batch_size: int, epochs: int) -> int:
+    """Return the steps of a training of `images` images, all epochs together."""
+    return math.ceil(images / batch_size) * epochs
+
+
+def settings_for_more_steps(images: int, batch_size: int, epochs: int) -> dict[str, int]:
+    """Return changed settings that give a training `FEW_STEPS` steps or more: a smaller batch, then more epochs.
+
+    They are none for a training that has as many steps.
+    """
+    if count_steps(images, batch_size, epochs) >= FEW_STEPS:
+        return {}
+    changed = {}
+    if batch_size > SMALL_BATCH and count_steps(images, SMALL_BATCH, 1) > count_steps(images, batch_size, 1):
+        changed["batch_size"] = batch_size = SMALL_BATCH
+    if count_steps(images, batch_size, epochs) < FEW_STEPS:
+        changed["epochs"] = max(USUAL_EPOCHS, math.ceil(FEW_STEPS / count_steps(images, batch_size, 1)))
+    return changed
+
+
+def print_steps(images: int, batch_size: int, epochs: int) -> None:
+    """Print how many steps a training has, and warn if they are few, with the settings that change it."""
+    steps = count_steps(images, batch_size, epochs)
+    print(f"steps: {steps:,} per training, {count_steps(images, batch_size, 1):,} per epoch", flush=True)
+    if changed := settings_for_more_steps(images, batch_size, epochs):
+        then = count_steps(images, changed.get("batch_size", batch_size), changed.get("epochs", epochs))
+        problem = f"fewer than {FEW_STEPS} steps are often too few to learn"
+        print(f"warning: {problem}; {format_changes(changed)} would make {then:,}.", file=sys.stderr, flush=True)
+
+
+def format_changes(changed: Mapping[str, int]) -> str:
+    """Return `batch_size=32 and epochs=50`."""
+    return " and ".join(f"{name}={value}" for name, value in changed.items())

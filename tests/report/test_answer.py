@@ -1,0 +1,158 @@
+"""The answer of a group: a recommendation only where a training learned and converged."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from lrstudy.report.answer import Answer, make_answer
+from lrstudy.report.cells import Cell, Group, Training
+from lrstudy.report.comparison import Comparison
+from lrstudy.report.conclusion import Conclusion, conclude
+from lrstudy.report.runs import Curve, Run
+from lrstudy.report.tables import heat_map_table
+
+# 75 validation images in ten classes: guessing is right for 8 of them, 10.7%; three standard errors more are 21.4%.
+TEN_CLASSES = {str(number): 8 if number < 5 else 7 for number in range(10)}
+SETTINGS = {"epochs": "10", "batch_size": "256", "data": "photos"}
+
+
+def cell(verdict: str, loss: float, accuracy: float, *, optimizer: str = "adam", lr: float = 0.001) -> Cell:
+    """A cell of one training of ten epochs, whose lowest loss is at the seventh."""
+    epochs = np.arange(11)
+    losses = [*np.linspace(2.303, loss, 8), loss + 0.1, loss + 0.2, loss + 0.3]
+    curves = {
+        "val_loss": Curve(epochs, np.array(losses)),
+        "train_loss": Curve(epochs, np.array(losses)),
+        "val_accuracy": Curve(epochs, np.full(11, accuracy)),
+    }
+    params = {**SETTINGS, "optimizer": optimizer, "lr": f"{lr}", "seed": "0"}
+    tags = {"lrstudy.kind": "train", "lrstudy.verdict": verdict}
+    images = {"train": 350, "validation": 75, "test": 75}
+    run = Run(f"{optimizer} {lr}", "run", "FINISHED", 0, params, {}, tags, "", images, curves)
+    return Cell(optimizer, lr, f"{lr}", (Training(run, "0"),))
+
+
+def answered(
+    *cells: Cell, counts: Mapping[str, int] = TEN_CLASSES, study: Run | None = None, **settings: str
+) -> tuple[Conclusion, Answer]:
+    comparison = Comparison(Group({**SETTINGS, **settings}, cells, {}), counts)
+    conclusion = conclude(comparison, study)
+    return conclusion, make_answer(comparison, conclusion, study)
+
+
+def study(status: str) -> Run:
+    params = {**SETTINGS, "optimizers": "adam", "lrs": "0.01,0.001", "hidden": "256,128,64", "seeds": "1"}
+    return Run("study", "grid", status, 0, params, {}, {"lrstudy.kind": "grid"})
+
+
+def test_where_no_accuracy_is_above_guessing_nothing_is_recommended_and_more_steps_are() -> None:
+    conclusion, answer = answered(cell("too slow", 2.25, 0.2), cell("overfits", 2.29, 0.12, lr=0.01))
+    assert conclusion == "nothing_learned"
+    assert answer.headline == "No training learned: about 20 steps each; try batch_size=32 and epochs=50"
+    assert answer.command is not None
+    assert "-P batch_size=32" in answer.command
+    assert "-e grid" in answer.command
+    # 50 epochs are the default and need not be typed.
+    assert "epochs=10" not in answer.command
+    assert "20.0% of adam 0.001, is not above 21.4%" in answer.sentences[0]
+
+
+def test_where_nothing_learned_in_many_steps_other_learning_rates_are_advised() -> None:
+    cells = (cell("too slow", 2.30, 0.1), cell("collapsed", 2.31, 0.1, lr=0.1))
+    conclusion, answer = answered(*cells, batch_size="8")
+    assert conclusion == "nothing_learned"
+    assert "about 440 steps each; try learning rates beyond those tried, lrs=1,0.01,0.0001" in answer.headline
+    assert answer.command is not None
+    assert "lrs=1,0.01,0.0001" in answer.command
+
+
+def test_where_what_learned_has_not_converged_it_is_the_best_so_far() -> None:
+    conclusion, answer = answered(cell("too slow", 1.9, 0.25), cell("unstable", 2.1, 0.25, lr=0.1))
+    assert conclusion == "not_converged"
+    assert answer.headline == "adam with a learning rate of 0.001 is the best so far, not converged"
+    assert answer.sentences[0].startswith("First, train longer, with batch_size=32 and epochs=50: it was still")
+    assert answer.command is not None
+    assert "batch_size=32" in answer.command
+
+
+def test_with_enough_steps_a_slow_best_cell_needs_more_epochs() -> None:
+    cells = (cell("too slow", 1.9, 0.25), cell("unstable", 2.1, 0.25, lr=0.1))
+    _, answer = answered(*cells, batch_size="8")
+    assert answer.sentences[0].startswith("First, train longer, with epochs=20:")
+
+
+def test_an_unstable_best_cell_needs_a_lower_learning_rate() -> None:
+    conclusion, answer = answered(cell("unstable", 1.9, 0.4, lr=0.1), cell("too slow", 2.2, 0.12))
+    assert conclusion == "not_converged"
+    assert answer.sentences[0] == "First, try lower learning rates, 0.0316 and 0.01: this one is unstable."
+    assert answer.command is not None
+    assert "lrs=0.0316,0.01" in answer.command
+
+
+def test_a_converged_cell_that_learned_makes_a_recommendation() -> None:
+    conclusion, answer = answered(cell("good", 1.0, 0.6), cell("too slow", 2.2, 0.12, lr=0.0001))
+    assert conclusion == "recommended"
+    assert answer.headline == "Use adam with a learning rate of 0.001"
+
+
+def test_a_best_cell_that_overfits_says_when_to_stop() -> None:
+    _, answer = answered(cell("overfits", 1.0, 0.6), cell("too slow", 2.2, 0.12, lr=0.0001))
+    assert "It overfits: its validation loss is lowest at epoch 7; stop there, with epochs=7." in answer.sentences
+
+
+def test_a_single_training_is_not_recommended() -> None:
+    conclusion, answer = answered(cell("good", 1.0, 0.6))
+    assert conclusion == "single"
+    assert answer.headline == (
+        "adam with a learning rate of 0.001 is the only training: there is nothing to compare it with"
+    )
+    assert answer.command is not None
+    assert "lrs=0.00316,0.001,0.000316" in answer.command
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "KILLED", "FAILED"])
+def test_an_unfinished_study_recommends_nothing(status: str) -> None:
+    cells = (cell("good", 1.0, 0.6), cell("good", 1.2, 0.5, lr=0.01))
+    conclusion, answer = answered(*cells, study=study(status))
+    assert conclusion == "unfinished"
+    assert "Use" not in answer.headline
+    assert answer.command is not None
+    assert "lrs=0.01,0.001" in answer.command
+    assert answered(*cells, study=study("FINISHED"))[0] == "recommended"
+
+
+def test_with_99_percent_in_one_class_a_low_loss_shows_that_it_learned() -> None:
+    counts = {"ok": 446, "defect": 4}  # no accuracy is three standard errors above 99.1%; guessing has a loss of 0.051
+    pair = cell("good", 0.02, 0.996), cell("good", 0.03, 0.996, lr=0.01)
+    assert answered(*pair, counts=counts)[0] == "recommended"
+    assert answered(cell("good", 0.045, 0.991), cell("good", 0.05, 0.991, lr=0.01), counts=counts)[0] == (
+        "nothing_learned"
+    )
+
+
+def test_without_the_images_per_class_trainings_are_taken_to_have_learned() -> None:
+    assert answered(cell("good", 2.29, 0.1), cell("good", 2.3, 0.1, lr=0.01), counts={})[0] == "recommended"
+
+
+def test_the_best_cell_is_marked_as_far_as_the_conclusion_allows() -> None:
+    cells = (cell("too slow", 1.9, 0.25), cell("unstable", 2.1, 0.25, lr=0.1))
+    comparison = Comparison(Group(SETTINGS, cells, {}), TEN_CLASSES)
+    places = {word: list(heat_map_table(comparison, word).place) for word in ("best", "best so far", "")}
+    assert places == {"best": [", best", ""], "best so far": [", best so far", ""], "": ["", ""]}
+
+
+class TestTheKindOfALearningRate:
+    def kinds(self, *cells: Cell) -> list[str]:
+        comparison = Comparison(Group(SETTINGS, cells, {}))
+        return [comparison.kind(one) for one in cells]
+
+    def test_is_never_low_for_the_best_cell(self) -> None:
+        assert self.kinds(cell("too slow", 1.9, 0.25), cell("too slow", 2.1, 0.2, lr=0.0001)) == ["good", "low"]
+
+    def test_is_never_low_above_the_best_of_its_optimizer(self) -> None:
+        assert self.kinds(cell("good", 1.0, 0.6), cell("too slow", 2.3, 0.1, lr=0.1)) == ["good", "high"]
+
+    def test_is_low_for_a_slow_optimizer_whose_best_is_the_highest_tried(self) -> None:
+        slow = cell("too slow", 2.2, 0.2, optimizer="sgd", lr=0.1), cell("too slow", 2.3, 0.1, optimizer="sgd", lr=0.01)
+        assert self.kinds(cell("good", 1.0, 0.6), *reversed(slow)) == ["good", "low", "low"]
