@@ -260,7 +260,7 @@ def _arguments(command: str | None) -> list[str]:
 def warning(code: str) -> ReportWarning:
     """Return the only warning with this code of a report that is not written, which saves its figures."""
     loaded = load_runs()
-    found, _ = find_warnings(Comparison(group_runs(loaded)[0][0]), loaded.study)
+    found = find_warnings(Comparison(group_runs(loaded)[0][0]), loaded.study)
     (one,) = [one for one in found if one.code == code]
     return one
 

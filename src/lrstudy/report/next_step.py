@@ -64,12 +64,9 @@ def neighbours(comparison: Comparison, _: Run | None) -> NextStep:
 
 def resumption(comparison: Comparison, study: Run | None) -> NextStep:
     """Return the resumption of a study that has not finished."""
-    command = extend_command(study, comparison.group, hidden=study.params["hidden"]) if _is_own(study) else None
+    shapes = {"hidden": study.params["hidden"]} if study and "hidden" in study.params else {}
+    command = extend_command(study, comparison.group, **shapes) if study else None
     return NextStep("let the study finish; the same command resumes it", command)
-
-
-def _is_own(study: Run | None) -> bool:
-    return study is not None and "hidden" in study.params
 
 
 def _more_steps(comparison: Comparison) -> dict[str, int]:

@@ -24,7 +24,7 @@ def conclude(results: Sequence[TrialResult]) -> Conclusion:
     best = best_of(results)
     if best is None:
         return Conclusion("")
-    learned = [result for result in results if result.ranks and _has_learned(result)]
+    learned = [result for result in results if result.completed and not result.diverged and _has_learned(result)]
     if not learned:
         return Conclusion("", (_nothing_learned(best),))
     if any(result.verdict in CONVERGED for result in learned):
