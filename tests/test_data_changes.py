@@ -86,7 +86,6 @@ def move(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "begin"),
     [
-        (lambda _: shutil.rmtree(cache_paths.cache_folder()), None),
         (lose_cache, None),
         (
             lose_cache_and_touch,

