@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,6 +102,19 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         ask(tmp_path, fail)
     assert [path.name for path in (tmp_path / "what").iterdir()] == ["lock"]
+
+
+def test_an_entry_is_built_again_if_the_cache_is_deleted_meanwhile(build: Builder, tmp_path: Path) -> None:
+    def build_twice(target: Path) -> BuiltPixels:
+        if not build.built:
+            shutil.rmtree(tmp_path / "cache")
+            build.built = 1
+            target.write_bytes(b"")
+        return build(target)
+
+    assert is_right(ask(tmp_path / "cache", build_twice))
+    assert is_right(ask(tmp_path / "cache", build))
+    assert build.built == 2
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from lrstudy.errors import CacheError
 PIXELS, SUMS, ENTRY = "pixels", "sums.npy", "entry.json"
 ROWS_PER_HASH = 1024
 SECONDS_UNTIL_MESSAGE = 0.5
+# The user may delete the cache at any time, also while an entry is built.
+MAX_BUILDS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +89,10 @@ def load_or_build(root: Path, name: str, state: str, build: Callable[[Path], Bui
     if (existing := _read(folder / state)) is not None:
         return existing
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _hold(FileLock(folder / "lock")):
-            return _read_or_build(folder, state, build)
+        for _ in range(MAX_BUILDS - 1):
+            with suppress(FileNotFoundError):
+                return _read_or_build(folder, state, build)
+        return _read_or_build(folder, state, build)
     except OSError as error:
         raise CacheError(
             f"the cache of scaled images in {root} cannot be written ({error.strerror or error}); "
@@ -112,6 +115,12 @@ def _hold(lock: FileLock) -> Iterator[None]:
 
 
 def _read_or_build(folder: Path, state: str, build: Callable[[Path], BuiltPixels]) -> ScaledImages:
+    folder.mkdir(parents=True, exist_ok=True)
+    with _hold(FileLock(folder / "lock")):
+        return _read_or_build_locked(folder, state, build)
+
+
+def _read_or_build_locked(folder: Path, state: str, build: Callable[[Path], BuiltPixels]) -> ScaledImages:
     if (existing := _read(folder / state)) is not None:  # built by another process while this one waited
         return existing
     for outdated in (path for path in folder.iterdir() if path.is_dir()):
