@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lrstudy.data.file_formats import begins_like_image, image_extensions
@@ -20,22 +20,25 @@ IGNORED_FOLDERS = re.compile(
 )
 
 
-def entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    """Return the entries of a folder, by name.
+def entries(
+    folder: Path | str, of_interest: Callable[[os.DirEntry[str]], bool] = lambda _: True
+) -> list[os.DirEntry[str]]:
+    """Return the entries of a folder that are `of_interest`, by name.
 
     Raises:
         DataError: the folder cannot be read.
     """
     try:
         with os.scandir(folder) as found:
-            return sorted(found, key=lambda entry: entry.name)
+            return sorted(filter(of_interest, found), key=lambda entry: entry.name)
     except PermissionError:
         raise DataError(setting_error("data", str(folder), "cannot be read: permission denied.")) from None
 
 
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders in `folder` that may be classes or splits: a hidden one only if it has images."""
-    paths = [Path(entry.path) for entry in entries(folder) if is_folder(entry) and not is_ignored(entry)]
+    # Sorting the files of a large class too would take longer than finding its folders.
+    paths = [Path(entry.path) for entry in entries(folder, is_folder) if not is_ignored(entry)]
     return [path for path in paths if not path.name.startswith(".") or holds_images(path)]
 
 
@@ -54,7 +57,7 @@ def walk(folder: Path, root: Path) -> Iterator[os.DirEntry[str]]:
             continue
         entered.add(identity)
         for entry in entries(path):
-            if is_ignored(entry) or not is_folder(entry):
+            if not is_folder(entry) or is_ignored(entry):
                 yield entry
             else:
                 (links if entry.is_symlink() else folders).append(entry.path)
@@ -67,16 +70,20 @@ def holds_images(folder: Path) -> bool:
 
 def should_be_image(entry: os.DirEntry[str]) -> bool:
     """Return whether an entry is a file that has the name or the content of an image."""
-    if is_ignored(entry) or is_folder(entry):
+    if is_folder(entry) or _is_junk(entry.name):
         return False
-    return Path(entry.name).suffix.lower() in image_extensions() or begins_like_image(entry.path)
+    return os.path.splitext(entry.name)[1].lower() in image_extensions() or begins_like_image(entry.path)  # noqa: PTH122
 
 
 def is_ignored(entry: os.DirEntry[str]) -> bool:
     """Return whether an entry is passed over without a look: a hidden file, or a folder of `IGNORED_FOLDERS`."""
     if is_folder(entry):
         return IGNORED_FOLDERS.fullmatch(entry.name) is not None
-    return entry.name.startswith(".") or entry.name.lower() in JUNK_FILES
+    return _is_junk(entry.name)
+
+
+def _is_junk(file: str) -> bool:
+    return file.startswith(".") or file.lower() in JUNK_FILES
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -36,7 +36,7 @@ def check_name(data: str) -> None:
             return
         looked = " and no ".join(quote(os.path.abspath(path)) for path in candidates)  # noqa: PTH100 - keeps links
         places = "" if folder.is_absolute() else f": there is no {looked}"
-        similar = _similar(data, folder)
+        similar = _similar(data, folder, candidates)
         suggestion = f"; did you mean {join_or([quote(name) for name in similar])}?" if similar else "."
         problem = f"is neither a known data set nor a folder{places}{suggestion}"
         raise DataError(setting_error("data", data, problem))
@@ -66,11 +66,12 @@ def _candidates(data: str) -> list[Path]:
         return [folder] if typed_in == here else [typed_in / folder, folder]
 
 
-def _similar(data: str, folder: Path) -> list[str]:
+def _similar(data: str, folder: Path, candidates: Sequence[Path]) -> list[str]:
     """Return a named data set, or folders beside the missing one, that are called similarly."""
     if named := get_close_matches(data.lower(), SOURCES, n=1):
         return named
-    with suppress(OSError):
-        beside = [entry.name for entry in os.scandir(folder.parent) if entry.is_dir()]
-        return [str(folder.parent / name) for name in get_close_matches(folder.name, beside, n=2, cutoff=0.7)]
-    return []
+    beside = list[str]()
+    for candidate in candidates:
+        with suppress(OSError):
+            beside += [entry.name for entry in os.scandir(candidate.parent) if entry.is_dir()]
+    return [str(folder.parent / name) for name in get_close_matches(folder.name, beside, n=2, cutoff=0.7)]

@@ -15,8 +15,9 @@ from lrstudy.formatting import join_and, pluralize, quote, setting_error
 # The share of validation, and that of test, of a data set without splits of its own.
 HELD_OUT = 0.15
 SPLITS = ("train", "validation", "test")
-# Stratifying more groups takes minutes; so many are stratified by chance.
-MAX_STRATIFIED_GROUPS = 2000
+# Stratifying more groups takes many seconds; so many are stratified by chance.
+MAX_STRATIFIED_GROUPS = 500
+DRAWS = 10
 MAX_NAMED_CLASSES = 3
 
 
@@ -100,7 +101,7 @@ def _hold_out_groups(
     if folds > 1 and count <= MAX_STRATIFIED_GROUPS:
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     else:
-        splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
+        splitter = GroupShuffleSplit(DRAWS, test_size=share, random_state=seed)
 
     def fitness(draw: tuple[np.ndarray, np.ndarray]) -> tuple[int, int, float]:
         kept, held = (len(np.unique(labels[part])) for part in draw)
