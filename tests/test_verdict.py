@@ -203,6 +203,10 @@ class TestCurvesOfPhotographs:
         losses = [2.3, 17.8, 1.8, 1.1, 0.9, 0.4, *[0.3 * 0.9**epoch for epoch in range(20)]]
         assert listed(losses, losses, accuracy=0.95) == "good"
 
+    def test_a_loss_that_falls_below_that_of_guessing_in_the_last_epochs_has_not_collapsed(self) -> None:
+        losses = [2.3, 2.7, *[2.31] * 12, 2.27, 2.22, 2.15]
+        assert listed(losses, losses, accuracy=0.12) == "too slow"
+
     def test_a_jump_at_the_very_end_is_unstable(self) -> None:
         losses = [2.3, *spread(2.3, 0.4, 10), *[0.4] * 8, 1.49]
         assert listed(losses, losses) == "unstable"
@@ -225,5 +229,5 @@ class TestCurvesOfPhotographs:
 def test_it_agrees_with_judgements_by_eye(part: str, least: float) -> None:
     curves = [(record, curve) for record, curve in judged_curves() if record["part"] == part]
     agreed = sum(judge(curve).word == record["judgement"] for record, curve in curves)
-    assert len(curves) == 60
+    assert len(curves) >= 60
     assert agreed >= least * len(curves)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from lrstudy.improvement import still_improves
+from lrstudy.improvement import LAST_PART, still_improves
 from lrstudy.training.epoch import Epoch
 
 # The final loss is the median of the last epochs: one epoch that ends on a jump is not a trend.
@@ -91,6 +91,11 @@ class Curve:
         return _end(self.train)
 
     @property
+    def tail(self) -> int:
+        """The number of epochs in the last part of the curve."""
+        return max(1, round(LAST_PART * (len(self.history) - 1)))
+
+    @property
     def val_end(self) -> float:
         """The validation loss at the end of the curve, without epoch 0."""
         return _end(self.val)
@@ -131,7 +136,9 @@ def _collapsed(curve: Curve) -> str | None:
     thrown = max(curve.train) > curve.train[0] + MOVED * curve.chance_loss
     fell_back = min(curve.train) < NOTHING_LEARNED * curve.chance_loss
     guesses = accuracy <= COLLAPSED_ACCURACY * curve.chance_accuracy
-    if at_chance and guesses and (thrown or fell_back):
+    # A loss that is about to fall below that of chance has not collapsed.
+    falls = curve.train[-1] < min([curve.chance_loss, *curve.train[1 : -curve.tail]]) - MOVED * curve.chance_loss
+    if at_chance and guesses and (thrown or fell_back) and not falls:
         return (
             f"the training loss stays at {curve.end:.3g}, that of chance ({curve.chance_loss:.3g}), "
             f"and an accuracy of {accuracy:.1%} is not better than always predicting one class"
