@@ -1,10 +1,13 @@
 """Credentials in the addresses that SQLAlchemy, web clients and git take, alone and within messages."""
 
+import mlflow
 import pytest
 from sqlalchemy.engine import make_url
 
 from conftest import Command
+from lrstudy.errors import ReportError
 from lrstudy.redaction import describe_ambiguity, first_line, redact_credentials
+from lrstudy.report.load_runs import load_runs
 
 
 @pytest.mark.parametrize(
@@ -84,3 +87,13 @@ def test_a_training_with_such_an_address_is_refused_without_showing_a_part_of_it
         "error: the tracking server cannot be used: the user name or password in the address "
         "postgresql+psycopg2://host/db has an unescaped '@', '/', '?' or '#'; write it as %40, %2F, %3F or %23.\n"
     )
+
+
+def test_the_report_names_a_database_that_does_not_answer_at_once_and_without_its_password() -> None:
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri("postgresql+psycopg2://user:p/w@127.0.0.1:1/db")
+    try:
+        with pytest.raises(ReportError, match=r"^the tracking server postgresql\+psycopg2://127.0.0.1:1/db cannot"):
+            load_runs()
+    finally:
+        mlflow.set_tracking_uri(before)

@@ -34,7 +34,7 @@ def load_runs(experiment: str | None = None, study: str | None = None) -> Loaded
     if reason := describe_ambiguity(mlflow.get_tracking_uri()):
         raise ReportError(f"the tracking server cannot be read: {reason}")
     with server_errors(server):
-        check_database(server)
+        check_database(mlflow.get_tracking_uri())
         client = MlflowClient()
         found = find_runs(client, experiment, study)
         trainings = sorted(

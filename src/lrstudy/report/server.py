@@ -14,6 +14,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
+from mlflow.store.db.db_types import DATABASE_ENGINES
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from lrstudy.csv_tables import from_csv
@@ -45,11 +47,24 @@ def server_errors(server: str) -> Iterator[None]:
         raise ReportError(f"the tracking server {server} cannot be read: {reason}") from error
 
 
-def check_database(server: str) -> None:
-    """Raise ReportError if `server` is an SQLite file that is missing or invalid: MLflow would create tables there."""
-    if not server.startswith("sqlite:///"):
-        return
-    path = Path(server.removeprefix("sqlite:///").partition("?")[0])
+def check_database(address: str) -> None:
+    """Check that a database can be used, if `address` is that of one: MLflow would retry that for an hour.
+
+    Raises:
+        ReportError: it is an SQLite file that is missing or invalid, where MLflow would create tables.
+        SQLAlchemyError: it does not answer, or rejects the user.
+        ImportError: its driver is not installed.
+    """
+    if address.startswith("sqlite:///"):
+        _check_file(address)
+    elif address.partition("://")[0].partition("+")[0] in DATABASE_ENGINES:
+        engine = create_engine(address)
+        engine.connect().close()
+        engine.dispose()
+
+
+def _check_file(address: str) -> None:
+    path = Path(address.removeprefix("sqlite:///").partition("?")[0])
     if not path.is_file():
         raise ReportError(
             f"the tracking database {path} does not exist; set MLFLOW_TRACKING_URI, or run a study with "
