@@ -29,7 +29,8 @@ def sentence(found: Sequence[Group]) -> str:
 
 
 def test_groups_of_the_same_files_name_the_version_that_read_them() -> None:
-    found = groups([run("0.1", "a", ""), run("0.01", "a", ""), run("0.1", "b", "3")])
+    """The earlier version had no setting `layout`."""
+    found = groups([run("0.1", "a", ""), run("0.01", "a", ""), run("0.1", "b", "3", layout="auto")])
     assert [group.settings[NAME] for group in found] == ["before version 3", "version 3"]
     assert f"differ in data and {NAME}" in sentence(found)
     assert "may have made other pixels of the same files" in sentence(found)
@@ -41,7 +42,8 @@ def test_runs_of_equal_pixels_are_one_group_whatever_version_read_them() -> None
 
 
 def test_groups_of_other_data_or_settings_do_not_name_it() -> None:
-    for other in (run("0.1", "b", "3", data="/x/cars"), run("0.1", "b", "3", image_size="16"), run("0.1", "b", "")):
+    others: list[dict[str, str]] = [{"data": "/x/cars"}, {"image_size": "16"}, {"layout": "classes"}]
+    for other in (run("0.1", "b", ""), *(run("0.1", "b", "3", **settings) for settings in others)):
         found = groups([run("0.1", "a", ""), run("0.01", "a", ""), other])
         assert len(found) == 2
         assert not any(NAME in group.settings for group in found)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lrstudy.formatting import format_setting
 from lrstudy.report.cells import Group
-from lrstudy.report.run_settings import IN_DIGEST, normalize
+from lrstudy.report.run_settings import DATA, IN_DIGEST, normalize
 from lrstudy.server_names import PREPROCESSING
+from lrstudy.settings import TrainSettings
 
 # The name of the setting that such groups get.
 NAME = "preprocessing of images"
@@ -37,9 +39,12 @@ def _version(group: Group) -> str:
 
 def _same_files(group: Group, other: Group) -> bool:
     """Return whether two groups have different digests of, as far as their settings say, the same files."""
-    return group.settings.get("data") != other.settings.get("data") and _source(group) == _source(other)
+    return group.settings.get(DATA) != other.settings.get(DATA) and _source(group) == _source(other)
 
 
 def _source(group: Group) -> dict[str, str]:
-    settings = {name: value for name, value in group.settings.items() if name != "data"}
-    return settings | {name: normalize(group.runs[0].params.get(name, "")) for name in IN_DIGEST}
+    """Return a group's settings, with those that chose its files; settings of later versions have their defaults."""
+    settings = {name: value for name, value in group.settings.items() if name != DATA}
+    params = group.runs[0].params
+    defaults = {name: format_setting(TrainSettings.model_fields[name].default) for name in IN_DIGEST}
+    return settings | {name: normalize(params.get(name, default)) for name, default in defaults.items()}
