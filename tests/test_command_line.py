@@ -20,6 +20,7 @@ from lrstudy.formatting import format_setting, printable
 from lrstudy.settings import CommonSettings, GridSettings, SearchSettings, TrainSettings
 from lrstudy.spelling import similar_settings
 from lrstudy.study.trial import planned
+from lrstudy.tracking.server import mark_failed
 from lrstudy.training.setup import build
 
 REFUSED = {
@@ -265,6 +266,38 @@ def test_a_device_that_is_not_there_is_refused_before_any_work(train: Command, t
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: device='cuda:99' is not a device of this machine; torch finds ")
     assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.usefixtures("tracking_uri")
+@pytest.mark.parametrize(
+    ("entry_point", "params", "name"),
+    [
+        ("main", {"optimizer": "adam", "lr": "abc", "epochs": "50", "momentum": "0"}, "train lr=abc"),
+        ("grid", {"lrs": "'0.1;0.01'", "seeds": "1", "extend": "false"}, "grid lrs=0.1;0.01"),
+        ("search", {"low": "1e-05", "learning_rate": "'a b'"}, "search learning_rate=a b"),
+        ("main", {"data": "/" + "x" * 200}, "train data=/" + "x" * 88),
+    ],
+)
+def test_a_refused_run_is_named_after_what_was_asked_for(entry_point: str, params: dict[str, str], name: str) -> None:
+    client = mlflow.MlflowClient()
+    run = client.create_run(os.environ["MLFLOW_EXPERIMENT_ID"], tags={"mlflow.project.entryPoint": entry_point})
+    client.log_batch(run.info.run_id, params=[mlflow.entities.Param(*item) for item in params.items()])
+    mark_failed(run.info.run_id, "a sentence.")
+    refused = client.get_run(run.info.run_id)
+    assert (refused.info.run_name, refused.info.status) == (name, "FAILED")
+    assert refused.data.tags["mlflow.note.content"] == "a sentence."
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_a_run_that_has_ended_or_that_the_user_named_keeps_its_name() -> None:
+    client = mlflow.MlflowClient()
+    named = client.create_run(os.environ["MLFLOW_EXPERIMENT_ID"], run_name="my run")
+    mark_failed(named.info.run_id, "a sentence.")
+    assert client.get_run(named.info.run_id).info.run_name == "my run"
+    ended = client.create_run(os.environ["MLFLOW_EXPERIMENT_ID"])
+    client.set_terminated(ended.info.run_id, "FINISHED")
+    mark_failed(ended.info.run_id, "a sentence.")
+    assert client.get_run(ended.info.run_id).info.status == "FINISHED"
 
 
 @pytest.mark.usefixtures("tracking_uri")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +23,7 @@ from lrstudy.tracking.calls import DeleteDuplicateRuns, Log, LogFiles, RemoveChe
 from lrstudy.tracking.claims import NEW_RUN, RunState
 from lrstudy.tracking.failures import failure_reason
 from lrstudy.tracking.outbox import Outbox
+from lrstudy.tracking.run_names import is_made_up
 from lrstudy.tracking.server import connect, server_address, tracking_errors, truncate_tag
 from lrstudy.training.epoch import Epoch
 
@@ -162,6 +162,6 @@ def start_run(name: str, tags: Mapping[str, str]) -> mlflow.ActiveRun:
     with tracking_errors():
         run = mlflow.start_run(run_name=None if opened_by_mlflow else name, tags={**tags, OWNER: owner.this_process()})
         # Replace a name that MLflow made up, such as `painted-crow-311`, but not one that the user chose.
-        if opened_by_mlflow and re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or ""):
+        if opened_by_mlflow and is_made_up(run):
             MlflowClient().update_run(run.info.run_id, name=name)
     return run
