@@ -14,24 +14,27 @@ from rich.text import Text
 from lrstudy.formatting import format_setting, pluralize
 from lrstudy.progress import format_epoch
 from lrstudy.study.data_lines import left_out
+from lrstudy.study.estimate import StudyEstimate
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.trial_result import TrialResult, best_of
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.specification import PreflightResult, TrialSpecification
 
 
-def estimate(preflight: PreflightResult, trainings: int, epochs: int, concurrency: int) -> str:
-    """Return what will be trained on which data, and about how long it will take."""
+def describe_study(
+    preflight: PreflightResult, estimate: StudyEstimate, trainings: int, epochs: int, concurrency: int
+) -> str:
+    """Return what will be trained on which data, and about how long the command will take in all."""
     data = preflight.context.data
     height, width, _ = data.image_shape
     parts = " + ".join(str(number) for number in data.split_sizes.values())
-    seconds = trainings * epochs * preflight.epoch_seconds / min(concurrency, trainings)
     return (
         f"data: {data.name}, {parts} images (training + validation + test) of {height}×{width} pixels, "
         f"{data.class_list}{left_out(data)}\n"
         + "".join(f"data: {remark}\n" for remark in data.remarks)
         + f"study: {pluralize(trainings, 'training')} of {pluralize(epochs, 'epoch')} on {preflight.context.device}, "
-        f"{concurrency} at a time, {pluralize(preflight.context.threads, 'thread')} each: about {_duration(seconds)}, "
+        f"{concurrency} at a time, {pluralize(preflight.context.threads, 'thread')} each: "
+        f"about {_duration(estimate.total(trainings))} in all, with start, figures and model, "
         "minus trainings that are already on the server"
     )
 
@@ -39,10 +42,10 @@ def estimate(preflight: PreflightResult, trainings: int, epochs: int, concurrenc
 class StudyDisplay:
     """A live display in a terminal; elsewhere a line per trial that ends."""
 
-    def __init__(self, proposer: Proposer, epochs: int, preflight: PreflightResult, concurrency: int) -> None:
+    def __init__(self, proposer: Proposer, epochs: int, estimate: StudyEstimate) -> None:
         self._proposer = proposer
         self._epochs = epochs
-        self._trial_seconds = epochs * preflight.epoch_seconds / concurrency
+        self._estimate = estimate
         self._results: list[TrialResult] = []
         self._best: TrialResult | None = None
         self._running: dict[int, tuple[TrialSpecification, Epoch | None]] = {}
@@ -73,7 +76,7 @@ class StudyDisplay:
         self._best = best_of([result, *([self._best] if self._best else [])])
         self._running.pop(result.number, None)
         if not sys.stderr.isatty():
-            print(f"{self._progress()}  {_line(result)}", file=sys.stderr, flush=True)
+            print(f"{self._progress()}  {_line(result)}  {self._time_left()}", file=sys.stderr, flush=True)
 
     def _progress(self) -> str:
         return f"[{len(self._results)}/{self._proposer.planned}]"
@@ -86,17 +89,19 @@ class StudyDisplay:
         ]
         if self._best:
             lines.append(f"best so far: {_line(self._best)}")
-        return Group(
-            Text(f"{self._progress()} trials done, about {_duration(self._seconds_left())} left"), *map(Text, lines)
-        )
+        return Group(Text(f"{self._progress()} trials done, {self._time_left()}"), *map(Text, lines))
+
+    def _time_left(self) -> str:
+        return f"about {_duration(self._seconds_left())} left"
 
     def _seconds_left(self) -> float:
         """Return the seconds left: at first by the estimate, then more and more by the time that trials take."""
         partial = sum(last.epoch / self._epochs for _, last in list(self._running.values()) if last)
         trained = sum(not result.reused for result in self._results) + partial
         elapsed = time.monotonic() - self._started
-        seconds_per_trial = (self._trial_seconds + elapsed) / (1 + trained)
-        return seconds_per_trial * (self._proposer.planned - len(self._results) - partial)
+        seconds_per_trial = (self._estimate.per_training + elapsed) / (1 + trained)
+        left = self._proposer.planned - len(self._results) - partial
+        return self._estimate.left(left, seconds_per_trial, elapsed)
 
 
 def result_table(results: Sequence[TrialResult], place: str) -> Table:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
+from statistics import fmean
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -17,6 +19,8 @@ from lrstudy.training.specification import PreflightResult
 # A step of this many images is timed first; if it is slow, no whole batch is tried.
 FEW_IMAGES = 16
 MAX_SECONDS = 0.5
+# An epoch that takes less than `MAX_SECONDS` is timed whole, again and again for this long.
+MOMENT = 0.1
 # A forward pass takes about a third of the time of a step: https://arxiv.org/abs/2001.08361, section 2.1.
 FORWARD_SHARE = 1 / 3
 
@@ -36,26 +40,42 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
     plans = [planned(settings) for settings in trainings]
     data_seconds = time.perf_counter() - began
     shapes = {plan.settings.hidden: plan for plan in plans}
+    began = time.perf_counter()
     setups = [setup.build(plan) for plan in shapes.values()]
-    seconds = [_epoch_seconds(training) if time_epochs else 0.0 for training in setups]
+    build_seconds = (time.perf_counter() - began) / len(setups)
+    seconds = [_epoch_seconds(training) if time_epochs else (0.0, 0.0) for training in setups]
     return PreflightResult(
         context=plans[0].context,
         hyperparameters={plan.settings.optimizer: plan.hyperparameters for plan in plans},
         weights=sum(weight.numel() for weight in setups[0].network.parameters()),
         data_seconds=data_seconds,
-        epoch_seconds=sum(seconds) / len(seconds),
+        epoch_seconds=fmean(epoch for epoch, _ in seconds),
+        fixed_seconds=build_seconds + fmean(fixed for _, fixed in seconds),
     )
 
 
-def _epoch_seconds(training: TrainingSetup) -> float:
-    """Estimate the time of an epoch from the time of one or two steps."""
+def _epoch_seconds(training: TrainingSetup) -> tuple[float, float]:
+    """Estimate the seconds of an epoch, and those of a training beside its epochs, which evaluates all splits."""
     images, batch = len(training.train), min(training.plan.settings.batch_size, len(training.train))
     few = min(FEW_IMAGES, batch)
     _step_seconds(training, few)  # the first step takes longer
     per_image = _step_seconds(training, few) / few
     if per_image * batch < MAX_SECONDS:
         per_image = min(_step_seconds(training, batch) for _ in range(2)) / batch
-    return per_image * (images + FORWARD_SHARE * len(training.validation))
+    seconds = per_image * (images + FORWARD_SHARE * len(training.validation))
+    if seconds < MAX_SECONDS:
+        seconds = _whole_epoch_seconds(training)
+    return seconds, per_image * FORWARD_SHARE * len(training.plan.data.labels)
+
+
+def _whole_epoch_seconds(training: TrainingSetup) -> float:
+    """Train for a moment, at least an epoch; return the shortest time of an epoch."""
+    ends: list[float] = []
+    for _ in training.epochs():  # the first is the untrained network
+        ends.append(time.perf_counter())
+        if len(ends) > 1 and ends[-1] - ends[0] > MOMENT:
+            break
+    return min((after - before for before, after in pairwise(ends)), default=0.0)
 
 
 def _step_seconds(training: TrainingSetup, images: int) -> float:

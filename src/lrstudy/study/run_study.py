@@ -28,7 +28,8 @@ from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, log_best_artifacts
 from lrstudy.study.conclusion import Conclusion, conclude
 from lrstudy.study.data_lines import print_warnings
-from lrstudy.study.display import StudyDisplay, estimate, result_table
+from lrstudy.study.display import StudyDisplay, describe_study, result_table
+from lrstudy.study.estimate import estimate_study
 from lrstudy.study.executors import open_executor
 from lrstudy.study.helper_worker import HelperWorker, WarmUpExecutor
 from lrstudy.study.optuna_study import ARTIFACT, StudyFile, study_file
@@ -89,12 +90,13 @@ def run_study(
         report_interruption(lambda: NOTHING_TRAINED) as kept,
     ):
         proposer = propose(file, concurrency)
-        print(estimate(preflight, proposer.planned, settings.epochs, concurrency), flush=True)
+        expected = estimate_study(settings, preflight, _process_seconds(), proposer.planned, concurrency)
+        print(describe_study(preflight, expected, proposer.planned, settings.epochs, concurrency), flush=True)
         data = preflight.context.data
         print_steps(data.split_sizes["train"], settings.batch_size, settings.epochs)
         print_warnings(data)
         log_tables(study.run, data_tables(data.bad_images, data.duplicates))
-        with ProgressChannel() as channel, StudyDisplay(proposer, settings.epochs, preflight, concurrency) as display:
+        with ProgressChannel() as channel, StudyDisplay(proposer, settings.epochs, expected) as display:
             short = settings.epochs * preflight.epoch_seconds < SHORT_SECONDS
             warming = WarmUpExecutor(executor, helper)
             trials = TrialRunner(proposer, preflight, study, warming, concurrency + short, display)

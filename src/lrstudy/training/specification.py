@@ -146,7 +146,8 @@ class PreflightResult:
     """The result of a preflight: the context of a study, the hyperparameters of each optimizer, and some measurements.
 
     `weights` is the number of weights of the first network, `data_seconds` the time that it took to load the data,
-    `epoch_seconds` an estimate of the time of an epoch; 0 where it was not measured.
+    `epoch_seconds` an estimate of the time of an epoch; 0 where it was not measured. `fixed_seconds` are those of a
+    training beside its epochs.
     """
 
     context: StudyContext
@@ -154,6 +155,7 @@ class PreflightResult:
     weights: int
     data_seconds: float
     epoch_seconds: float
+    fixed_seconds: float
 
     def describe(self, settings: TrainSettings) -> TrialSpecification:
         """Return the specification of one of the study's trainings."""

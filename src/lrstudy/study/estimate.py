@@ -1,0 +1,65 @@
+"""Estimate how long a study takes, from its preflight and from the time that this process took to start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lrstudy.hardware import usable_cores
+from lrstudy.settings import StudySettings
+from lrstudy.training.specification import PreflightResult
+
+# Multiples of the time of the start, which consists of imports and so tells how fast the machine is, measured by
+# `benchmarks/estimates.py`: the tracking of a training; the figures, the model and the summary after the trainings; and
+# the end of a study whose trainings end before the exporter of models, which is imported beside them.
+TRACKING, END, EARLIEST_END = 0.02, 0.5, 2.0
+# Trainings on all cores slow each other and the process that logs them down by this factor.
+CROWDED = 1.3
+
+
+@dataclass(frozen=True)
+class StudyEstimate:
+    """The expected seconds of a study: before its trainings, for each of them, and after them.
+
+    `earliest_end` are the seconds from the begin of the trainings to the end of the study at least.
+    """
+
+    start: float
+    per_training: float
+    end: float
+    earliest_end: float
+
+    def total(self, trainings: int) -> float:
+        """Return the seconds of a study of so many trainings, from the start of the command to its end."""
+        return self.start + self.left(trainings, self.per_training, 0.0)
+
+    def left(self, trainings: float, per_training: float, elapsed: float) -> float:
+        """Return the seconds left with so many trainings left, `elapsed` seconds after the first began."""
+        return max(trainings * per_training + self.end, self.earliest_end - elapsed)
+
+
+def estimate_study(
+    settings: StudySettings, preflight: PreflightResult, start_seconds: float, trainings: int, concurrency: int
+) -> StudyEstimate:
+    """Return the estimate of a study.
+
+    Args:
+        settings: of the study.
+        preflight: of the study.
+        start_seconds: since the command was started.
+        trainings: of the study.
+        concurrency: the number of trainings at a time.
+    """
+    context, at_once = preflight.context, min(concurrency, trainings)
+    if context.device == "cpu":
+        at_once = min(at_once, max(1, usable_cores() // context.threads))
+    is_crowded = at_once > 1 and at_once * context.threads >= usable_cores()
+    imports = max(0.0, start_seconds - preflight.data_seconds)
+    seconds = settings.epochs * preflight.epoch_seconds + preflight.fixed_seconds
+    share = -(-trainings // at_once) / trainings
+    models = trainings if settings.log_models == "all" else 1
+    return StudyEstimate(
+        start=start_seconds,
+        per_training=seconds * share * (CROWDED if is_crowded else 1) + TRACKING * imports,
+        end=END * imports * models,
+        earliest_end=EARLIEST_END * imports,
+    )
