@@ -48,7 +48,7 @@ def server_errors(server: str) -> Iterator[None]:
 
 
 def check_database(address: str) -> None:
-    """Check that a database can be used, if `address` is that of one: MLflow would retry that for an hour.
+    """Check that a database can be used, if `address` is that of one: MLflow would retry that for two minutes.
 
     Raises:
         ReportError: it is an SQLite file that is missing or invalid, where MLflow would create tables.
