@@ -40,6 +40,8 @@ class TestThePattern:
     def test_that_is_not_a_regular_expression_is_refused(self) -> None:
         with pytest.raises(SettingsError, match=r"groups='\(' is not a regular expression: missing \)"):
             parse(TrainSettings, ["--groups", "("])
+        with pytest.raises(SettingsError, match="is not a regular expression: Possible nested set"):
+            parse(TrainSettings, ["--groups", "[[a]"])
 
     def test_has_no_effect_on_a_named_data_set_and_is_refused(self, tmp_path: Path) -> None:
         for name, value in (("groups", "x"), ("layout", "classes")):

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -89,8 +90,10 @@ def not_blank(text: str) -> str:
 def regular_expression(pattern: str) -> str:
     """Return `pattern`, or raise ValueError if it is not a regular expression."""
     try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)  # a later Python may read it in another way
+            re.compile(pattern)
+    except (re.error, OverflowError, RecursionError, FutureWarning) as error:
         raise ValueError(f"is not a regular expression: {error}.") from None
     return pattern
 
