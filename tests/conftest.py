@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -87,18 +86,9 @@ def small_disk() -> Iterator[Path]:
 
 def mlflow_run(entry_point: str, **parameters: str) -> subprocess.CompletedProcess[str]:
     """Run `mlflow run . -e entry_point -P name=value …` in this environment, its script in a preloaded process."""
-    return _mlflow_run(entry_point, parameters, shared_by_workers.preloaded_python())
-
-
-def mlflow_run_anew(entry_point: str, **parameters: str) -> subprocess.CompletedProcess[str]:
-    """Run `mlflow run` as a user would: its script starts in a new interpreter."""
-    return _mlflow_run(entry_point, parameters, str(Path(sys.executable).parent))
-
-
-def _mlflow_run(entry_point: str, parameters: dict[str, str], python: str) -> subprocess.CompletedProcess[str]:
     command = ["-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "-e", entry_point]
     command += [word for name, value in parameters.items() for word in ("-P", f"{name}={value}")]
-    path = f"{python}{os.pathsep}{os.environ['PATH']}"
+    path = f"{shared_by_workers.preloaded_python()}{os.pathsep}{os.environ['PATH']}"
     return run_preloaded(command, env=os.environ | {"PATH": path})
 
 

@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from ast import literal_eval
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -55,8 +54,7 @@ def running(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 def runs() -> list[Run]:
     """All runs of the test's experiment, by the time they began."""
-    found = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], order_by=["start_time"], output_format="list")
-    return list(found)
+    return list(mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], order_by=["start_time"], output_format="list"))
 
 
 def only_run() -> Run:
@@ -102,9 +100,17 @@ class Reference(NamedTuple):
 
 
 def reference(*arguments: str) -> Reference:
-    """Return what `train.py` logs with these arguments: trained once per pytest run, into a database of its own."""
+    """Return what `train.py` logs with these arguments: trained once per pytest run."""
+    client, run = reference_run(*arguments)
+    return Reference(run.data.tags["lrstudy.key"], curves(run, client), finals(run, client))
+
+
+def reference_run(*arguments: str) -> tuple[mlflow.MlflowClient, Run]:
+    """Return the run of an undisturbed training with these arguments, and a client of its database."""
     name = "reference-" + hashlib.sha256(repr(arguments).encode()).hexdigest()[:16]
-    return Reference(*literal_eval(shared_by_workers.once(name, lambda: _train_reference(name, arguments))))
+    client = mlflow.MlflowClient(shared_by_workers.once(name, lambda: _train_reference(name, arguments)))
+    (run,) = client.search_runs(["0"])
+    return client, run
 
 
 def _train_reference(name: str, arguments: Sequence[str]) -> str:
@@ -114,6 +120,4 @@ def _train_reference(name: str, arguments: Sequence[str]) -> str:
     places = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_EXPERIMENT_ID": "0", "XDG_CACHE_HOME": str(folder / "cache")}
     ended = run_script("train.py", *arguments, **places)
     assert ended.returncode == 0, ended.stderr
-    client = mlflow.MlflowClient(uri)
-    (run,) = client.search_runs(["0"])
-    return repr((run.data.tags["lrstudy.key"], curves(run, client), finals(run, client)))
+    return uri

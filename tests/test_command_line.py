@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import ROOT, Command
+from conftest import Command
 from lrstudy.command_line import parse
 from lrstudy.data import check_name
 from lrstudy.errors import LearningRateStudyError, SettingsError
@@ -22,6 +20,7 @@ from lrstudy.spelling import similar_settings
 from lrstudy.study.trial import planned
 from lrstudy.tracking.server import mark_failed
 from lrstudy.training.setup import build
+from preloaded_process import run_preloaded
 
 REFUSED = {
     "--lr 0": ["lr='0' must be", "greater than 0"],
@@ -237,9 +236,7 @@ def test_a_network_beyond_this_machines_memory_is_refused_before_it_is_made(mode
 
 def test_too_little_memory_is_one_sentence() -> None:
     code = "import torch; from lrstudy.entry_point import run_main; run_main(lambda _: torch.empty(10**15))"
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    )
+    ended = run_preloaded(["-c", code])
     assert ended.returncode == 2
     assert ended.stderr == "error: there is too little memory; a smaller batch_size, image_size or network would do.\n"
 
@@ -247,9 +244,7 @@ def test_too_little_memory_is_one_sentence() -> None:
 def test_no_folder_for_temporary_files_is_one_sentence() -> None:
     code = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/dev/null/folder']\n"
     code += "from lrstudy.entry_point import run_main; run_main(lambda _: tempfile.gettempdir())"
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    )
+    ended = run_preloaded(["-c", code])
     assert ended.returncode == 2
     assert ended.stderr == "error: no folder for temporary files can be written to; TMPDIR may name one.\n"
 

@@ -1,9 +1,9 @@
 """The grid through its entry point, into a real tracking database, compared with trainings alone."""
 
 import json
+import os
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,22 +17,12 @@ from optuna.storages.journal import JournalFileBackend
 
 from lrstudy.command_line import parse
 from lrstudy.errors import SettingsError
-from lrstudy.settings import GridSettings, TrainSettings
-from lrstudy.study.grid import Grid
-from lrstudy.study.optuna_study import study_file
-from lrstudy.study.preflight import run_preflight
-from lrstudy.study.progress_channel import ProgressChannel
-from lrstudy.study.study_run import open_study
-from lrstudy.study.trial_result import TrialResult
-from lrstudy.study.trial_runner import TrialRunner
-from lrstudy.tracking import owner
-from lrstudy.training.epoch import Epoch
-from lrstudy.training.specification import TrialSpecification
-from studies import children, curves, finals, reference, run_script, run_script_anew, running, runs, studies, trainings
+from lrstudy.settings import GridSettings
+from paused import EPOCHS, release, running_with_pauses, wait_for_pause
+from studies import children, curves, finals, reference, run_script, run_script_anew, runs, studies, trainings
 
 SMALL = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "3", "--hidden", "16")
-# Of some seconds, so that there is time to disturb it.
-LONG = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "250")
+DISTURBED = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", str(EPOCHS), "--hidden", "16")
 
 
 @pytest.mark.usefixtures("tracking_uri")
@@ -101,73 +91,60 @@ class TestAGrid:
         assert again.stdout.count("reused") == 4
 
     def test_survives_workers_that_are_killed_and_gives_the_same_bits(self) -> None:
-        with running("grid.py", *LONG) as process:
-            killed: set[int] = set()
-            while len(killed) < 2 and process.poll() is None:
-                time.sleep(0.2)
-                for worker in self.busy_workers(process.pid):
-                    if worker.pid not in killed and self.has_begun():
-                        worker.kill()
-                        killed.add(worker.pid)
-                        time.sleep(1)
-                        break
-            said = process.communicate()
-        assert process.returncode == 0, said
-        assert len(killed) == 2
+        with running_with_pauses("grid", *DISTURBED, "--workers", "2") as process:
+            first = wait_for_pause(process)
+            second = wait_for_pause(process, others=[first])
+            for worker in (first, second):
+                os.kill(worker, signal.SIGKILL)
+            release()
+            output = process.communicate()
+        assert process.returncode == 0, output
         disturbed = {run.data.tags["lrstudy.key"]: curves(run) for run in children(studies()[0])}
         assert len(disturbed) == 4
-        assert all([step for step, _ in curve["val_loss"]] == list(range(251)) for curve in disturbed.values())
-        alone = reference("--optimizer", "sgd", "--lr", "0.1", "--epochs", "250")
+        assert all([step for step, _ in curve["val_loss"]] == list(range(EPOCHS + 1)) for curve in disturbed.values())
+        alone = reference("--optimizer", "adam", "--lr", "0.1", "--epochs", str(EPOCHS), "--hidden", "16")
         assert disturbed[alone.key] == alone.curves
-
-    def busy_workers(self, pid: int) -> list[psutil.Process]:
-        found = []
-        try:
-            for process in psutil.Process(pid).children(recursive=True):
-                if process.ppid() != pid and process.cpu_times().user > 0.3:
-                    found.append(process)
-        except psutil.NoSuchProcess:
-            pass
-        return found
-
-    def has_begun(self) -> bool:
-        return any(len(curves(run)["val_loss"]) > 1 for run in runs() if run.info.status == "RUNNING")
 
     @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
     def test_a_stopped_grid_leaves_no_process_and_resumes_to_the_same_results(self, sent: signal.Signals) -> None:
-        with running("grid.py", *LONG) as process:
+        with running_with_pauses("grid", *DISTURBED) as process:
+            wait_for_pause(process)
             while not any(run.info.status == "RUNNING" and len(curves(run)["val_loss"]) > 1 for run in trainings()):
                 time.sleep(0.2)
                 assert process.poll() is None
             family = psutil.Process(process.pid).children(recursive=True)
             process.send_signal(sent)
             began = time.monotonic()
-            said = process.communicate()[1]
+            errors = process.communicate()[1]
         assert time.monotonic() - began < 10
         assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[sent]
-        assert "Traceback" not in said
+        assert "Traceback" not in errors
         assert not psutil.wait_procs(family, timeout=10)[1]
         if sent != signal.SIGKILL:
             assert {run.info.status for run in runs()} <= {"KILLED", "FINISHED"}
             assert studies()[0].info.status == "KILLED"
 
-        again = run_script("grid.py", *LONG)
+        again = run_script("grid.py", *DISTURBED)
         assert again.returncode == 0, again.stderr
         first, second = studies()
         assert (first.info.status, second.info.status) == ("KILLED", "FINISHED")
         assert len(trainings()) == len(children(second)) == 4, "never a cell twice, all of one study"
         for run in trainings():
             assert run.info.status == "FINISHED"
-            assert [step for step, _ in curves(run)["val_loss"]] == list(range(251))
+            assert [step for step, _ in curves(run)["val_loss"]] == list(range(EPOCHS + 1))
             assert all(len(values) == 1 for values in finals(run).values())
-        alone = reference("--optimizer", "adam", "--lr", "0.01", "--epochs", "250")
+        alone = reference("--optimizer", "adam", "--lr", "0.1", "--epochs", str(EPOCHS), "--hidden", "16")
         (twin,) = [run for run in children(second) if run.data.tags["lrstudy.key"] == alone.key]
         assert (curves(twin), finals(twin)) == (alone.curves, alone.finals)
 
     def test_two_grids_at_once_train_each_cell_once(self) -> None:
-        with running("grid.py", *LONG[:-1], "100") as one, running("grid.py", *LONG[:-1], "100") as other:
-            said = [process.communicate() for process in (one, other)]
-        assert (one.returncode, other.returncode) == (0, 0), said
+        settings = (*DISTURBED, "--workers", "1")
+        with running_with_pauses("grid", *settings) as first, running_with_pauses("grid", *settings) as second:
+            worker = wait_for_pause(first)
+            wait_for_pause(second, others=[worker])
+            release()
+            outputs = [process.communicate() for process in (first, second)]
+        assert (first.returncode, second.returncode) == (0, 0), outputs
         assert {run.info.status for run in runs()} == {"FINISHED"}
         assert len(trainings()) == 4
         assert len({run.data.tags["lrstudy.key"] for run in trainings()}) == 4
@@ -236,96 +213,6 @@ class TestAGrid:
         assert sentence.startswith("error: the tracking server http://127.0.0.1:9 cannot be used")
 
 
-class Late:
-    """Proposes one training and, when it has ended, another."""
-
-    prunes = False
-
-    def __init__(self, settings: GridSettings) -> None:
-        self.waiting = settings.cells()
-        self.ended = 0
-
-    @property
-    def planned(self) -> int:
-        return 2
-
-    def propose(self) -> TrainSettings | None:
-        number = 2 - len(self.waiting)
-        return self.waiting.pop(0) if self.waiting and self.ended == number else None
-
-    def should_prune(self, number: int, epoch: Epoch) -> bool:
-        return False
-
-    def tell(self, result: TrialResult) -> None:
-        self.ended += 1
-
-    def finish(self) -> list[str]:
-        return []
-
-
-class Seen:
-    """A watcher that remembers."""
-
-    def __init__(self) -> None:
-        self.begun: list[int] = []
-        self.ended: list[TrialResult] = []
-
-    def on_trial_started(self, number: int, specification: TrialSpecification) -> None:
-        self.begun.append(number)
-
-    def on_epoch(self, number: int, epoch: Epoch) -> None:
-        assert number in self.begun
-
-    def on_trial_ended(self, result: TrialResult) -> None:
-        self.ended.append(result)
-
-
-@pytest.mark.usefixtures("tracking_uri")
-def test_another_executor_takes_the_workers_place(tmp_path: Path) -> None:
-    settings = parse(GridSettings, list(SMALL))
-    found = run_preflight(settings.cells(), time_epochs=True)
-    watcher = Seen()
-    with (
-        study_file("auto", "it") as file,
-        open_study("grid", "by threads", settings, found.context, "it") as study,
-        ThreadPoolExecutor(1) as executor,
-        ProgressChannel() as channel,
-    ):
-        done = TrialRunner(Grid(settings, file), found, study, executor, 1, watcher).run(channel)
-    assert [one.number for one in done] == [0, 1, 2, 3] == watcher.begun
-    assert all(one.verdict for one in done)
-    assert watcher.ended == done
-    assert {run.info.status for run in runs()} == {"FINISHED"}
-
-
-def end_later(run_id: str) -> None:
-    time.sleep(1.5)
-    mlflow.MlflowClient().set_terminated(run_id)
-
-
-@pytest.mark.usefixtures("tracking_uri")
-def test_a_trial_that_waits_for_the_training_of_another_process_is_proposed_after_it() -> None:
-    settings = parse(GridSettings, ["--optimizers", "sgd", "--lrs", "0.1,0.01", "--epochs", "1", "--hidden", "8"])
-    found = run_preflight(settings.cells(), time_epochs=True)
-    client, watcher = mlflow.MlflowClient(), Seen()
-    assert (
-        run_script("grid.py", "--optimizers", "sgd", "--lrs", "0.1", "--epochs", "1", "--hidden", "8").returncode == 0
-    )
-    (other,) = trainings()
-    client.update_run(other.info.run_id, status="RUNNING")
-    client.set_tag(other.info.run_id, "lrstudy.process", owner.this_process())  # which lives
-    with (
-        open_study("grid", "late", settings, found.context, "it") as study,
-        ThreadPoolExecutor(2) as executor,
-        ProgressChannel() as channel,
-    ):
-        ending = executor.submit(end_later, other.info.run_id)
-        done = TrialRunner(Late(settings), found, study, executor, 1, watcher).run(channel)
-        ending.result()
-    assert [(one.number, one.reused) for one in done] == [(0, True), (1, False)]
-    assert len(trainings()) == 2
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -363,5 +250,6 @@ def test_the_grid_is_the_studys_in_its_order() -> None:
 def test_a_grid_that_cannot_be_trained_is_refused_before_any_run(tmp_path: Path) -> None:
     ended = run_script("grid.py", "--data", "nowhere")
     assert ended.returncode == 2
-    assert ended.stderr == "error: data='nowhere' is neither a known data set nor a folder.\n"
+    known = f"there is no '{tmp_path / 'nowhere'}'"
+    assert ended.stderr == f"error: data='nowhere' is neither a known data set nor a folder: {known}.\n"
     assert not (tmp_path / "mlflow.db").exists()

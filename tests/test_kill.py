@@ -16,7 +16,7 @@ from conftest import ROOT, mlflow_run
 from lrstudy import cache_paths
 from lrstudy.tracking import owner
 from preloaded_process import run_preloaded
-from studies import curves, finals, run_train, trainings
+from studies import curves, finals, reference_run, run_train, trainings
 
 SETTINGS = ("--epochs", "40", "--hidden", "16", "--lr", "0.01")
 # A checkpoint after each epoch up to 15, and death where the test says: by SIGKILL, with no chance to tidy up. After
@@ -66,30 +66,29 @@ def killed(at: str) -> Run:
     return left
 
 
-def files(run: Run) -> dict[str, bytes]:
+def files(run: Run, client: mlflow.MlflowClient) -> dict[str, bytes]:
     """Return a run's artifacts, except the one with times."""
-    client = mlflow.MlflowClient()
     folder = Path(client.download_artifacts(run.info.run_id, ""))
-    found = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-    return {name: content for name, content in found.items() if name != "history.csv"}
+    contents = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return {name: content for name, content in contents.items() if name != "history.csv"}
 
 
 def check_equals_undisturbed_training(run: Run) -> None:
-    """Compare a resumed run with a new training of the same settings."""
-    run_train(*SETTINGS)
-    (calm,) = [one for one in trainings() if one.info.run_id != run.info.run_id]
+    """Compare a resumed run with an undisturbed training of the same settings."""
+    client = mlflow.MlflowClient()
+    other_client, calm = reference_run(*SETTINGS)
     assert run.info.status == calm.info.status == "FINISHED"
     assert [step for step, _ in curves(run)["val_loss"]] == list(range(41))
-    assert (curves(run), finals(run), files(run)) == (curves(calm), finals(calm), files(calm))
+    assert (curves(run), finals(run)) == (curves(calm, other_client), finals(calm, other_client))
+    assert files(run, client) == files(calm, other_client)
     assert set(run.data.metrics) == set(calm.data.metrics)
     assert {name: float(run.data.params[name]) for name in ("lr", "epochs")} == {"lr": 0.01, "epochs": 40}
     assert run.data.params.keys() == calm.data.params.keys()
     assert run.inputs is not None
     assert len(run.inputs.dataset_inputs) == 3
-    models = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
-    assert sorted((model.source_run_id, str(model.status)) for model in models) == sorted(
-        (one.info.run_id, "READY") for one in (run, calm)
-    )
+    for logged, its_client in ((run, client), (calm, other_client)):
+        (model,) = its_client.search_logged_models([logged.info.experiment_id])
+        assert (model.source_run_id, str(model.status)) == (logged.info.run_id, "READY")
     assert run.outputs is not None
     assert len(run.outputs.model_outputs) == 1
     assert not list((cache_paths.cache_folder() / "checkpoints").iterdir())

@@ -2,8 +2,10 @@
 
 import math
 import os
+import shutil
 import sqlite3
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +19,11 @@ from lrstudy.errors import SettingsError
 from lrstudy.formatting import format_setting
 from lrstudy.study.commands import run_reproduce
 from lrstudy.tracking.stored_values import is_stored
-from studies import run_train, runs, trainings
+from studies import reference_run, runs, trainings
+
+Train = Callable[..., Run]
+# Where the database has the folders of a run's artifacts.
+ARTIFACT_PLACES = (("runs", "artifact_uri"), ("experiments", "artifact_location"))
 
 
 def reproduce(run_id: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -31,47 +37,60 @@ def reproduce(run_id: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str
     return code, capsys.readouterr().out
 
 
-def trained(*settings: str) -> Run:
-    run_train("--epochs", "3", "--hidden", "16", *settings)
-    return trainings()[-1]
+@pytest.fixture
+def trained(tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """Return a function that copies a training into a database of the test's own; it is trained once per pytest run."""
+
+    def copy(*settings: str) -> Run:
+        reference, original = reference_run("--epochs", "3", "--hidden", "16", *settings)
+        folder = Path(reference.tracking_uri.removeprefix("sqlite:///")).parent
+        shutil.copytree(folder, tmp_path / "copy")
+        mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'copy' / 'mlflow.db'}")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow.get_tracking_uri())
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", original.info.experiment_id)
+        for table, column in ARTIFACT_PLACES:
+            change(f"update {table} set {column} = replace({column}, ?, ?)", str(folder), str(tmp_path / "copy"))
+        return mlflow.get_run(original.info.run_id)
+
+    return copy
 
 
-def change(tracking_uri: str, statement: str, *values: object) -> None:
+def change(statement: str, *values: object) -> None:
     """Change the tracking database behind MLflow's back."""
-    with closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"))) as database:
+    with closing(sqlite3.connect(mlflow.get_tracking_uri().removeprefix("sqlite:///"))) as database:
         assert database.execute(statement, values).rowcount == 1
         database.commit()
 
 
 class TestReproduction:
     def test_an_undisturbed_run_is_identical_and_nothing_is_logged(
-        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+        self, trained: Train, capsys: pytest.CaptureFixture[str]
     ) -> None:
         # A number of 17 digits, two threads, and more that is not as the defaults are.
         run = trained("--lr", "0.012345678901234567", "--threads", "2", "--optimizer", "sgd", "--momentum", "0.9")
-        code, said = reproduce(run.info.run_id, capsys)
-        assert said.splitlines()[-1] == (
+        code, output = reproduce(run.info.run_id, capsys)
+        assert output.splitlines()[-1] == (
             "identical: the losses and accuracies from epoch 0 to 3 are the same bits; the best weights: the same bits."
         )
         assert code == 0
-        assert "gives other numbers" not in said, (
+        assert "gives other numbers" not in output, (
             "the settings that were read are those that were logged, to the last bit"
         )
         for part in ("threads: 2, as recorded", "versions: as recorded", f"{run.data.tags['lrstudy.data_digest']}, as"):
-            assert part in said
+            assert part in output
         assert len(runs()) == 1
 
     def test_the_first_and_the_largest_difference_are_reported(
-        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+        self, trained: Train, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained()
         of_metric = "where run_uuid = ? and key = ? and step = ?"
-        change(tracking_uri, f"update metrics set value = value + 0.25 {of_metric}", run.info.run_id, "val_loss", 3)
+        change(f"update metrics set value = value + 0.25 {of_metric}", run.info.run_id, "val_loss", 3)
         value = mlflow.MlflowClient().get_metric_history(run.info.run_id, "train_loss")[2].value
         changed = math.nextafter(value, math.inf)
-        change(tracking_uri, f"update metrics set value = ? {of_metric}", changed, run.info.run_id, "train_loss", 2)
-        code, said = reproduce(run.info.run_id, capsys)
-        first, largest, weights = said.splitlines()[-1].split("; ")
+        change(f"update metrics set value = ? {of_metric}", changed, run.info.run_id, "train_loss", 2)
+        code, output = reproduce(run.info.run_id, capsys)
+        first, largest, weights = output.splitlines()[-1].split("; ")
         difference = f"was {changed!r} and is {value!r}, {changed - value:.2g} apart"
         assert first == f"different from epoch 2 on: train_loss at epoch 2 {difference}"
         assert largest.startswith("the largest difference: val_loss at epoch 3 was")
@@ -79,29 +98,29 @@ class TestReproduction:
         assert weights == "the best weights: the same bits."
         assert code == 1
 
-    def test_different_final_scores_are_reported(self, tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_different_final_scores_are_reported(self, trained: Train, capsys: pytest.CaptureFixture[str]) -> None:
         run = trained()
         accuracy = run.data.metrics["test/accuracy"]
         mlflow.MlflowClient().log_metric(run.info.run_id, "test/accuracy", 0.999, step=1)
-        code, said = reproduce(run.info.run_id, capsys)
-        assert said.splitlines()[-1].startswith("different: the losses and accuracies from epoch 0 to 3 are the same")
-        assert f"; test/accuracy was 0.999 and is {accuracy!r}; the best weights: the same bits." in said
+        code, output = reproduce(run.info.run_id, capsys)
+        assert output.splitlines()[-1].startswith("different: the losses and accuracies from epoch 0 to 3 are the same")
+        assert f"; test/accuracy was 0.999 and is {accuracy!r}; the best weights: the same bits." in output
         assert code == 1
 
     def test_unrecorded_settings_are_reported_and_epochs_beyond_the_end_are_ignored(
-        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+        self, trained: Train, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained()
-        change(tracking_uri, "delete from params where run_uuid = ? and key = 'lr'", run.info.run_id)
+        change("delete from params where run_uuid = ? and key = 'lr'", run.info.run_id)
         for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
             mlflow.MlflowClient().log_metric(run.info.run_id, name, 0.5, step=4)
-        code, said = reproduce(run.info.run_id, capsys)
-        assert "  settings that were not recorded, assumed to have their defaults: lr 0.001\n" in said
-        assert "identical: the losses and accuracies from epoch 0 to 3 are the same bits" in said
+        code, output = reproduce(run.info.run_id, capsys)
+        assert "  settings that were not recorded, assumed to have their defaults: lr 0.001\n" in output
+        assert "identical: the losses and accuracies from epoch 0 to 3 are the same bits" in output
         assert code == 0
 
     def test_a_device_that_this_machine_lacks_is_refused_with_the_recorded_machine(
-        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+        self, trained: Train, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained()
         client = mlflow.MlflowClient()
@@ -113,51 +132,51 @@ class TestReproduction:
             reproduce(run.info.run_id, capsys)
 
     def test_different_damaged_and_missing_weights_are_reported(
-        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+        self, trained: Train, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained()
         path = Path(run.info.artifact_uri.removeprefix("file://"), "weights.pt")
         weights = torch.load(path)
         weights["1.weight"][0, 0] += 1e-6
         torch.save(weights, path)
-        code, said = reproduce(run.info.run_id, capsys)
-        assert said.splitlines()[-1].startswith("different: the losses and accuracies from epoch 0 to 3 are the same")
-        assert said.endswith("the best weights: different.\n")
+        code, output = reproduce(run.info.run_id, capsys)
+        assert output.splitlines()[-1].startswith("different: the losses and accuracies from epoch 0 to 3 are the same")
+        assert output.endswith("the best weights: different.\n")
         assert code == 1
         path.write_bytes(b"text")
         assert reproduce(run.info.run_id, capsys)[0] == 1
         path.unlink()
-        code, said = reproduce(run.info.run_id, capsys)
-        assert said.endswith("the best weights: not compared, since they cannot be reached.\n")
+        code, output = reproduce(run.info.run_id, capsys)
+        assert output.endswith("the best weights: not compared, since they cannot be reached.\n")
         assert code == 0
 
-    def test_nothing_is_trained_on_different_data(self, tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_nothing_is_trained_on_different_data(self, trained: Train, capsys: pytest.CaptureFixture[str]) -> None:
         run = trained()
         mlflow.MlflowClient().set_tag(run.info.run_id, "lrstudy.data_digest", "another")
         mlflow.MlflowClient().delete_tag(run.info.run_id, "lrstudy.preprocessing")
         capsys.readouterr()
         with pytest.raises(SystemExit, match="1"):
             run_reproduce(["--run-id", run.info.run_id])
-        said = capsys.readouterr()
-        assert f"data: another there, {run.data.tags['lrstudy.data_digest']} here" in said.out
-        assert "preprocessing: the run's images were read by another version of this project" in said.out
-        assert said.out.endswith("different: the data has changed since the run, so nothing is trained.\n")
-        assert said.err == ""
+        printed = capsys.readouterr()
+        assert f"data: another there, {run.data.tags['lrstudy.data_digest']} here" in printed.out
+        assert "preprocessing: the run's images were read by another version of this project" in printed.out
+        assert printed.out.endswith("different: the data has changed since the run, so nothing is trained.\n")
+        assert printed.err == ""
 
     def test_differences_of_the_machine_and_the_code_are_reported_before_training(
-        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+        self, trained: Train, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained("--threads", "2")
         change(  # which is what `auto` was there
-            tracking_uri, "update params set value = 'auto' where run_uuid = ? and key = 'threads'", run.info.run_id
+            "update params set value = 'auto' where run_uuid = ? and key = 'threads'", run.info.run_id
         )
         client = mlflow.MlflowClient()
         client.set_tag(run.info.run_id, "lrstudy.versions", run.data.tags["lrstudy.versions"].replace("2.15", "2.14"))
         client.set_tag(run.info.run_id, "lrstudy.hardware", "an abacus")
         client.set_tag(run.info.run_id, "mlflow.source.git.commit", "0" * 40)
         client.set_tag(run.info.run_id, "lrstudy.key", "of other code")
-        code, said = reproduce(run.info.run_id, capsys)
-        *before, last = said.splitlines()
+        code, output = reproduce(run.info.run_id, capsys)
+        *before, last = output.splitlines()
         for part in (
             "versions: torch 2.14.0 there, 2.15.0 here",
             "machine: an abacus there, ",
@@ -165,24 +184,23 @@ class TestReproduction:
             "code: 000000000000 there, ",
             "the training's code, or one of torch's defaults, has changed since the run and gives other numbers",
         ):
-            assert any(part in line for line in before), said
+            assert any(part in line for line in before), output
         assert last.startswith("identical:")
         assert code == 0
 
     def test_a_diverged_training_is_identical_where_both_losses_are_nan(
-        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+        self, trained: Train, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained("--optimizer", "sgd", "--lr", "1e20")
         assert run.data.tags["lrstudy.verdict"] == "diverged"
         assert reproduce(run.info.run_id, capsys)[0] == 0
 
     def test_the_epochs_of_a_training_that_was_cut_off_are_compared(
-        self, tracking_uri: str, capsys: pytest.CaptureFixture[str]
+        self, trained: Train, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained()
         for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
             change(
-                tracking_uri,
                 "delete from metrics where run_uuid = ? and key = ? and step = 3",
                 run.info.run_id,
                 name,
@@ -195,9 +213,9 @@ class TestReproduction:
             ):
                 reproduce(run.info.run_id, capsys)
         client.update_run(run.info.run_id, status="KILLED")
-        code, said = reproduce(run.info.run_id, capsys)
-        assert "cut off after 2 of 3 epochs: only these are compared" in said
-        assert "identical: the losses and accuracies from epoch 0 to 2 are the same bits" in said
+        code, output = reproduce(run.info.run_id, capsys)
+        assert "cut off after 2 of 3 epochs: only these are compared" in output
+        assert "identical: the losses and accuracies from epoch 0 to 2 are the same bits" in output
         assert code == 0
 
 
@@ -227,7 +245,7 @@ def test_runs_that_are_not_trainings_are_refused(tracking_uri: str, capsys: pyte
 
 
 @pytest.mark.slow
-def test_the_run_opened_by_mlflow_run_has_the_outcome(tracking_uri: str) -> None:
+def test_the_run_opened_by_mlflow_run_has_the_outcome(trained: Train) -> None:
     trial = trained("--optimizer", "sgd", "--lr", "0.1")
     client = mlflow.MlflowClient()
     client.set_tag(trial.info.run_id, "mlflow.parentRunId", "a study's")

@@ -17,11 +17,12 @@ from mlflow.entities import Run, ViewType
 from conftest import ROOT
 from lrstudy import cache_paths
 from lrstudy.tracking import journal
+from paused import EPOCHS, PAUSES, release, running_with_pauses, wait_for_pause
 from preloaded_process import run_preloaded
 from servers import Front
 from studies import children, curves, finals, run_script, run_train, running, runs, studies, trainings
 
-GRID = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "100", "--hidden", "32")
+GRID = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", str(EPOCHS), "--hidden", "16")
 
 
 # A training that waits half a second at its end for a server that does not answer.
@@ -60,7 +61,7 @@ def logged_by(run: Run) -> list[object]:
     client, run_id = mlflow.MlflowClient(), run.info.run_id
     files = {file.path for folder in ("", "figures") for file in client.list_artifacts(run_id, folder)}
     assert run.inputs is not None
-    inputs = sorted(one.dataset.digest for one in run.inputs.dataset_inputs)
+    inputs = sorted(dataset_input.dataset.digest for dataset_input in run.inputs.dataset_inputs)
     return [run.info.status, curves(run), finals(run), set(run.data.metrics), run.data.params, tags, files, inputs]
 
 
@@ -73,20 +74,21 @@ def test_a_study_continues_while_its_server_is_away_and_logs_the_same_as_an_undi
     undisturbed = logged()
 
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", mlflow.create_experiment(f"disturbed by {front.url}"))
-    with running("grid.py", *GRID) as process:
+    with running_with_pauses("grid", *GRID) as process:
         wait_for_a_curve(process)
         front.how = "close"
+        release()
         assert process.stdout is not None
         assert process.stderr is not None
         # All trials end, and those begin that had not, and the best has its pictures made.
-        said = [process.stderr.readline() for _ in range(5)]
+        first_lines = [process.stderr.readline() for _ in range(5)]
         assert next(line for line in process.stdout if line.startswith("sgd        0.01"))
         front.how = "pass on"
         rest = process.communicate()
     assert process.returncode == 0, rest
     assert any(
         "cannot be used now (it closes connections): training continues; log calls are queued in" in line
-        for line in said
+        for line in first_lines
     )
     assert "can be used again; all queued log calls are sent" in rest[1]
     assert logged() == undisturbed
@@ -95,9 +97,10 @@ def test_a_study_continues_while_its_server_is_away_and_logs_the_same_as_an_undi
 
 @pytest.mark.slow
 def test_trainings_of_a_study_killed_while_its_server_is_away_are_reused(front: Front) -> None:
-    with running("grid.py", *GRID, "--optimizers", "adam") as process:
+    with running_with_pauses("grid", *GRID, "--optimizers", "adam") as process:
         wait_for_a_curve(process)
         front.how = "answer 500"
+        release()
         assert process.stdout is not None
         assert next(line for line in process.stdout if line.startswith("adam       0.01"))
         process.send_signal(signal.SIGKILL)
@@ -109,16 +112,16 @@ def test_trainings_of_a_study_killed_while_its_server_is_away_are_reused(front: 
     assert again.stdout.count("reused") == 2
     assert "log calls sent to the tracking server" in again.stderr
     for run in children(studies()[-1]):
-        assert [step for step, _ in curves(run)["val_loss"]] == list(range(101))
+        assert [step for step, _ in curves(run)["val_loss"]] == list(range(EPOCHS + 1))
         assert all(len(values) == 1 for values in finals(run).values())
 
 
 @pytest.mark.slow
 def test_a_study_reuses_existing_runs_if_its_server_goes_away_after_the_start(front: Front) -> None:
-    settings = (*GRID, "--optimizers", "adam", "--epochs", "400")
+    settings = (*GRID, "--optimizers", "adam")
     ended = run_script("grid.py", *settings, "--lrs", "0.1")
     assert ended.returncode == 0, ended.stderr
-    with running("grid.py", *settings) as process:
+    with running_with_pauses("grid", *settings) as process:
         while not any(run.data.metrics.get("val_loss") for run in trainings() if run.info.status == "RUNNING"):
             assert process.poll() is None
             time.sleep(0.05)
@@ -130,44 +133,46 @@ def test_a_study_reuses_existing_runs_if_its_server_goes_away_after_the_start(fr
     front.how, front.until = "close", b"lrstudy.key"  # what is asked of the first trial
     with running("grid.py", *settings, "--lrs", "0.1,0.01,0.001") as process:
         assert process.stdout is not None
-        said = []
+        lines = []
         for line in process.stdout:
-            said.append(line)
+            lines.append(line)
             if line.startswith("adam       0.001"):
                 break
         front.how = "pass on"
         rest = process.communicate()
     assert process.returncode == 0, rest
     assert "cannot be used now (it closes connections)" in rest[1]
-    assert sum("reused" in line for line in said) == 1
+    assert sum("reused" in line for line in lines) == 1
     assert [run.info.run_id for run in trainings()][:2] == there
     assert len(trainings()) == 3
     for run in trainings():
         assert run.info.status == "FINISHED"
-        assert all([step for step, _ in some] == list(range(401)) for some in curves(run).values())
+        assert all([step for step, _ in some] == list(range(EPOCHS + 1)) for some in curves(run).values())
         assert all(len(values) == 1 for values in finals(run).values())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("until", [b"artifacts?path=", b"artifacts/weights.pt", b"artifacts/history.csv"])
-def test_a_study_waits_for_a_server_that_alone_has_the_weights_of_its_best_training(front: Front, until: bytes) -> None:
-    settings = (*GRID, "--optimizers", "adam", "--epochs", "5")
-    assert run_script("grid.py", *settings).returncode == 0
-    front.how, front.until = "close", until
-    with running("grid.py", *settings, "--lrs", "0.1") as process:
-        assert process.stderr is not None
-        assert any("cannot be used now" in line for line in process.stderr)
-        front.how = "pass on"
-        rest = process.communicate()
-    assert process.returncode == 0, rest
-    assert "could be made" not in rest[1]
-    (run,) = [run for run in trainings() if run.data.params["lr"] == "0.1"]
-    client = mlflow.MlflowClient()
-    assert len(client.list_artifacts(run.info.run_id, "figures")) > 1
-    (model,) = mlflow.search_logged_models(
-        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'", output_format="list"
-    )
-    assert str(model.status) == "READY"
+def test_a_study_waits_for_a_server_that_alone_has_the_weights_of_its_best_training(front: Front) -> None:
+    settings = (*GRID, "--optimizers", "sgd", "--epochs", "5", "--lrs")
+    assert run_script("grid.py", *settings, "0.1,0.01,0.001,0.0001").returncode == 0
+    # The best of all, 0.1, has figures and a model; a grid of one of the others makes its own.
+    missing = {"0.01": b"artifacts?path=", "0.001": b"artifacts/weights.pt", "0.0001": b"artifacts/history.csv"}
+    for lr, until in missing.items():
+        front.how, front.until = "close", until
+        with running("grid.py", *settings, lr) as process:
+            assert process.stderr is not None
+            assert any("cannot be used now" in line for line in process.stderr), until
+            front.how = "pass on"
+            rest = process.communicate()
+        assert process.returncode == 0, rest
+        assert "could be made" not in rest[1]
+        (run,) = [run for run in trainings() if run.data.params["lr"] == lr]
+        client = mlflow.MlflowClient()
+        assert len(client.list_artifacts(run.info.run_id, "figures")) > 1
+        (model,) = mlflow.search_logged_models(
+            [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'", output_format="list"
+        )
+        assert str(model.status) == "READY"
 
 
 @pytest.mark.slow
@@ -184,13 +189,14 @@ def test_a_run_whose_creation_was_not_answered_has_no_duplicate(front: Front) ->
 
 @pytest.mark.slow
 def test_a_training_killed_while_its_server_is_away_resumes_its_run_after_its_journal_is_sent(front: Front) -> None:
-    settings = ("--epochs", "1500", "--hidden", "16")
-    with running("train.py", *settings) as process:
+    settings = ("--epochs", str(EPOCHS), "--hidden", "16")
+    with running_with_pauses("train", *settings) as process:
         wait_for_a_curve(process)
         front.how = "close"
+        release(PAUSES[0])
         assert process.stderr is not None
         next(line for line in process.stderr if "cannot be used now" in line)
-        time.sleep(1)
+        wait_for_pause(process, PAUSES[1])
         process.send_signal(signal.SIGKILL)
         process.wait()
     front.how = "pass on"
@@ -202,7 +208,7 @@ def test_a_training_killed_while_its_server_is_away_resumes_its_run_after_its_jo
     assert f"in run {left.info.run_id}" in ended.stdout
     (run,) = runs()
     assert run.info.status == "FINISHED"
-    assert all([step for step, _ in some] == list(range(1501)) for some in curves(run).values())
+    assert all([step for step, _ in some] == list(range(EPOCHS + 1)) for some in curves(run).values())
     assert all(len(values) == 1 for values in finals(run).values())
     assert journal.pending_journals() == []
     assert not list(cache_paths.checkpoint("").parent.glob("*"))
@@ -218,14 +224,14 @@ def test_a_training_whose_server_never_returns_prints_the_command_that_sends_its
     ended = run_preloaded(["-c", IMPATIENT_TRAINING, "--epochs", "20"], env=environment)
     assert ended.returncode == 3
     assert "held-out test: accuracy" in ended.stdout
-    said = re.fullmatch(
+    last_line = re.fullmatch(
         r"error: the tracking server .* cannot be used .*; when the server is back, `(.*)` sends them\.",
         ended.stderr.splitlines()[-1],
     )
-    assert said is not None
-    assert said[1] == "python src/sync.py"
+    assert last_line is not None
+    assert last_line[1] == "python src/sync.py"
     front.how = "pass on"
-    sent = subprocess.run(shlex.split(said[1]), capture_output=True, text=True)
+    sent = subprocess.run(shlex.split(last_line[1]), capture_output=True, text=True)
     assert (sent.returncode, sent.stderr) == (0, "")
     assert re.fullmatch(r"\d+ log calls sent to the tracking server .*\n", sent.stdout)
     (run,) = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")

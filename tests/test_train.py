@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 
 from conftest import PHOTOS
 from lrstudy.settings import TrainSettings
-from studies import curve, run_train
+from studies import curve, reference, run_train
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -141,10 +141,9 @@ GOLDEN = {
 }
 
 
-@pytest.mark.usefixtures("tracking_uri")
 def test_a_short_training_gives_the_numbers_it_has_always_given() -> None:
-    run = train("--epochs", "5")
-    losses = zip(curve(run, "train_loss").values(), curve(run, "val_loss").values(), strict=True)
+    curves = {name: dict(points) for name, points in reference("--epochs", "5").curves.items()}
+    losses = zip(curves["train_loss"].values(), curves["val_loss"].values(), strict=True)
     assert dict(enumerate(losses)) == {epoch: pytest.approx(pair, rel=1e-3) for epoch, pair in GOLDEN.items()}
 
 
@@ -152,17 +151,17 @@ def test_a_short_training_gives_the_numbers_it_has_always_given() -> None:
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
 def test_the_same_command_gives_the_same_bits_twice(model: str) -> None:
     arguments = ["--epochs", "2", "--model", model, "--threads", "2"]
-    first, second = train(*arguments), train(*arguments)
-    assert [curve(first, name) for name in CURVES] == [curve(second, name) for name in CURVES]
-    assert first.data.tags["lrstudy.key"] == second.data.tags["lrstudy.key"]
+    first, second = reference(*arguments), train(*arguments)
+    assert {name: dict(points) for name, points in first.curves.items()} == {
+        name: curve(second, name) for name in CURVES
+    }
+    assert first.key == second.data.tags["lrstudy.key"]
 
 
-@pytest.mark.usefixtures("tracking_uri")
 def test_optimizers_and_learning_rates_start_from_the_same_weights() -> None:
-    runs = [train("--epochs", "1", "--optimizer", name, "--lr", lr) for name, lr in (("sgd", "0.1"), ("adam", "0.01"))]
-    starts = [[curve(run, name)[0] for name in CURVES] for run in runs]
-    assert starts[0] == starts[1]
-    assert runs[0].data.tags["lrstudy.key"] != runs[1].data.tags["lrstudy.key"]
+    adam, sgd = reference("--epochs", "5"), reference("--epochs", "1", "--optimizer", "sgd", "--lr", "0.1")
+    assert [adam.curves[name][0] for name in CURVES] == [sgd.curves[name][0] for name in CURVES]
+    assert adam.key != sgd.key
 
 
 @pytest.mark.usefixtures("tracking_uri")

@@ -10,7 +10,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from conftest import ROOT, Command, mlflow_run, mlflow_run_anew
+from conftest import ROOT, Command, mlflow_run
+from paused import EPOCHS, PAUSES, release, running_with_pauses, wait_for_pause
 from preloaded_process import PreloadedProcess
 from studies import curve, only_run
 
@@ -73,22 +74,23 @@ def test_ctrl_c_or_sigterm_ends_the_run_as_killed_with_the_points_logged_so_far(
 @pytest.mark.slow
 @pytest.mark.usefixtures("front")
 def test_a_server_shows_the_curves_while_they_grow() -> None:
-    process = PreloadedProcess([str(ROOT / "src/train.py"), "--epochs", "300"], stderr=subprocess.DEVNULL)
-    seen: set[int] = set()
-    while process.poll() is None:
-        runs = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
-        seen |= {len(curve(run, "train_loss")) for run in runs}
-        time.sleep(0.2)
-    assert process.returncode == 0
+    with running_with_pauses("train", "--epochs", str(EPOCHS), "--hidden", "8") as process:
+        for epoch in PAUSES:
+            wait_for_pause(process, epoch)
+            while sorted(curve(only_run(), "train_loss")) != list(range(epoch + 1)):
+                assert process.poll() is None
+                time.sleep(0.1)
+            release(epoch)
+        errors = process.communicate()[1]
+    assert process.returncode == 0, errors
     run = only_run()
-    assert sorted(curve(run, "train_loss")) == list(range(301))
-    assert len(seen - {0, 301}) >= 2, f"of 301 epochs the server was seen to hold {sorted(seen)}"
+    assert sorted(curve(run, "train_loss")) == list(range(EPOCHS + 1))
     assert {"history.csv", "figures"} <= {file.path for file in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
 
 
 @pytest.mark.slow
 def test_mlflow_run_trains_with_numbers_as_typed(tmp_path: Path, tracking_uri: str) -> None:
-    ended = mlflow_run_anew("main", lr="1e-2", epochs="2")
+    ended = mlflow_run("main", lr="1e-2", epochs="2")
     assert ended.returncode == 0, ended.stderr
     run = only_run()
     assert run.info.run_name == "adam lr=0.01"

@@ -7,10 +7,17 @@ import pytest
 import torch
 
 from lrstudy.compat import torch_internals
+from preloaded_process import run_preloaded
 
 
-def run(script: str) -> str:
+def run_anew(script: str) -> str:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def run_with_project(script: str) -> str:
+    ended = run_preloaded(["-c", script])
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
 
 
 @pytest.mark.parametrize("method", ["step", "zero_grad", "state_dict", "load_state_dict", "add_param_group"])
@@ -38,7 +45,7 @@ weight.sum().backward()
 optimizer.step()
 print("torch._dynamo" in sys.modules)
 """
-    assert run(script) == "True"
+    assert run_anew(script) == "True"
 
 
 def test_an_optimizer_without_the_hooks_is_a_subclass_with_the_same_name() -> None:
@@ -57,7 +64,7 @@ before = numbers()
 flush_denormal_numbers()
 print(before, numbers())
 """
-    assert run(f"import sys; sys.path[:0] = {sys.path!r}\n{script}") == "True False"
+    assert run_with_project(script) == "True False"
 
 
 def test_kernels_are_deterministic_on_request() -> None:
@@ -68,4 +75,4 @@ use_deterministic_kernels()
 print(torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark)
 print(os.environ["CUBLAS_WORKSPACE_CONFIG"])
 """
-    assert run(f"import sys; sys.path[:0] = {sys.path!r}\n{script}") == "True False\n:4096:8"
+    assert run_with_project(script) == "True False\n:4096:8"

@@ -14,6 +14,7 @@ import mlflow
 import pytest
 
 from conftest import ROOT
+from preloaded_process import run_preloaded
 
 SECONDS = 20
 
@@ -60,9 +61,10 @@ def wait_until_served(port: int) -> None:
 
 @pytest.mark.slow
 def test_mlflow_runs_the_project_from_the_address_of_its_repository(address: str, tracking_uri: str) -> None:
-    command = [sys.executable, "-m", "mlflow", "run", address, "--env-manager", "local", "-P", "epochs=1"]
+    command = ["-m", "mlflow", "run", address, "--env-manager", "local", "-P", "epochs=1", "-P", "hidden=8"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    outcome = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PATH": path})
+    # The script starts in a new interpreter, as it does for a user.
+    outcome = run_preloaded(command, env=os.environ | {"PATH": path})
     assert outcome.returncode == 0, outcome.stderr
     (run,) = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
     assert run.info.status == "FINISHED"

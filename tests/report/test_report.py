@@ -27,27 +27,38 @@ from lrstudy.command_line import parse
 from lrstudy.errors import ReportError
 from lrstudy.report.command_line import report
 from lrstudy.report.comparison import Comparison
+from lrstudy.report.group_report import build_report
 from lrstudy.report.grouping import group_runs
 from lrstudy.report.load_runs import load_runs
+from lrstudy.report.summary import summarize
 from lrstudy.report.warnings import ReportWarning, find_warnings
 from lrstudy.settings import GridSettings, SearchSettings, TrainSettings
+from preloaded_process import run_preloaded
 from studies import run_script
 
 REPORT = ROOT / "analysis" / "report.py"
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(REPORT), *arguments], capture_output=True, text=True)
+    return run_preloaded([str(REPORT), *arguments])
 
 
-def summary(*arguments: str) -> dict[str, Any]:
-    """Return the summary, strict JSON, of a report that is written in this process, which saves a start."""
+def summary() -> dict[str, Any]:
+    """Return the summary of the latest study's report, without writing the report, which takes seconds to draw."""
+    return strict_json(json.dumps(summarize(build_report(load_runs())), allow_nan=False))
+
+
+def written_summary(*arguments: str) -> dict[str, Any]:
+    """Write a report in this process, which saves a start; return its summary."""
     report(list(arguments))
+    return strict_json(Path("report/summary.json").read_text())
 
+
+def strict_json(text: str) -> dict[str, Any]:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    content: dict[str, Any] = json.loads(Path("report/summary.json").read_text(), parse_constant=refuse)
+    content: dict[str, Any] = json.loads(text, parse_constant=refuse)
     return content
 
 
@@ -82,7 +93,7 @@ def log_random_grid(experiment: str) -> str:
 
 def test_every_number_equals_the_one_computed_from_the_database(experiment: str, tmp_path: Path) -> None:
     log_random_grid(experiment)
-    content = summary()
+    content = written_summary()
     cells = _cells_from_sql(tmp_path / "mlflow.db")
     assert len(content["cells"]) == len(rows("cells.csv")) == 12
     for row in (*content["cells"], *rows("cells.csv")):
@@ -166,7 +177,7 @@ def _fields(value: object) -> set[str]:
 def test_the_curves_table_has_the_spread_over_the_seeds(experiment: str) -> None:
     log_training(experiment, {"val_loss": [2.0, 1.0, 0.5], "train_loss": [2.0, 1.0, 0.25]}, seed=0)
     log_training(experiment, {"val_loss": [4.0, 2.0, math.nan], "train_loss": [2.0, 3.0, math.inf]}, seed=1)
-    summary()
+    written_summary()
     found = [
         (row["epoch"], row["n"], row["val_loss"], row["val_loss_low"], row["val_loss_high"])
         for row in rows("curves.csv")
@@ -178,7 +189,7 @@ def test_the_curves_table_has_the_spread_over_the_seeds(experiment: str) -> None
 def test_an_infinite_loss_does_not_count_among_the_seeds_that_got_so_far(experiment: str) -> None:
     log_training(experiment, {"val_loss": [2.0, math.inf]}, seed=0)
     log_training(experiment, {"val_loss": [4.0, 1.0]}, seed=1)
-    summary()
+    written_summary()
     assert [(row["n"], row["val_loss"]) for row in rows("curves.csv")] == [("2", "3.0"), ("1", "1.0")]
 
 
@@ -200,6 +211,16 @@ sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
+# Run in a preloaded process with the path of a copy of report.py: the copy's package is imported, not the project's.
+FROM_COPY = """
+import runpy, sys
+for name in [name for name in sys.modules if name.partition(".")[0] == "lrstudy"]:
+    del sys.modules[name]
+sys.argv = sys.argv[1:]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
 
 def test_it_needs_neither_torch_nor_optuna_nor_anything_else_that_mlflow_does_not_bring_along(experiment: str) -> None:
     log_training(experiment, falling(0.1))
@@ -214,7 +235,7 @@ def test_a_study_is_reported_with_its_warnings_and_attached_to_its_run(experimen
     for lr, floor in (("0.1", 0.5), ("0.01", 0.1)):
         log_training(experiment, falling(floor), parent=study, lr=lr)
     log_training(experiment, falling(0.001), parent=study, lr="0.2", status="KILLED")
-    content = summary("--log")
+    content = written_summary("--log")
     assert content["study"] == study
     assert content["runs"] == {"trainings": 3, "by_status": {"finished": 2, "killed": 1}, "foreign": 0}
     assert content["recommendation"]["lr"] == 0.01
@@ -373,7 +394,7 @@ class TestAnUnfinishedStudy:
 class TestWhereThingsAreMissing:
     def test_a_single_cell_is_the_best_so_far_and_not_a_recommendation(self, experiment: str) -> None:
         log_training(experiment, falling(0.1), seed=0)
-        content = summary()
+        content = written_summary()
         assert (content["state"], content["recommendation"]) == ("single", None)
         assert content["best_so_far"]["lr"] == 0.001
         assert content["best_so_far"]["runner_up"] is None
@@ -383,7 +404,7 @@ class TestWhereThingsAreMissing:
     def test_where_all_diverged_nothing_is_recommended(self, experiment: str) -> None:
         for lr in ("1", "10"):
             log_training(experiment, {"val_loss": [2.3, math.nan], "train_loss": [2.3, math.inf]}, lr=lr)
-        content = summary()
+        content = written_summary()
         assert (content["state"], content["recommendation"], content["best_so_far"]) == ("all_diverged", None, None)
         assert codes(content) == ["all_diverged"]
         assert "No learning rate tried can be recommended" in Path("report/index.html").read_text()
@@ -391,7 +412,7 @@ class TestWhereThingsAreMissing:
 
     def test_a_study_without_finished_trainings_is_reported(self, experiment: str) -> None:
         log_training(experiment, falling(0.1), status="RUNNING")
-        content = summary()
+        content = written_summary()
         assert content["state"] == "nothing_finished"
         assert codes(content) == ["nothing_finished", "unfinished"]
         assert content["cells"] == []
@@ -399,7 +420,7 @@ class TestWhereThingsAreMissing:
     def test_without_accuracies_or_training_losses_the_rest_is_reported(self, experiment: str) -> None:
         for lr in ("0.1", "0.01"):
             log_training(experiment, {"val_loss": [2.3, float(lr)]}, lr=lr)
-        content = summary()
+        content = written_summary()
         assert content["recommendation"]["best_val_loss"] == 0.01
         assert content["recommendation"]["best_val_accuracy"] is None
         assert [sentence for sentence in content["left_out"] if "val_accuracy" in sentence]
@@ -409,7 +430,7 @@ class TestWhereThingsAreMissing:
             run = log_training(experiment, {}, lr=lr)
             mlflow.MlflowClient().log_metric(run, "best/val_loss", float(lr))
             mlflow.MlflowClient().log_metric(run, "best/val_accuracy", 1 - float(lr))
-        content = summary()
+        content = written_summary()
         assert (content["recommendation"]["lr"], content["recommendation"]["best_val_accuracy"]) == (0.01, 0.99)
 
     def test_away_from_the_project_there_are_no_commands(self, experiment: str, tmp_path: Path) -> None:
@@ -417,8 +438,7 @@ class TestWhereThingsAreMissing:
             log_training(experiment, falling(float(lr)), lr=lr)
         for folder in ("analysis", "src"):
             shutil.copytree(ROOT / folder, tmp_path / "elsewhere" / folder)
-        elsewhere = [sys.executable, str(tmp_path / "elsewhere" / "analysis" / "report.py")]
-        made = subprocess.run(elsewhere, capture_output=True, text=True)
+        made = run_preloaded(["-c", FROM_COPY, str(tmp_path / "elsewhere" / "analysis" / "report.py")])
         assert (made.returncode, made.stderr) == (0, "")
         assert json.loads(Path("report/summary.json").read_text())["recommendation"]["command"] is None
 
@@ -492,12 +512,12 @@ def test_the_command_prints_the_recommendation_and_reports_a_mistake_in_one_sent
 def test_a_report_leaves_nothing_of_the_one_before(experiment: str) -> None:
     for optimizer in ("adam", "sgd"):
         log_training(experiment, falling(0.1), optimizer=optimizer)
-    summary()
+    written_summary()
     assert Path("report/figures/curves_sgd.svg").exists()
     Path("report/figures/mine.txt").write_text("a user's")
     study = log_study(experiment)
     log_training(experiment, falling(0.1), parent=study)
-    summary()
+    written_summary()
     assert {path.name for path in Path("report/figures").iterdir()} == {
         *(
             f"{name}.{kind}"
@@ -512,7 +532,7 @@ def test_shapes_of_network_stand_beside_each_other(experiment: str) -> None:
     for hidden, floor in (("8,4", 0.1), ("8,8", 0.2), ("4,8", 0.3)):
         for lr in ("0.1", "0.01"):
             log_training(experiment, falling(floor), lr=lr, hidden=hidden)
-    content = summary()
+    content = written_summary()
     assert [one["settings"]["hidden"] for one in content["groups"]] == ["8,4", "8,8", "4,8"]
     shapes = rows("shapes.csv")
     assert [(row["lr"], row["hidden"]) for row in shapes[:3]] == [("0.01", "8,4"), ("0.01", "8,8"), ("0.01", "4,8")]
@@ -523,9 +543,9 @@ def test_shapes_of_network_stand_beside_each_other(experiment: str) -> None:
 
 def test_names_with_signs_of_formulas_are_drawn_as_they_are(experiment: str) -> None:
     for optimizer in (r"a$\foo{$b", "$x$", "_adam"):
-        for hidden in ("8", "$8_$"):
-            log_training(experiment, falling(0.1), optimizer=optimizer, hidden=hidden)
-    assert len(summary()["groups"]) == 2
+        log_training(experiment, falling(0.1), optimizer=optimizer, hidden="8")
+    log_training(experiment, falling(0.1), optimizer="_adam", hidden="$8_$")
+    assert len(written_summary()["groups"]) == 2
     svg = Path("report/figures/loss_against_learning_rate.svg").read_text()
     assert all(name in svg for name in (r"a$\foo{$b", "$x$", "_adam"))  # in the comments beside the letters' paths
 
