@@ -21,7 +21,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from lrstudy.formatting import format_setting
-from lrstudy.settings import CommonSettings, GridSettings, ReproduceSettings, SearchSettings, TrainSettings
+from lrstudy.settings import (
+    CommonSettings,
+    GridSettings,
+    ReproduceSettings,
+    SearchSettings,
+    SyncSettings,
+    TrainSettings,
+)
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.verdict import Curve, Verdict, judge
 
@@ -31,6 +38,7 @@ ENTRY_POINTS: dict[str, type[BaseModel]] = {
     "grid": GridSettings,
     "search": SearchSettings,
     "reproduce": ReproduceSettings,
+    "sync": SyncSettings,
 }
 EPOCHS = 50
 CHANCE_LOSS, CHANCE_ACCURACY = math.log(10), 0.1

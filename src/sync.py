@@ -1,18 +1,25 @@
 """Send the log calls that are queued for tracking servers that were unavailable: `python src/sync.py`."""
 
 from lrstudy.entry_point import run_main
-from lrstudy.errors import SettingsError
 
 
 def main(arguments: list[str]) -> None:
-    """Send all queued log calls, and print what was sent."""
-    if arguments:
-        raise SettingsError(f"{arguments[0]}: sync takes no settings; it sends all queued log calls.")
-    from lrstudy.interruption import report_interruption
-    from lrstudy.tracking.sync import sync_all
+    """Send, list or discard queued log calls, and print what was done."""
+    from lrstudy.command_line import parse
+    from lrstudy.settings import SyncSettings
 
-    with report_interruption(lambda: "what was not sent stays queued; the same command sends it."):
-        print(*sync_all(), sep="\n")
+    settings = parse(SyncSettings, arguments)
+
+    from lrstudy.interruption import report_interruption
+    from lrstudy.tracking import queued, sync
+
+    if settings.list:
+        print(*queued.list_queued(), sep="\n")
+    elif settings.discard != "none":
+        print(queued.discard(settings.discard))
+    else:
+        with report_interruption(lambda: "what was not sent stays queued; the same command sends it."):
+            print(*sync.sync_all(), sep="\n")
 
 
 if __name__ == "__main__":

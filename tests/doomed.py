@@ -46,6 +46,7 @@ def kill_driver(*_: Any) -> None:
 
 def _die_in_the_middle(_: object, __: object, path: Path, ___: object) -> None:
     path.mkdir()
+    (path / "MLmodel").write_text("half a mod")
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -1,6 +1,7 @@
 """A real tracking server on loopback, and a proxy before it that fails as a test demands."""
 
 import os
+import re
 import socket
 import time
 import urllib.request
@@ -58,12 +59,15 @@ def _wait_for(url: str) -> None:
     raise TimeoutError(url)
 
 
-How = Literal["pass on", "answer 404", "answer 500", "close", "lose the answer", "lose first answers", "hang"]
+Fault = Literal["answer 403", "answer 404", "answer 500", "refuse", "close", "lose the answer", "lose first answers"]
+How = Fault | Literal["pass on", "hang"]
+REFUSAL = b'{"error_code": "PERMISSION_DENIED", "message": "this file is not for you"}'
 
 
 class Front(ThreadingHTTPServer):
     """Passes on to a server what it is asked, or does as `how` says, after `passing` more questions.
 
+    With `only`, it passes on all questions whose method and path do not have that in them, as in `PUT .*weights`.
     With `until`, it passes all on until a question has that in it. What is to happen `meanwhile` does so once, between
     the server's answer to the first question that is not passed on by `until` and the asker's getting it.
     """
@@ -76,6 +80,7 @@ class Front(ThreadingHTTPServer):
         self.how: How = "pass on"
         self.passing = 0
         self.until = b""
+        self.only = ""
         self.meanwhile: Callable[[], None] | None = None
         self.closing = Event()
         self.answered: set[tuple[str, str]] = set()
@@ -107,10 +112,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.until = b""
             self.server.passing -= 1
         how = "pass on" if self.server.until or self.server.passing >= 0 else self.server.how
+        if not re.search(self.server.only, f"{self.command} {self.path}"):
+            how = "pass on"
         while self.server.how == "hang" and not self.server.closing.wait(0.05):
             pass
         if how.startswith("answer "):
-            self._say(int(how.removeprefix("answer ")), b"oops", "text/plain")
+            self._say(int(how.removeprefix("answer ")), b"<html>oops</html>", "text/html")
+        elif how == "refuse":
+            self._say(403, REFUSAL, "application/json")
         elif how in ("close", "hang"):
             self.close_connection = True
         else:

@@ -47,6 +47,8 @@ OTHER_VALUES = {
     "sampler": "random",
     "pruner": "median",
     "run_id": "3f0c",
+    "list": "true",
+    "discard": "20260102-030405-6-789abcde",
 }
 REQUIRED = {"reproduce": {"run_id": "0a1b"}}  # parameters without a default
 PRECONDITIONS = {("main", "momentum"): {"optimizer": "sgd"}}  # parameters that another one requires
@@ -89,13 +91,6 @@ def test_each_parameter_of_mlproject_reaches_the_setting_of_its_name(entry_point
     reached, default = settings_of(entry_point, given), defaults(entry_point)
     assert format_setting(getattr(reached, name)) == OTHER_VALUES[name]
     assert reached.model_copy(update={key: getattr(default, key) for key in given}) == default
-
-
-def test_log_calls_are_synced_by_an_entry_point_without_parameters() -> None:
-    entry_point = PROJECT.get_entry_point("sync")
-    assert not entry_point.parameters
-    assert entry_point.compute_command({}, storage_dir=None) == "python src/sync.py"
-    assert (ROOT / "src/sync.py").is_file()
 
 
 def test_conda_yaml_pins_every_version() -> None:

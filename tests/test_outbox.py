@@ -298,11 +298,11 @@ def test_a_checkpoint_of_a_run_that_is_created_later_is_linked_to_it_or_removed_
 
 def test_a_run_has_one_model_however_often_it_is_created(front: Front) -> None:
     with mlflow.start_run() as run, sending_to(front.url) as box:
-        for text in ("half", "whole"):
+        for text, status in (("none", "FAILED"), ("half", "READY"), ("whole", "READY")):
             model, location = local_id(), local_id()
             box.enqueue(CreateModel(run.info.run_id, model, location))
             box.enqueue(LogModel(model, str(folder_with_file(box, "MLmodel", text))))
-            box.enqueue(EndModel(model, "READY"))
+            box.enqueue(EndModel(model, status))
     (logged,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
     assert str(logged.status) == "READY"
     assert mlflow.artifacts.load_text(f"{logged.artifact_location}/MLmodel") == "whole"

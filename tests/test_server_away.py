@@ -250,4 +250,9 @@ def test_unsent_calls_exit_with_code_3_and_settings_of_sync_with_2() -> None:
     assert (ended.returncode, ended.stderr) == (3, "error: it waits.\n")
     refused = run_script("sync.py", "--now")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert refused.stderr.startswith("error: --now: ")
+    assert refused.stderr.startswith("error: '--now' is not a known parameter")
+    both = run_script("sync.py", "--list", "--discard", "an id")
+    assert (both.returncode, both.stderr) == (
+        2,
+        "error: list and discard exclude each other; list first, then discard.\n",
+    )

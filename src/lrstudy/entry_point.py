@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from lrstudy import interruption, output
-from lrstudy.errors import LearningRateStudyError, NotSyncedError
+from lrstudy.errors import LearningRateStudyError, NotSyncedError, OtherRunError
 
 BAD_INPUT = 2
 NOT_SYNCED = 3
@@ -39,6 +39,9 @@ def run_main(entry_point: Callable[[list[str]], None]) -> NoReturn:
     except NotSyncedError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(NOT_SYNCED)
+    except OtherRunError as error:  # whose run stays as it is
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
     except LearningRateStudyError as error:
         _exit_with_error(str(error))
     except (MemoryError, RuntimeError) as error:
@@ -82,7 +85,7 @@ def _exit_on_sigterm(number: int, _: object) -> NoReturn:
 
 def _fail_opened_run(sentence: str) -> None:
     """Mark the run that `mlflow run` opened for this process, if any, as failed, with `sentence` as its description."""
-    if run_id := os.environ.get("MLFLOW_RUN_ID"):
-        from lrstudy.tracking import server
+    if os.environ.get("MLFLOW_RUN_ID"):
+        from lrstudy.tracking.opened_run import fail_opened_run
 
-        server.mark_failed(run_id, sentence)
+        fail_opened_run(sentence)

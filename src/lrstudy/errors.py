@@ -2,6 +2,7 @@
 
 LearningRateStudyError       one sentence for the user, exit code 2
 ├── SettingsError            a setting is unknown, invalid, or contradicts another
+│   └── OtherRunError        the environment names a run that this command must not log to
 ├── DataError                the images are missing, broken, or too few
 │   └── CacheError           the cache of scaled images cannot be written
 ├── TrackingError            the tracking server cannot be reached or written to
@@ -16,6 +17,10 @@ class LearningRateStudyError(Exception):
 
 class SettingsError(LearningRateStudyError):
     """A setting is unknown, invalid, or contradicts another."""
+
+
+class OtherRunError(SettingsError):
+    """The environment names a run that this command must not log to, and which it leaves as it is."""
 
 
 class DataError(LearningRateStudyError):

@@ -46,6 +46,18 @@ def source_tags() -> dict[str, str]:
     return tags
 
 
+def active_experiment_id() -> str:
+    """Return the id of the experiment that `mlflow.start_run` would use; create it if the environment names a new one.
+
+    Reason: its artifact store is tried before a run is opened; MLflow has no public function that returns it.
+    Seen to work with MLflow 3.17.2. Without it, a store that cannot be written is noticed after the training.
+    """
+    from mlflow.tracking.fluent import _get_experiment_id
+
+    experiment: str | None = _get_experiment_id()
+    return str(experiment)
+
+
 def limit_retries() -> None:
     """Let MLflow's client retry a call a few times, for some seconds, unless the user's environment says otherwise.
 

@@ -2,6 +2,7 @@
 
 from lrstudy.settings.reproduce import ReproduceSettings
 from lrstudy.settings.study import GridSettings, SearchSettings, StudySettings
+from lrstudy.settings.sync import SyncSettings
 from lrstudy.settings.training import DATA_SETTINGS, CommonSettings, TrainSettings, parameters
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "ReproduceSettings",
     "SearchSettings",
     "StudySettings",
+    "SyncSettings",
     "TrainSettings",
     "parameters",
 ]

@@ -8,17 +8,17 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from lrstudy.formatting import format_setting
-from lrstudy.settings import GridSettings, ReproduceSettings, SearchSettings, TrainSettings
+from lrstudy.settings import GridSettings, ReproduceSettings, SearchSettings, SyncSettings, TrainSettings
 
 ENTRY_POINTS: dict[str, tuple[str, type[BaseModel]]] = {
     "main": ("src/train.py", TrainSettings),
     "grid": ("src/grid.py", GridSettings),
     "search": ("src/search.py", SearchSettings),
     "reproduce": ("src/reproduce.py", ReproduceSettings),
+    "sync": ("src/sync.py", SyncSettings),
 }
 # Entry points without settings.
 COMMANDS = {
-    "sync": "python src/sync.py",
     "test": "ruff check . && ruff format --check . && mypy && pytest",
 }
 PATH = Path(__file__).parents[3] / "MLproject"

@@ -86,9 +86,11 @@ def _run(kind: str, arguments: list[str]) -> None:
             from lrstudy.study.grid import Grid
             from lrstudy.study.run_study import run_study
             from lrstudy.study.search import Search
-            from lrstudy.tracking import server
+            from lrstudy.tracking.opened_run import check_opened_run
+            from lrstudy.tracking.server import connected_client
 
-            server.connect()
+            with connected_client() as client:
+                check_opened_run(client, kind, settings)
 
         def make_proposer(file: StudyFile, concurrency: int) -> Proposer:
             if isinstance(settings, GridSettings):

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager
 
 import psutil
@@ -153,6 +153,8 @@ def _optional_artifacts() -> Iterator[None]:
                 f"the tracking server cannot be used ({failure_reason(error)}); when it is back, the same command "
                 "makes them"
             )
+        elif isinstance(error, BrokenExecutor | OSError):  # a worker that died again and again, or a full disk
+            reason = f"{failure_reason(error)}; the same command makes them"
         else:
             reason = f"{type(error).__name__}: {first_line(error)}"
         print(f"warning: some figures or models could not be made: {reason}", file=sys.stderr)

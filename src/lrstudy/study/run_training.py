@@ -18,6 +18,7 @@ from lrstudy.settings import TrainSettings
 from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, TrainedRun, log_figures_and_model
 from lrstudy.study.data_lines import left_out, print_warnings
+from lrstudy.study.kept_files import kept_on_failure
 from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.training_workers import TrainingWorkers
@@ -36,15 +37,20 @@ def run_training(settings: TrainSettings, workers: TrainingWorkers) -> None:
         LearningRateStudyError: the training cannot begin, or cannot be completed.
     """
     server.prepare()
-    training_run.claim_opened_run()
+    training_run.claim_opened_run(settings)
     try:
         preflight = workers.preflight()
         specification = preflight.describe(settings)
         print(_beginning(specification, preflight), flush=True)
         print_steps(specification.context.data.split_sizes["train"], settings.batch_size, settings.epochs)
         print_warnings(specification.context.data)
-        with training_run.open_run(specification) as run, report_interruption(lambda: _kept(run)):
+        with (
+            kept_on_failure() as files,
+            training_run.open_run(specification) as run,
+            report_interruption(lambda: _kept(run)),
+        ):
             trained = _train(run, specification, workers)
+            files |= trained.files
             changes = _log(run, specification, trained, workers)
             print("\n".join([_where_to_see(run), *changes]))
     except BrokenExecutor as error:

@@ -23,9 +23,11 @@ from lrstudy.tracking.claims import (
     candidate_runs,
     claim_lock,
     fresh_candidate_runs,
+    has_files,
     read_run_state,
 )
 from lrstudy.tracking.owner import OwnerState
+from lrstudy.tracking.queued import discard_superseded
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.specification import TrialSpecification
 
@@ -47,12 +49,13 @@ def claim(
         with claim_lock():
             candidates = [candidate for tags in wanted for candidate in _search(study, tags)]
             state_of = partial(read_run_state, study.run.client)
-            return _claim_among(study, specification, candidates, state_of, ignore_remote_owners)
+            files = partial(has_files, study.run.client)
+            return _claim_among(study, specification, candidates, state_of, files, ignore_remote_owners)
 
     def from_known_runs() -> Run | TrackedRun | None:
         runs = (run for tags in wanted for run in study.known_runs if tags.items() <= run.data.tags.items())
         state_of = _known_state_of(study)
-        return _claim_among(study, specification, candidate_runs(runs), state_of, ignore_remote_owners)
+        return _claim_among(study, specification, candidate_runs(runs), state_of, _assume_files, ignore_remote_owners)
 
     return study.run.outbox.query_or(from_server, from_known_runs)
 
@@ -66,6 +69,11 @@ def adopt_finished_run(study: StudyRun, finished: Run) -> None:
         run.log_tags({f"lrstudy.used_by.{study.run.run_id}": "true"})
 
 
+def _assume_files(_: Run) -> bool:
+    """Return True: while the server is away, it cannot be asked for the files of a run."""
+    return True
+
+
 def _known_state_of(study: StudyRun) -> Callable[[Run], RunState | None]:
     return lambda run: study.known_states.get(run.info.run_id)
 
@@ -75,18 +83,23 @@ def _claim_among(
     specification: TrialSpecification,
     candidates: Sequence[CandidateRun],
     state_of: Callable[[Run], RunState | None],
+    has_files: Callable[[Run], bool],
     ignore_remote_owners: bool,
 ) -> Run | TrackedRun | None:
-    """See `claim`; `state_of` returns the state of an interrupted run, None if it is not known."""
+    """See `claim`; `state_of` returns the state of a run to resume, None if it is not known.
+
+    A finished run without its files is trained again like an interrupted one: it then gets them.
+    """
     for candidate in candidates:
-        if candidate.run.info.status == "FINISHED":
+        if candidate.is_finished and has_files(candidate.run):
             return candidate.run
-    owners = [candidate.owner for candidate in candidates if not candidate.is_interrupted]
+    owners = [candidate.owner for candidate in candidates if not (candidate.is_interrupted or candidate.is_finished)]
     if OwnerState.ALIVE in owners or (owners and not ignore_remote_owners):
         return None
     for candidate in reversed(candidates):
-        resumable = candidate.is_interrupted and can_resume(candidate.run, specification)
-        if resumable and (state := state_of(candidate.run)):
+        resumable = candidate.is_finished or candidate.is_interrupted
+        resumable = resumable and can_resume(candidate.run, specification)
+        if resumable and (state := state_of(candidate.run)) and discard_superseded(candidate.run.info.run_id):
             return _resume(study, specification, candidate.run, state)
     return _create(study, specification)
 

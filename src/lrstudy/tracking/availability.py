@@ -35,7 +35,7 @@ class ServerAvailability:
         self._silent_since = self._silent_since or time.monotonic()
         if self.failure is None:
             self.failure = failure_reason(error)
-            _report(
+            report(
                 f"the tracking server {self.server} cannot be used now ({self.failure}): training continues; log calls "
                 f"are queued in {journals_folder()}"
             )
@@ -48,7 +48,7 @@ class ServerAvailability:
     def mark_available(self) -> None:
         """Record and report that the server has all calls again."""
         self.failure = None
-        _report(f"the tracking server {self.server} can be used again; all queued log calls are sent")
+        report(f"the tracking server {self.server} can be used again; all queued log calls are sent")
 
     def silent_for(self, seconds: float, since: float) -> bool:
         """Return True if the server has answered nothing for `seconds`, counted from `since` at the earliest."""
@@ -66,7 +66,8 @@ def failed_at_once(began: float) -> bool:
 
 def pause_seconds(failures: int) -> float:
     """Return how long to pause after that many failed tries in a row: doubled each time up to a maximum, jittered."""
-    longest = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 2), MAX_PAUSE_SECONDS)
+    doublings = min(failures - 2, 10)  # after an hour of failures, the power would be too large for a float
+    longest = min(FIRST_PAUSE_SECONDS * 2**doublings, MAX_PAUSE_SECONDS)
     # Jittered, since many machines that overload a server would otherwise return to it at once.
     return random.uniform(longest / 2, longest)  # noqa: S311
 
@@ -78,5 +79,6 @@ def extend_timeout(took: float) -> None:
         mlflow_internals.set_request_timeout(min(2 * timeout, MAX_TIMEOUT_SECONDS))
 
 
-def _report(sentence: str) -> None:
+def report(sentence: str) -> None:
+    """Print a sentence on a server for the user at once."""
     print(sentence, file=sys.stderr, flush=True)

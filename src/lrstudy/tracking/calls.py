@@ -114,18 +114,20 @@ class CreateModel:
 
 @dataclass(frozen=True)
 class LogModel:
-    """Log the content of `folder` as files of a logged model; local ids in the files become the server's."""
+    """Log the content of `folder` as files of a logged model of a run; local ids in the files become the server's."""
 
     model: str
     folder: str
+    run: str = ""  # which journals of earlier versions lack
 
 
 @dataclass(frozen=True)
 class EndModel:
-    """Set the final status of a logged model: `READY` or `FAILED`."""
+    """Set the final status of a logged model of a run: `READY` or `FAILED`."""
 
     model: str
     status: str
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,21 @@ FORMER_NAMES = {"DiscardTwins": "DeleteDuplicateRuns"}
 def local_id() -> str:
     """Return a unique id for a run or a model that the server has not created yet."""
     return f"{LOCAL}{uuid4().hex}"
+
+
+def run_of(call: Call) -> str:
+    """Return the id of a call's run; its model's in journals of earlier versions."""
+    return call.run or getattr(call, "model", "")
+
+
+def waits_for_files(call: Call) -> bool:
+    """Return True if a call must not overtake files of its run that cannot be stored yet.
+
+    A run is FINISHED, and a model READY, only with its files.
+    """
+    if isinstance(call, SetStatus | EndModel):
+        return call.status in ("FINISHED", "READY")
+    return isinstance(call, LogFiles | LogModel | RemoveCheckpoint)
 
 
 def to_json(call: Call) -> str:

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from lrstudy.server_names import DATA_DIGEST, HARDWARE, OWNER, VAL_LOSS, VERSIONS
+from lrstudy.server_names import DATA_DIGEST, HARDWARE, OWNER, PRUNED_KEY, VAL_LOSS, VERSIONS
 from lrstudy.tracking import epoch_times, owner
+from lrstudy.tracking.failures import is_transient
 from lrstudy.tracking.owner import OwnerState
 from lrstudy.tracking.server import server_address
 from lrstudy.tracking.server_lock import server_lock
 from lrstudy.tracking.sync import sync_server
+from lrstudy.training.result import HISTORY, WEIGHTS
 from lrstudy.training.specification import TrialSpecification
 
 ENDED_EARLY = ("KILLED", "FAILED")
@@ -65,6 +67,11 @@ class CandidateRun:
         return self.run.info.status == "RUNNING" and self.owner is OwnerState.DEAD
 
     @property
+    def is_finished(self) -> bool:
+        """True if it ended as it should; its files may be missing all the same."""
+        return bool(self.run.info.status == "FINISHED")
+
+    @property
     def is_interrupted(self) -> bool:
         """True if it did not finish, and has no live owner."""
         return self.run.info.status in ENDED_EARLY or self.is_abandoned
@@ -84,6 +91,17 @@ def fresh_candidate_runs(client: MlflowClient, runs: Iterable[Run]) -> list[Cand
         replace(candidate, run=client.get_run(candidate.run.info.run_id)) if candidate.is_abandoned else candidate
         for candidate in candidate_runs(runs)
     ]
+
+
+def has_files(client: MlflowClient, run: Run) -> bool:
+    """Return True if a finished run has its files: their upload can have failed in earlier versions."""
+    try:
+        files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    except Exception as error:  # each kind of artifact store has its own errors
+        if is_transient(error):
+            raise
+        return True
+    return files >= ({HISTORY} if PRUNED_KEY in run.data.tags else {HISTORY, WEIGHTS})
 
 
 def can_resume(run: Run, specification: TrialSpecification) -> bool:

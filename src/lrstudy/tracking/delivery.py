@@ -41,7 +41,8 @@ from lrstudy.tracking.calls import (
     SetStatus,
     with_server_ids,
 )
-from lrstudy.tracking.failures import is_transient
+from lrstudy.tracking.failures import is_refusal
+from lrstudy.tracking.files_error import files_error
 from lrstudy.tracking.server_lock import server_lock
 
 Ids = dict[str, str]
@@ -65,19 +66,22 @@ def deliver(
         is_retry: whether they may have been carried out before, and the answer was lost.
 
     Raises:
+        FilesError: the server answers, but the files of a call cannot be stored.
         Exception: MLflow's, if the server is unavailable.
     """
     if not calls:
         client.search_experiments(max_results=1)
     created: Ids = {}
     for call in calls:
-        if isinstance(call, LogFiles | LogModel) and server_ids:
-            _replace_ids_in_files(Path(call.folder), server_ids)
         try:
+            if isinstance(call, LogFiles | LogModel) and server_ids:
+                _replace_ids_in_files(Path(call.folder), server_ids)
             call = with_server_ids(call, server_ids)
             created |= (_find_created(call, client) if is_retry else None) or _send(call, client)
         except Exception as error:
-            if is_transient(error):
+            if isinstance(call, LogFiles | LogModel):
+                raise files_error(client, call, error) from error
+            if not is_refusal(error):
                 raise
             if isinstance(call, Log) and call.points and not call.has_only_points:  # one of the two may be valid
                 parts = Log(call.run, points=call.points), Log(call.run, call.params, call.tags)
@@ -151,9 +155,12 @@ def _(call: CreateModel, client: MlflowClient) -> Ids:
 
 
 def _existing_model(client: MlflowClient, run: Run) -> LoggedModel | None:
-    """Return the model that an earlier try, or a process that was killed, created for a run."""
+    """Return the model that an earlier try, or a process that was interrupted, created for a run.
+
+    One that failed is completed: the run is left with one model.
+    """
     models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
-    return next((model for model in models if model.status != LoggedModelStatus.FAILED), None)
+    return min(models, key=lambda model: model.status == LoggedModelStatus.FAILED, default=None)
 
 
 @_send.register

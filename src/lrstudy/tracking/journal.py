@@ -162,14 +162,21 @@ def pending_journals() -> list[Path]:
     return sorted(folder for folder in folders if folder.suffix != REFUSED)
 
 
+class DamagedJournalError(ValueError):
+    """A journal's first line is damaged, or missing: it is not known which server its calls are for."""
+
+
 def read_journal(folder: Path) -> JournalContent:
     """Return the content of a journal.
 
     Raises:
-        ValueError: it is not a journal, or one of another version.
+        DamagedJournalError: its server is not known, since it is empty, for example.
+        ValueError: it is one of another version.
         OSError: it cannot be read.
     """
     lines, damaged = _read_lines(folder / JOURNAL_FILE)
+    if not lines or not {"server", "owner", "names"} <= lines[0].keys():
+        raise DamagedJournalError(f"{folder / JOURNAL_FILE} is empty or damaged")
     delivered = 0 if damaged else sum(line.get("made", 0) for line in lines)
     server_ids = {local: id_ for line in lines if "call" not in line for local, id_ in line["names"].items()}
     try:

@@ -25,11 +25,11 @@ def logged_model(run: TrackedRun) -> Iterator[tuple[Path, dict[str, Any]]]:
     folder = run.outbox.new_folder()
     try:
         yield folder / "model", identity
-        run.outbox.enqueue(LogModel(model, str(folder / "model")))
+        run.outbox.enqueue(LogModel(model, str(folder / "model"), run.run_id))
     except BaseException:
-        run.outbox.enqueue(EndModel(model, "FAILED"), despite_rejections=True)
+        run.outbox.enqueue(EndModel(model, "FAILED", run.run_id), despite_rejections=True)
         raise
-    run.outbox.enqueue(EndModel(model, "READY"))
+    run.outbox.enqueue(EndModel(model, "READY", run.run_id))
 
 
 def has_model(client: MlflowClient, run: Run) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -15,11 +16,14 @@ from typing import Any
 import mlflow.pytorch
 import numpy as np
 import torch
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from lrstudy import cache_paths
 from lrstudy.compat.interpreter import gc_paused
+from lrstudy.errors import LearningRateStudyError
+from lrstudy.redaction import first_line
 from lrstudy.training.result import ModelInputs
 from lrstudy.training.setup import Classifier
 
@@ -36,10 +40,17 @@ def save_network(classifier: Classifier, inputs: ModelInputs, path: Path, identi
     Args:
         classifier: on the CPU, with the weights to save.
         inputs: of the training.
-        path: of a folder that does not exist yet.
+        path: of the folder to write; what a worker that died has left there is removed.
         identity: arguments of MLflow's `Model`, which name its run and itself.
+
+    Raises:
+        LearningRateStudyError: MLflow cannot save it.
     """
-    _save(classifier.eval(), inputs.example, list(inputs.classes), path, Model(**identity))
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        _save(classifier.eval(), inputs.example, list(inputs.classes), path, Model(**identity))
+    except MlflowException as error:  # which is no answer of a server
+        raise LearningRateStudyError(f"the model cannot be saved: {first_line(error)}.") from None
 
 
 def warm_up() -> None:

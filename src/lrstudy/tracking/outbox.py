@@ -6,6 +6,7 @@ and the thread keeps trying. The journal is removed when the server has all of t
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,13 +18,15 @@ from typing import TypeVar
 from mlflow import MlflowClient
 
 from lrstudy.compat.mlflow_internals import disable_retries
-from lrstudy.formatting import pluralize
+from lrstudy.server_names import DESCRIPTION
+from lrstudy.tracking import epoch_times
 from lrstudy.tracking.availability import failed_at_once
-from lrstudy.tracking.calls import Call, CreateModel, CreateRun, DeleteDuplicateRuns, Log
+from lrstudy.tracking.calls import Call, CreateModel, CreateRun, DeleteDuplicateRuns, Log, SetStatus
 from lrstudy.tracking.delivery import deliver
 from lrstudy.tracking.failures import is_transient
-from lrstudy.tracking.journal import journals_folder, sync_command
 from lrstudy.tracking.sender import Sender
+from lrstudy.tracking.server import truncate_tag
+from lrstudy.tracking.unsent import describe_held, describe_unsent
 
 Answer = TypeVar("Answer")
 
@@ -42,7 +45,7 @@ class Outbox:
     def __init__(self, client: MlflowClient, server: str) -> None:
         self._client = client
         self._sender = Sender(client, server)
-        self._files = tempfile.TemporaryDirectory(prefix="lrstudy-", ignore_cleanup_errors=True)
+        self._files = tempfile.mkdtemp(prefix="lrstudy-")
 
     def start(self) -> None:
         """Start to send. From now on this process's MLflow client tries each call once, with a short timeout."""
@@ -56,7 +59,7 @@ class Outbox:
 
     def new_folder(self) -> Path:
         """Make a folder for the files of a call, and return its path."""
-        return Path(tempfile.mkdtemp(dir=self._files.name))
+        return Path(tempfile.mkdtemp(dir=self._files))
 
     def server_id(self, local_id: str) -> str:
         """Return the server's id of a run or a model if it has one, else the local id."""
@@ -166,33 +169,50 @@ class Outbox:
     def flush(self, max_silence: float) -> bool:
         """Wait until all calls are sent, and return True; return False once the server was silent that long.
 
+        Files that cannot be stored are tried for that long, too.
+
         Raises:
             Exception: MLflow's, if the server has rejected a call.
         """
-        sent_all = self._sender.wait_until(lambda: not self._sender.pending, max_silence)
+        sent_all = self._sender.wait_until(lambda: self._is_settled(max_silence), max_silence)
         self._raise_rejection()
         return sent_all
 
+    def final_status(self, run_id: str, status: str) -> str:
+        """Return the status of a run whose end was queued as `status`: RUNNING while that, or its files, wait."""
+        held = self._sender.held.get(self.server_id(run_id))
+        if held and status == "FINISHED":
+            return "FAILED" if held.error.refused else "RUNNING"
+        return "RUNNING" if self._sender.pending else status
+
     def close(self, max_silence: float) -> str | None:
-        """Stop sending; return a sentence for the user if the server was silent for that many seconds, else None."""
+        """Stop sending; return a sentence on what could not be sent within so many seconds, None if all was."""
         for call in self._sender.possible_duplicates:
             duplicates = DeleteDuplicateRuns(call.run, call.experiment, call.tags, call.start)
             self.enqueue(duplicates, despite_rejections=True)
-        sent_all = self._sender.wait_until(lambda: not self._sender.pending, max_silence)
+        self._fail_refused_runs()
+        sent_all = self._sender.wait_until(lambda: self._is_settled(max_silence), max_silence)
         self._sender.stop(sent_all=sent_all)
-        self._files.cleanup()
-        return None if sent_all else self._describe_unsent()
+        sentences = [] if sent_all else [describe_unsent(self._sender)]
+        sentences += describe_held(self._sender.held)
+        queues = [self._sender.pending, *(held.calls for held in self._sender.held.values())]
+        if any(queue.unstored_files for queue in queues):
+            sentences.append(f"The artifacts that could not be written there are in {self._files}.")
+        else:
+            shutil.rmtree(self._files, ignore_errors=True)
+        return " ".join(sentences) or None
+
+    def _is_settled(self, max_silence: float) -> bool:
+        held = self._sender.held.values()
+        return not self._sender.pending and all(calls.has_failed_for(max_silence) for calls in held)
+
+    def _fail_refused_runs(self) -> None:
+        """End the runs whose files the server refuses as failed: a study that is started again trains them again."""
+        for run_id, held in self._sender.held.items():
+            if held.error.refused:
+                self.enqueue(Log(run_id, {}, {DESCRIPTION: truncate_tag(str(held.error))}), despite_rejections=True)
+                self.enqueue(SetStatus(run_id, "FAILED", epoch_times.now_ms()), despite_rejections=True)
 
     def _raise_rejection(self) -> None:
         if self._sender.rejections:
             raise self._sender.rejections[0]
-
-    def _describe_unsent(self) -> str:
-        pending = self._sender.pending
-        lost = ""
-        if pending.unstored:
-            calls = f"{pending.unstored} of {pluralize(len(pending), 'log call')}"
-            lost = f", except {calls}, which cannot be written ({pending.storage_failure}) and are lost"
-        queued = f"the last log calls are queued in {journals_folder()}{lost}"
-        advice = f"when the server is back, `{sync_command()}` sends them."
-        return f"{self._sender.availability.describe_unsent()}: {queued}; {advice}"

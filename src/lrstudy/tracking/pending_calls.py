@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
-from lrstudy.tracking.calls import Call, next_batch
+from lrstudy.tracking.calls import Call, LogFiles, LogModel, next_batch
 from lrstudy.tracking.delivery import remove_sent_files
 from lrstudy.tracking.failures import failure_reason
 from lrstudy.tracking.journal import Journal, journals_folder
@@ -16,7 +18,7 @@ class PendingCalls:
     """A queue of calls, in order. Only one thread at a time may use it.
 
     `added` and `delivered` count calls; `server_ids` are the server's ids by our local ones; `storage_failure` is the
-    reason why calls cannot be written to disk.
+    reason why calls cannot be written to disk, `folder` that of the journal if there is one.
     """
 
     def __init__(self, server: str) -> None:
@@ -28,6 +30,7 @@ class PendingCalls:
         self.added = self.delivered = 0
         self.server_ids: dict[str, str] = {}
         self.storage_failure: str | None = None
+        self.folder: Path | None = None
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -36,6 +39,18 @@ class PendingCalls:
     def unstored(self) -> int:
         """The number of calls that are not in the journal."""
         return len(self._calls) - self._stored
+
+    @property
+    def unstored_files(self) -> bool:
+        """Return True if some artifacts are not in the journal."""
+        return any(isinstance(call, LogFiles | LogModel) for call in list(self._calls)[self._stored :])
+
+    def learn(self, server_ids: Mapping[str, str]) -> None:
+        """Remember the server's ids of what other calls created."""
+        new = {local: id_ for local, id_ in server_ids.items() if local not in self.server_ids}
+        self.server_ids |= new
+        if self._journal and new:
+            self._journal.mark_delivered(0, new)
 
     def append(self, call: Call) -> int:
         """Add a call, and return its number."""
@@ -57,10 +72,19 @@ class PendingCalls:
         self.delivered += count
         self._stored = max(0, self._stored - count)
 
+    def drop_first(self) -> None:
+        """Remove the first call, which waits elsewhere from now on, with its files."""
+        if self._journal:
+            self._journal.mark_delivered(min(1, self._stored), {})
+        self._calls.popleft()
+        self.delivered += 1
+        self._stored = max(0, self._stored - 1)
+
     def store(self) -> None:
         """Append the calls to the journal that it lacks; where that fails, report it once and keep them in memory."""
         try:
             self._journal = self._journal or Journal.create(self._server, self.server_ids)
+            self.folder = self._journal.folder
             while self._stored < len(self._calls):
                 self._calls[self._stored] = self._journal.append(self._calls[self._stored])
                 self._stored += 1
@@ -82,6 +106,13 @@ class PendingCalls:
         if self._journal:
             self._journal.flush()
             self._journal.release()
+
+    def set_journal_aside(self) -> None:
+        """Leave the journal on disk, where nothing sends it."""
+        if self._journal:
+            self._journal.flush()
+            with suppress(OSError):
+                self.folder = self._journal.set_aside()
 
     def remove_journal(self) -> None:
         """Remove the journal, since the server has all calls."""

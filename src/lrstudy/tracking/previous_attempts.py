@@ -6,8 +6,6 @@ over the progress of the earlier one, which is deleted: one run is left, the one
 
 from __future__ import annotations
 
-import os
-
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run, RunTag
@@ -20,15 +18,10 @@ from lrstudy.tracking import owner
 from lrstudy.tracking.calls import MAX_ITEMS_PER_CALL
 from lrstudy.tracking.claims import can_resume, fresh_candidate_runs
 from lrstudy.tracking.owner import OwnerState
+from lrstudy.tracking.queued import discard_superseded
 from lrstudy.tracking.recorded_training import recorded_settings
 from lrstudy.training.epoch import METRICS
 from lrstudy.training.specification import TrialSpecification
-
-
-def run_opened_by_mlflow(client: MlflowClient) -> Run | None:
-    """Return the run that `mlflow run` opened for this process, or that the user named, if any."""
-    run_id = os.environ.get("MLFLOW_RUN_ID")
-    return client.get_run(run_id) if run_id else None
 
 
 def claim(client: MlflowClient, run: Run) -> None:
@@ -49,7 +42,8 @@ def find_resumable(client: MlflowClient, specification: TrialSpecification, open
     parent = opened.data.tags.get(PARENT) if opened else None
     interrupted = [candidate.run for candidate in fresh_candidate_runs(client, runs) if candidate.is_interrupted]
     resumable = (run for run in reversed(interrupted) if can_resume(run, specification))
-    return next((run for run in resumable if run.data.tags.get(PARENT) == parent), None)
+    ours = (run for run in resumable if run.data.tags.get(PARENT) == parent)
+    return next((run for run in ours if discard_superseded(run.info.run_id)), None)
 
 
 def copy_progress(client: MlflowClient, interrupted: Run, opened: Run) -> dict[str, str]:

@@ -23,12 +23,15 @@ from lrstudy.server_names import (
     KEY,
     PREPROCESSING,
     PRUNED_KEY,
+    REPRODUCE,
     THREADS,
     TIME,
     UNCOMMITTED,
     VERSIONS,
 )
+from lrstudy.settings import ReproduceSettings
 from lrstudy.tracking import server, training_run
+from lrstudy.tracking.opened_run import check_opened_run
 from lrstudy.tracking.recorded_training import RecordedTraining, download_weights, read_recorded_training
 from lrstudy.tracking.stored_values import is_stored
 from lrstudy.training import runtime, setup
@@ -120,6 +123,7 @@ def reproduce(run_id: str, show: ShowProgress) -> ReproductionComparison:
         TrackingError: the server cannot be reached, or rejects a call.
     """
     with server.connected_client() as client:
+        check_opened_run(client, REPRODUCE, ReproduceSettings(run_id=run_id))
         recorded = read_recorded_training(client, run_id)
     training_run.log_reproduction(recorded.run_id, recorded.name)
     plan = _plan(recorded)

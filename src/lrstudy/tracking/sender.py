@@ -8,9 +8,12 @@ from threading import Condition, Thread
 
 from mlflow import MlflowClient
 
-from lrstudy.tracking.availability import ServerAvailability, extend_timeout, failed_at_once, pause_seconds
-from lrstudy.tracking.calls import Call, CreateRun, LogFiles, LogModel
+from lrstudy.tracking.availability import ServerAvailability, failed_at_once, pause_seconds, report
+from lrstudy.tracking.calls import Call, CreateRun, run_of, waits_for_files
 from lrstudy.tracking.delivery import deliver
+from lrstudy.tracking.files_error import FilesError
+from lrstudy.tracking.held_calls import HeldCalls
+from lrstudy.tracking.journal import journals_folder
 from lrstudy.tracking.pending_calls import PendingCalls
 
 # Often enough for curves that grow while a user watches; seldom enough that many epochs share one call.
@@ -20,18 +23,21 @@ SECONDS_BETWEEN_CALLS = 1.0
 class Sender:
     """A thread that sends the `pending` calls in order, each once.
 
-    `rejections` are the errors of calls that the server has rejected, which are not sent again. `possible_duplicates`
-    are the runs whose creation was tried more than once: late answers can leave more than one of each. All of this is
-    shared between threads: hold `changed` to use it.
+    `held` are the calls, by run, that wait for files of their run which cannot be stored. `rejections` are the errors
+    of calls that the server has rejected, which are not sent again. `possible_duplicates` are the runs whose creation
+    was tried more than once: late answers can leave more than one of each. All of this is shared between threads: hold
+    `changed` to use it.
     """
 
     def __init__(self, client: MlflowClient, server: str) -> None:
         self.changed = Condition()
         self.pending = PendingCalls(server)
         self.availability = ServerAvailability(server)
+        self.held: dict[str, HeldCalls] = {}
         self.rejections: list[Exception] = []
         self.possible_duplicates: list[CreateRun] = []
         self._client = client
+        self._server = server
         self._urgent = self._closed = False
         self._thread = Thread(target=self._run, name="outbox", daemon=True)
 
@@ -80,28 +86,87 @@ class Sender:
             if not sent_all:
                 self.pending.store()
             self.pending.release_journal()
-        if sent_all:
+            for held in self.held.values():
+                held.release()
+        if sent_all and not self.held:
             self._thread.join()
 
     def _run(self) -> None:
         failures = 0
         while (batch := self._next_batch(failures)) is not None:
             calls, count = batch
+            if self._must_wait(calls):
+                continue
             began, is_retry = time.monotonic(), failures > 0 or self.offline
             self.possible_duplicates += [call for call in calls if is_retry and isinstance(call, CreateRun)]
             try:
                 ids = dict(self.pending.server_ids)
                 new_ids = deliver(self._client, calls, ids, self.rejections, is_retry=is_retry)
+            except FilesError as error:
+                failures += 1
+                if error.refused or failures > 1 or not failed_at_once(began):
+                    failures = 0
+                    self._hold(calls[0], error)
             except Exception as error:  # the server is unavailable
                 failures += 1
                 if failures > 1 or not failed_at_once(began):
                     failures = max(failures, 2)
                     self.mark_unavailable(error)
-                    if any(isinstance(call, LogFiles | LogModel) for call in calls):
-                        extend_timeout(time.monotonic() - began)
             else:
                 failures = 0
                 self._mark_delivered(count, new_ids)
+                self._retry_held()
+
+    def _must_wait(self, calls: Sequence[Call]) -> bool:
+        """Hold the next call, and return True, if files of its run wait that it must not overtake."""
+        with self.changed:
+            held = self.held.get(self._run_of(calls[0])) if calls and waits_for_files(calls[0]) else None
+            if held and not self._closed:
+                held.add(calls[0], self.pending.server_ids)
+                self.pending.drop_first()
+        return held is not None
+
+    def _hold(self, call: Call, error: FilesError) -> None:
+        """Let the next call wait, and report the first one that does."""
+        with self.changed:
+            if self._closed:
+                return
+            held = HeldCalls(self._server, error)
+            is_first = not self.held
+            self.held[self._run_of(call)] = held
+            held.add(call, self.pending.server_ids)
+            self.pending.drop_first()
+            self.changed.notify_all()
+        if is_first:
+            report(f"{error}: training continues; such files are kept in {journals_folder()}")
+
+    def _retry_held(self) -> None:
+        """Try to send the held calls whose time has come."""
+        for run, held in list(self.held.items()):
+            while held.is_due and held.calls and not self._closed:
+                calls, count = held.calls.next_batch()
+                try:
+                    with held.trying():
+                        deliver(self._client, calls, held.calls.server_ids, [], is_retry=True)
+                except Exception:  # the next call finds out whether the server is away
+                    break
+                with self.changed:
+                    if not self._closed:
+                        held.calls.mark_delivered(count, {})
+            self._forget_if_sent(run, held)
+
+    def _forget_if_sent(self, run: str, held: HeldCalls) -> None:
+        with self.changed:
+            if held.calls or self._closed:
+                return
+            held.calls.remove_journal()
+            del self.held[run]
+            self.changed.notify_all()
+        if not self.held:
+            report("all artifacts can be stored again, and are")
+
+    def _run_of(self, call: Call) -> str:
+        return self.pending.server_ids.get(run_of(call), run_of(call))
 
     def _next_batch(self, failures: int) -> tuple[Sequence[Call], int] | None:
         """Wait until it is time to send; return the calls and how many pending ones they stand for; None at the end."""
@@ -111,8 +176,8 @@ class Sender:
             while not self._closed:
                 if self.pending and (self._urgent or failures):
                     return self.pending.next_batch()
-                if self.offline:
-                    return [], 0  # asks only whether the server answers again
+                if self.offline or any(held.is_due for held in self.held.values()):
+                    return [], 0  # asks only whether the server answers
                 self.changed.wait_for(lambda: self._urgent or self._closed, SECONDS_BETWEEN_CALLS)
                 self._urgent = bool(self.pending)
         return None

@@ -16,10 +16,8 @@ from mlflow.exceptions import MlflowException
 from lrstudy.compat.mlflow_internals import limit_retries
 from lrstudy.errors import TrackingError
 from lrstudy.redaction import describe_ambiguity, first_line, redact_credentials
-from lrstudy.server_names import DESCRIPTION
 from lrstudy.tracking.database import is_new_database, prepared_database, warm_up
 from lrstudy.tracking.failures import failure_reason, is_transient
-from lrstudy.tracking.run_names import is_made_up, name_of_request
 
 MAX_TAG_LENGTH = 5000
 
@@ -68,25 +66,6 @@ def connected_client() -> Iterator[MlflowClient]:
     connect()
     with tracking_errors():
         yield MlflowClient()
-
-
-def mark_failed(run_id: str, sentence: str) -> None:
-    """End a run as failed, with `sentence` as its description; do nothing if the server cannot be reached.
-
-    A run that has ended is left as it is. A name that MLflow made up is replaced by what was asked for.
-    """
-    limit_retries()
-    try:
-        client = MlflowClient()
-        run = client.get_run(run_id)
-        if run.info.status != "RUNNING":
-            return
-        if is_made_up(run):
-            client.update_run(run_id, name=name_of_request(run))
-        client.set_tag(run_id, DESCRIPTION, truncate_tag(redact_credentials(sentence)))
-        client.set_terminated(run_id, "FAILED")
-    except MlflowException:
-        return
 
 
 def truncate_tag(text: str) -> str:

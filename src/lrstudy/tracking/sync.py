@@ -17,11 +17,13 @@ from lrstudy.formatting import pluralize
 from lrstudy.redaction import first_line, redact_credentials
 from lrstudy.tracking import owner
 from lrstudy.tracking.availability import MAX_TIMEOUT_SECONDS
-from lrstudy.tracking.calls import next_batch
+from lrstudy.tracking.calls import Call, next_batch, run_of, waits_for_files
 from lrstudy.tracking.delivery import deliver
-from lrstudy.tracking.failures import failure_reason, is_transient
+from lrstudy.tracking.failures import failure_reason
+from lrstudy.tracking.files_error import FilesError
 from lrstudy.tracking.journal import (
     JOURNAL_FILE,
+    DamagedJournalError,
     Journal,
     JournalContent,
     pending_journals,
@@ -29,8 +31,15 @@ from lrstudy.tracking.journal import (
     sync_command,
 )
 from lrstudy.tracking.owner import OwnerState
+from lrstudy.tracking.separated_runs import FilesNotSyncedError, SeparatedRuns, keep
 
 SECONDS_BETWEEN_TRIES = 0.2
+# The journals that this process could not send, though their server can be used; it tries them only once.
+_not_sent: set[Path] = set()
+
+
+class ServerAwayError(NotSyncedError):
+    """The server of a journal cannot be used."""
 
 
 def sync_all() -> list[str]:
@@ -42,14 +51,16 @@ def sync_all() -> list[str]:
     disable_retries()
     reports, failures = [], []
     for folder in pending_journals():
-        journal = Journal.open_existing(folder)
-        if journal is None:
-            reports.append(f"{folder}: in use by another process, which sends it when its server can be used")
-            continue
         try:
-            reports.append(_sync(journal))
+            journal = Journal.open_existing(folder)
+            if journal is None:
+                reports.append(f"{folder}: in use by another process, which sends it when its server can be used")
+            else:
+                reports.append(_sync(journal))
         except NotSyncedError as error:
             failures.append(str(error))
+        except OSError as error:
+            failures.append(_local_fault(folder, error))
     if failures:
         raise NotSyncedError(" ".join(failures))
     return reports or ["nothing to sync"]
@@ -58,22 +69,47 @@ def sync_all() -> list[str]:
 def sync_server(server: str) -> None:
     """Send the journals that dead processes have left for a server, before runs on it are taken over.
 
+    What cannot be sent for another reason than an absent server is reported once, and blocks no other run.
+
     Raises:
-        TrackingError: some calls could not be sent; a resumed training would log the same again.
+        TrackingError: the server cannot be used; a resumed training would log the same again.
     """
     for folder in pending_journals():
         try:
             content = read_journal(folder)
         except (OSError, ValueError):  # `sync_all` reports it
             continue
-        if content.server == server and (journal := _wait_for_journal(folder, content.owner)):
-            try:
-                report = _sync(journal)
-            except NotSyncedError as error:
-                if (folder / JOURNAL_FILE).exists():
-                    raise TrackingError(str(error)) from error
-                report = str(error)
+        if content.server == server and folder not in _not_sent and (report := _sync_left(folder, content)):
             print(report, file=sys.stderr, flush=True)
+
+
+def _sync_left(folder: Path, content: JournalContent) -> str | None:
+    """Send a journal unless its owner is alive; return a sentence if it was tried.
+
+    Raises:
+        TrackingError: the server cannot be used.
+    """
+    try:
+        journal = _wait_for_journal(folder, content.owner)
+        return _sync(journal) if journal else None
+    except ServerAwayError as error:
+        raise TrackingError(str(error)) from error
+    except FilesNotSyncedError as error:
+        _not_sent.update(error.folders)
+        return str(error)
+    except NotSyncedError as error:
+        return str(error)
+    except OSError as error:
+        _not_sent.add(folder)
+        return _local_fault(folder, error)
+
+
+def _local_fault(folder: Path, error: OSError) -> str:
+    """Return a sentence on a journal that this machine, not its server, keeps from being sent."""
+    return (
+        f"the log calls in {folder} cannot be sent, since that folder cannot be read or written here "
+        f"({failure_reason(error)}); when it can, `{sync_command()}` sends them."
+    )
 
 
 def _wait_for_journal(folder: Path, journal_owner: str) -> Journal | None:
@@ -89,18 +125,25 @@ def _sync(journal: Journal) -> str:
     """Send the calls of a journal, and remove it; return a sentence for the user.
 
     Raises:
-        NotSyncedError: the server is unavailable or rejects calls, or lines are damaged.
+        NotSyncedError: the server is unavailable or rejects calls, files cannot be stored, or lines are damaged.
+        OSError: the journal cannot be read or written.
     """
     try:
         content = read_journal(journal.folder)
-        rejections = _deliver_all(journal, content)
-    except (OSError, ValueError) as error:
-        journal.release()
+        separated = SeparatedRuns(content.server, {})
+        rejections = _deliver_all(journal, content, separated)
+        sentence = _finish(journal, content, rejections)
+        separated.release()
+        return sentence
+    except FilesError as error:  # all that is left waits for these files
+        sentence, folder = keep(content.server, journal, error)
+        raise FilesNotSyncedError([sentence], [folder]) from error
+    except DamagedJournalError as error:
+        raise NotSyncedError(f"{error}, and cannot be sent: it is kept in {journal.set_aside()}.") from error
+    except ValueError as error:
         raise NotSyncedError(f"{journal.folder} cannot be sent: {first_line(error)}.") from error
-    except BaseException:
+    finally:
         journal.release()
-        raise
-    return _finish(journal, content, rejections)
 
 
 def _finish(journal: Journal, content: JournalContent, rejections: list[Exception]) -> str:
@@ -121,30 +164,59 @@ def _finish(journal: Journal, content: JournalContent, rejections: list[Exceptio
     return f"{count} sent to the tracking server {server}"
 
 
-def _deliver_all(journal: Journal, content: JournalContent) -> list[Exception]:
-    """Send the calls of a journal; return MLflow's errors for those that the server rejects."""
+def _deliver_all(journal: Journal, content: JournalContent, separated: SeparatedRuns) -> list[Exception]:
+    """Send the calls of a journal; return MLflow's errors for those that the server rejects.
+
+    Args:
+        journal: of the calls.
+        content: of the journal.
+        separated: gets the calls of runs whose files cannot be stored.
+
+    Raises:
+        FilesError: all calls that are left wait for files of one run, which cannot be stored.
+        ServerAwayError: the server is unavailable.
+        OSError: a journal cannot be written.
+    """
     client, rejections = MlflowClient(content.server), list[Exception]()
     server_ids, calls = dict(content.server_ids), deque(content.calls)
-    try:
+    with _long_timeout(), _server_away(content.server, journal.folder, calls):
         _check_database_exists(content.server)
         deliver(client, [], server_ids, rejections, is_retry=True)
-        with _long_timeout():
-            while calls:
-                batch, count = next_batch(calls)
-                created = deliver(client, batch, server_ids, rejections, is_retry=True)
-                server_ids |= created
-                journal.mark_delivered(count, created)
-                for _ in range(count):
-                    calls.popleft()
-    except Exception as error:
-        if not is_transient(error):
-            raise
-        server, waiting = redact_credentials(content.server), pluralize(len(calls), "log call")
-        raise NotSyncedError(
-            f"the tracking server {server} cannot be used ({failure_reason(error)}): {waiting} for it queued in "
-            f"{journal.folder}; when it is back, `{sync_command()}` sends them."
-        ) from error
+    while calls:
+        batch, count = next_batch(calls)
+        run = server_ids.get(run_of(batch[0]), run_of(batch[0]))
+        created: dict[str, str] = {}
+        if run in separated.journals and waits_for_files(batch[0]):
+            separated.add(run, batch[0], server_ids)
+        else:
+            try:
+                with _long_timeout(), _server_away(content.server, journal.folder, calls):
+                    created = deliver(client, batch, server_ids, rejections, is_retry=True)
+            except FilesError as error:
+                if all(waits_for_files(call) and run_of(call) == run_of(batch[0]) for call in calls):
+                    raise
+                separated.add_run(run, error, server_ids)
+                separated.add(run, batch[0], server_ids)
+        server_ids |= created
+        journal.mark_delivered(count, created)
+        for _ in range(count):
+            calls.popleft()
     return rejections
+
+
+@contextmanager
+def _server_away(address: str, folder: Path, calls: deque[Call]) -> Iterator[None]:
+    """Turn all errors but those of files into a ServerAwayError: `calls` for a server stay in `folder`."""
+    try:
+        yield
+    except FilesError:
+        raise
+    except Exception as error:
+        server, waiting = redact_credentials(address), pluralize(len(calls), "log call")
+        raise ServerAwayError(
+            f"the tracking server {server} cannot be used ({failure_reason(error)}): {waiting} for it queued in "
+            f"{folder}; when it is back, `{sync_command()}` sends them."
+        ) from error
 
 
 @contextmanager

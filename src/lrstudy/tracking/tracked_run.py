@@ -19,6 +19,7 @@ from lrstudy.errors import LearningRateStudyError, NotSyncedError, TrackingError
 from lrstudy.redaction import redact_credentials
 from lrstudy.server_names import DESCRIPTION, OWNER
 from lrstudy.tracking import epoch_times, owner
+from lrstudy.tracking.artifact_store import check_artifact_store
 from lrstudy.tracking.calls import DeleteDuplicateRuns, Log, LogFiles, RemoveCheckpoint, SetStatus
 from lrstudy.tracking.claims import NEW_RUN, RunState
 from lrstudy.tracking.failures import failure_reason
@@ -101,11 +102,12 @@ def track_new_run(name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
     """Start the run that `mlflow run` opened for this process, or else a new one; end it as the block ends.
 
     Raises:
-        TrackingError: the server cannot be reached, or rejects a call.
+        TrackingError: the server cannot be reached, or rejects a call, or its artifact store cannot be used.
         NotSyncedError: the block succeeded, but the server is unavailable at the end.
     """
     connect()
     with tracking_errors():
+        check_artifact_store(MlflowClient())
         run = start_run(name, tags)
     with track_run(run, NEW_RUN) as tracked:
         yield tracked
@@ -150,7 +152,7 @@ def _end_run(tracked: TrackedRun, run: Run, status: str, max_silence: float) -> 
     unsent = tracked.outbox.close(max_silence)
     restore_run_link()
     with suppress(MlflowException):
-        mlflow.end_run("RUNNING" if unsent else status)
+        mlflow.end_run(tracked.outbox.final_status(tracked.run_id, status))
     if unsent and status != "FINISHED":
         print(unsent, file=sys.stderr)
     return unsent

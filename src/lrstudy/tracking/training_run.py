@@ -22,10 +22,24 @@ from mlflow.types import Schema, TensorSpec
 from lrstudy.data.duplicates import NO_DUPLICATES, Duplicates
 from lrstudy.data.duplicates import TABLE as DUPLICATES
 from lrstudy.data.records import BadImage
-from lrstudy.server_names import DESCRIPTION, KIND, LOGGED_ARTIFACTS, REPRODUCE, REPRODUCES, REPRODUCTION, TIME, VERDICT
-from lrstudy.tracking import previous_attempts
+from lrstudy.server_names import (
+    DESCRIPTION,
+    KIND,
+    LOGGED_ARTIFACTS,
+    OWNER,
+    REPRODUCE,
+    REPRODUCES,
+    REPRODUCTION,
+    TIME,
+    TRAINING,
+    VERDICT,
+)
+from lrstudy.settings import TrainSettings
+from lrstudy.tracking import owner, previous_attempts
+from lrstudy.tracking.artifact_store import check_artifact_store
 from lrstudy.tracking.calls import LogInputs
 from lrstudy.tracking.claims import NEW_RUN, RunState, claim_lock, mark_abandoned, read_run_state
+from lrstudy.tracking.opened_run import check_opened_run, not_ours, opened_run
 from lrstudy.tracking.server import connect, tracking_errors, truncate_tag
 from lrstudy.tracking.stored_values import is_stored
 from lrstudy.tracking.tracked_run import TrackedRun, start_run, track_run
@@ -35,19 +49,20 @@ from lrstudy.training.specification import DataSummary, TrialSpecification
 BAD_IMAGES = "bad_images.json"
 
 
-def claim_opened_run() -> None:
+def claim_opened_run(settings: TrainSettings) -> None:
     """Tag the run that `mlflow run` opened for this process, if any, as owned by it.
 
     If the process is killed before its training starts, the run can then be recognised as abandoned.
 
     Raises:
+        OtherRunError: it is not a run that a training with these settings may log to.
         TrackingError: the server cannot be reached, or rejects a call.
     """
     if "MLFLOW_RUN_ID" in os.environ:
         connect()
         client = MlflowClient()
         with tracking_errors():
-            if opened := previous_attempts.run_opened_by_mlflow(client):
+            if opened := check_opened_run(client, TRAINING, settings):
                 previous_attempts.claim(client, opened)
 
 
@@ -59,13 +74,16 @@ def open_run(specification: TrialSpecification) -> Iterator[TrackedRun]:
     this process, or a new one.
 
     Raises:
-        TrackingError: the server cannot be reached, or rejects a call.
+        OtherRunError: the user named a run of another training.
+        TrackingError: the server cannot be reached, or rejects a call, or its artifact store cannot be used.
         NotSyncedError: the block succeeded, but the server is unavailable at the end.
     """
     connect()
     client = MlflowClient()
-    with tracking_errors(), claim_lock():
-        run, existing = _start(client, specification)
+    with tracking_errors():
+        check_artifact_store(client)
+        with claim_lock():
+            run, existing = _start(client, specification)
     with track_run(run, existing) as tracked:
         log_setup(tracked, specification)
         yield tracked
@@ -73,8 +91,10 @@ def open_run(specification: TrialSpecification) -> Iterator[TrackedRun]:
 
 def _start(client: MlflowClient, specification: TrialSpecification) -> tuple[Run, RunState]:
     """Start or resume the run of a training, and delete those of superseded starts; return it with its state."""
-    opened = previous_attempts.run_opened_by_mlflow(client)
+    opened = opened_run(client)
     resumable = previous_attempts.find_resumable(client, specification, opened)
+    if opened and KIND in opened.data.tags and not resumable:
+        raise not_ours(opened.info.run_id, "is the run of another training, or of another machine or versions")
     existing = read_run_state(client, resumable) if resumable else NEW_RUN
     name, tags = specification.name, specification.tags
     if opened:
@@ -154,7 +174,7 @@ def log_reproduction(of: str, name: str, outcome: str | None = None) -> None:
     """
     if not (run_id := os.environ.get("MLFLOW_RUN_ID")):
         return
-    tags = {KIND: REPRODUCE, REPRODUCES: of}
+    tags = {KIND: REPRODUCE, REPRODUCES: of, OWNER: owner.this_process()}
     if outcome is not None:
         tags |= {REPRODUCTION: outcome.partition(":")[0].split()[0], DESCRIPTION: truncate_tag(outcome)}
     with tracking_errors():

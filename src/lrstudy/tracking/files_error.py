@@ -1,0 +1,40 @@
+"""The error of files that cannot be stored although the tracking server answers: their store has a fault of its own."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from lrstudy.redaction import redact_credentials
+from lrstudy.tracking.calls import LogFiles, LogModel
+from lrstudy.tracking.failures import failure_reason, is_refusal
+
+
+class FilesError(Exception):
+    """The files of a call of `run` cannot be stored in `store`, for `reason`; other calls can be delivered.
+
+    `refused` is whether the server itself refuses the files, so that it would refuse them again.
+    """
+
+    def __init__(self, run: str, store: str, error: Exception) -> None:
+        self.run, self.store = run, store
+        self.reason, self.refused = failure_reason(error).rstrip("."), is_refusal(error)
+        super().__init__(f"the artifacts of run {run} cannot be stored in {store} ({self.reason})")
+
+
+def files_error(client: MlflowClient, call: LogFiles | LogModel, error: Exception) -> FilesError:
+    """Return the error of files that cannot be stored.
+
+    Raises:
+        Exception: MLflow's, if it is the server that is unavailable.
+    """
+    client.search_experiments(max_results=1)
+    store = "the artifact store"
+    with suppress(MlflowException):
+        if isinstance(call, LogFiles):
+            store = client.get_run(call.run).info.artifact_uri
+        else:
+            store = client.get_logged_model(call.model).artifact_location
+    return FilesError(call.run, redact_credentials(store), error)

@@ -1,0 +1,71 @@
+"""The calls that wait until the files of their run can be stored, while all other calls are sent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from lrstudy.compat.mlflow_internals import request_timeout, set_request_timeout
+from lrstudy.tracking.availability import extend_timeout, pause_seconds
+from lrstudy.tracking.calls import Call
+from lrstudy.tracking.files_error import FilesError
+from lrstudy.tracking.pending_calls import PendingCalls
+
+
+class HeldCalls:
+    """The calls of a run from the first whose files cannot be stored, because of `error`. They have their own journal.
+
+    Args:
+        server: its address.
+        error: of the first call.
+    """
+
+    def __init__(self, server: str, error: FilesError) -> None:
+        self.error = error
+        self.calls = PendingCalls(server)
+        self._since = time.monotonic()
+        self._tries = 2  # a call is held after two
+        self._next_try = self._since + pause_seconds(self._tries)
+        self._timeout = request_timeout()
+
+    def add(self, call: Call, server_ids: Mapping[str, str]) -> None:
+        """Add a call, and write it to disk, with the server's ids of what earlier calls created by the local ones."""
+        self.calls.learn(server_ids)
+        self.calls.append(call)
+        self.calls.store()
+
+    def release(self) -> None:
+        """Leave the journal to other processes; set it aside if the server has refused the files."""
+        self.calls.store()
+        if self.error.refused:
+            self.calls.set_journal_aside()
+        else:
+            self.calls.release_journal()
+
+    @property
+    def is_due(self) -> bool:
+        """True if it is time to try again."""
+        return not self.error.refused and time.monotonic() >= self._next_try
+
+    def has_failed_for(self, seconds: float) -> bool:
+        """Return True if another try is of no use, or has been for so many seconds."""
+        return self.error.refused or time.monotonic() - self._since >= seconds
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """Try to deliver within the block; large files get twice the time after each try that ran out of it."""
+        usual, began = request_timeout(), time.monotonic()
+        set_request_timeout(self._timeout)
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, FilesError):
+                self.error = error
+            self._tries += 1
+            self._next_try = time.monotonic() + pause_seconds(self._tries)
+            extend_timeout(time.monotonic() - began)
+            self._timeout = request_timeout()
+            raise
+        finally:
+            set_request_timeout(usual)
