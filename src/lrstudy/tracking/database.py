@@ -55,7 +55,10 @@ def prepared_database(uri: str) -> Iterator[None]:
                 database.execute("begin immediate")
             yield
     except (*DATABASE_ERRORS, Timeout) as error:
-        raise TrackingError(f"the tracking database {path} cannot be used: {failure_reason(error)}.") from error
+        raise TrackingError(
+            f"the tracking database {path.absolute()} cannot be used: {failure_reason(error)}; "
+            "MLFLOW_TRACKING_URI can name another one."
+        ) from error
 
 
 def is_new_database(uri: str) -> bool:

@@ -22,6 +22,7 @@ from lrstudy.formatting import format_setting, quote, setting_error
 from lrstudy.redaction import redact_credentials
 from lrstudy.server_names import DESCRIPTION, ENTRY_POINT, KIND, OWNER, TRAINING
 from lrstudy.tracking import owner
+from lrstudy.tracking.database import DATABASE_ERRORS
 from lrstudy.tracking.owner import OwnerState
 from lrstudy.tracking.recorded_training import NO_SUCH_RUN
 from lrstudy.tracking.run_names import is_made_up, name_of_request
@@ -80,7 +81,7 @@ def fail_opened_run(sentence: str) -> None:
     if not (run_id := os.environ.get(VARIABLE)):
         return
     limit_retries()
-    with suppress(MlflowException):
+    with suppress(MlflowException, *DATABASE_ERRORS):
         client = MlflowClient()
         if _may_be_failed(run := client.get_run(run_id)):
             if is_made_up(run):

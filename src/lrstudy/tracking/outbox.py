@@ -208,7 +208,7 @@ class Outbox:
 
     def _fail_refused_runs(self) -> None:
         """End the runs whose files the server refuses as failed: a study that is started again trains them again."""
-        for run_id, held in self._sender.held.items():
+        for run_id, held in list(self._sender.held.items()):
             if held.error.refused:
                 self.enqueue(Log(run_id, {}, {DESCRIPTION: truncate_tag(str(held.error))}), despite_rejections=True)
                 self.enqueue(SetStatus(run_id, "FAILED", epoch_times.now_ms()), despite_rejections=True)
