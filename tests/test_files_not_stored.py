@@ -237,7 +237,18 @@ def test_a_store_that_cannot_be_used_is_named(
         check_artifact_store(MlflowClient())
 
 
-def test_a_store_that_can_be_used_is_left_as_it_was(front: Front, tracking_uri: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", ["train.py", "grid.py"])
+def test_nothing_is_trained_for_a_store_that_cannot_be_used(tracking_uri: str, script: str) -> None:
+    experiment = MlflowClient().create_experiment("x", "file:///proc/nope")
+    ended = run_script(script, "--epochs", "1", "--hidden", "8", MLFLOW_EXPERIMENT_ID=experiment)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert ended.stderr.startswith(
+        "error: the experiment 'x' stores its artifacts in file:///proc/nope, which cannot be "
+    )
+    assert MlflowClient().search_runs([experiment]) == []
+
+
+def test_a_store_that_can_be_used_is_left_as_it_was(tracking_uri: str, tmp_path: Path) -> None:
     client = MlflowClient(tracking_uri)
     check_artifact_store(client)
     assert list((tmp_path / "artifacts").iterdir()) == []
