@@ -219,7 +219,7 @@ def test_a_training_whose_server_never_returns_prints_the_command_that_sends_its
 ) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    front.how, front.passing = "close", 8
+    front.how, front.until = "close", b"val_loss"
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     ended = run_preloaded(["-c", IMPATIENT_TRAINING, "--epochs", "20"], env=environment)
     assert ended.returncode == 3
