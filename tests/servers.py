@@ -65,7 +65,7 @@ REFUSAL = b'{"error_code": "PERMISSION_DENIED", "message": "this file is not for
 
 
 class Front(ThreadingHTTPServer):
-    """Passes on to a server what it is asked, or does as `how` says, after `passing` more questions.
+    """Passes on to a server what it is asked, or does as `how` says.
 
     With `only`, it passes on all questions whose method and path do not have that in them, as in `PUT .*weights`.
     With `until`, it passes all on until a question has that in it. What is to happen `meanwhile` does so once, between
@@ -78,7 +78,6 @@ class Front(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behind = behind.removeprefix("http://")
         self.how: How = "pass on"
-        self.passing = 0
         self.until = b""
         self.only = ""
         self.meanwhile: Callable[[], None] | None = None
@@ -110,8 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.server.until in self.path.encode() + body:
             self.server.until = b""
-            self.server.passing -= 1
-        how = "pass on" if self.server.until or self.server.passing >= 0 else self.server.how
+        how = "pass on" if self.server.until else self.server.how
         if not re.search(self.server.only, f"{self.command} {self.path}"):
             how = "pass on"
         while self.server.how == "hang" and not self.server.closing.wait(0.05):
