@@ -18,7 +18,7 @@ from lrstudy.formatting import format_setting, printable
 from lrstudy.settings import CommonSettings, GridSettings, SearchSettings, TrainSettings
 from lrstudy.spelling import similar_settings
 from lrstudy.study.trial import planned
-from lrstudy.tracking.server import mark_failed
+from lrstudy.tracking.opened_run import mark_failed
 from lrstudy.training.setup import build
 from preloaded_process import run_preloaded
 

@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from lrstudy.errors import OtherRunError
 from lrstudy.settings import GridSettings, TrainSettings
 from lrstudy.tracking import owner
-from lrstudy.tracking.opened_run import check_opened_run, fail_opened_run
+from lrstudy.tracking.opened_run import check_opened_run, mark_failed
 from studies import run_script
 
 PROJECT = {"mlflow.project.entryPoint": "main"}
@@ -126,7 +126,7 @@ def test_a_finished_training_stays_as_it_is(
     ended = run_script(script, "--epochs", "1")
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert problem in ended.stderr
-    fail_opened_run("a sentence about invalid settings")
+    mark_failed(run_id, "a sentence about invalid settings")
     assert everything(client.get_run(run_id)) == before
 
 
@@ -140,7 +140,7 @@ def test_an_invalid_setting_fails_only_an_open_and_empty_run(
         ({}, PROJECT | {"lrstudy.kind": "train"}, "RUNNING"),
     ):
         run_id = named_run(client, monkeypatch, params=params, tags=tags)
-        fail_opened_run("the reason")
+        mark_failed(run_id, "the reason")
         run = client.get_run(run_id)
         assert run.info.status == status
         assert run.data.tags.get("mlflow.note.content") == ("the reason" if status == "FAILED" else None)

@@ -85,7 +85,7 @@ def _exit_on_sigterm(number: int, _: object) -> NoReturn:
 
 def _fail_opened_run(sentence: str) -> None:
     """Mark the run that `mlflow run` opened for this process, if any, as failed, with `sentence` as its description."""
-    if os.environ.get("MLFLOW_RUN_ID"):
-        from lrstudy.tracking.opened_run import fail_opened_run
+    if run_id := os.environ.get("MLFLOW_RUN_ID"):
+        from lrstudy.tracking import opened_run
 
-        fail_opened_run(sentence)
+        opened_run.mark_failed(run_id, sentence)

@@ -72,14 +72,12 @@ def not_ours(run_id: str, problem: str) -> OtherRunError:
     return OtherRunError(f"{setting_error(VARIABLE, run_id, problem)}; unset {VARIABLE} to log to a new run.")
 
 
-def fail_opened_run(sentence: str) -> None:
-    """End the run that `mlflow run` opened for this process, if any, as failed, with `sentence` as its description.
+def mark_failed(run_id: str, sentence: str) -> None:
+    """End the run that `mlflow run` opened for this process as failed, with `sentence` as its description.
 
     A run that has ended, or that belongs to something else, is left as it is; so is one that cannot be reached. A name
     that MLflow made up is replaced by what was asked for.
     """
-    if not (run_id := os.environ.get(VARIABLE)):
-        return
     limit_retries()
     with suppress(MlflowException, *DATABASE_ERRORS):
         client = MlflowClient()
