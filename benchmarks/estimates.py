@@ -73,13 +73,14 @@ def measure(command: list[str]) -> Timing:
             env={**os.environ, **places, "PYTHONUNBUFFERED": "1"},
         ) as process:
             assert process.stdout is not None
+            line = ""
             for line in process.stdout:
                 if estimate := re.search(r": about ([\d.]+) (s|min|h) in all", line):
                     said, times["start"] = float(estimate[1]) * UNITS[estimate[2]], time.perf_counter()
                 if re.match(r"\[\d+/\d+\]", line):
                     times["trainings"] = time.perf_counter()
         if process.returncode:
-            raise SystemExit(f"{' '.join(command)} failed")
+            raise SystemExit(f"{' '.join(command)} failed: {line}")
         end = time.perf_counter()
         return Timing(said, times["start"] - began, times["trainings"] - times["start"], end - times["trainings"])
 

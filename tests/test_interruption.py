@@ -39,7 +39,13 @@ def test_the_end_of_a_command_is_no_interruption(code: object, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("script", "arguments", "number", "code", "said"),
     [
-        ("train.py", (*SLOW, "--lr", "0.001"), signal.SIGINT, 130, "keeps its epochs, and the checkpoint"),
+        (
+            "train.py",
+            (*SLOW, "--lr", "0.001"),
+            signal.SIGINT,
+            130,
+            "is kept; the same command resumes it from its last checkpoint",
+        ),
         (
             "grid.py",
             (*SLOW, "--workers", "2", "--optimizers", "sgd,adam", "--lrs", "0.001"),

@@ -58,7 +58,10 @@ def run_training(settings: TrainSettings, workers: TrainingWorkers) -> None:
 
 
 def _kept(run: TrackedRun) -> str:
-    return f"run {run.run_id} keeps its epochs, and the checkpoint of its last seconds; the same command resumes it."
+    return (
+        f"run {run.run_id} is kept; the same command resumes it from its last checkpoint, or from the start if it was "
+        "interrupted before the first one."
+    )
 
 
 def _train(run: TrackedRun, specification: TrialSpecification, workers: TrainingWorkers) -> WorkerResult:
