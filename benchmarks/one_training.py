@@ -104,7 +104,7 @@ def measure(arguments: list[str]) -> None:
     with clock.step("imports: MLflow"):
         from lrstudy.tracking import training_run
     with clock.step("device and threads"):
-        machine = runtime.prepare(settings.device, settings.threads, settings.model)
+        machine = runtime.prepare(settings)
     with clock.step("data"):
         plan = TrainingPlan(settings, load_data(settings), machine)
     with clock.step("network and optimizer"):

@@ -27,7 +27,7 @@ DATA = DataSummary(
     preprocessing=3,
     chance_accuracy=0.1,
 )
-CONTEXT = StudyContext(DATA, "cpu", 1, "a machine")
+CONTEXT = StudyContext(DATA, "cpu", 1, "a machine", "fp32")
 
 
 def trial(lr: float, verdict: str, loss: float, accuracy: float, batch_size: int = 256) -> TrialResult:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrstudy.training.data_splits import InMemorySplit, Normalise, StreamedSplit, load_split
+from lrstudy.training.data_splits import InMemorySplit, Normalise, StoredSplit, load_split
 
 
 @pytest.mark.parametrize("channels_last", [True, False])
@@ -24,7 +24,7 @@ def test_a_part_streamed_from_the_disk_gives_the_bits_of_one_kept_in_memory(
     monkeypatch.setattr("lrstudy.training.data_splits.MAX_BYTES_IN_MEMORY", 0)
     streamed = load_split(images, labels, rows, normalise, channels_last=channels_last)
     assert isinstance(kept, InMemorySplit)
-    assert isinstance(streamed, StreamedSplit)
+    assert isinstance(streamed, StoredSplit)
     some = torch.tensor([7, 3, 29, 3])
     for one, other in zip(kept.batch(some), streamed.batch(some), strict=True):
         assert torch.equal(one, other)

@@ -14,10 +14,10 @@ LAYERS = (
     ("compat",),
     (
         *("errors", "formatting", "server_names", "redaction", "csv_tables", "typed_parameters", "spelling"),
-        *("interruption", "guessing", "improvement", "training_steps"),
+        *("interruption", "guessing", "improvement", "training_steps", "user_code"),
         *("cache_paths", "hardware", "provenance"),
     ),
-    ("output", "crash_safe_pool", "optimizers", "networks"),
+    ("output", "crash_safe_pool", "optimizers", "networks", "schedules"),
     ("settings", "command_line", "unknown_parameters"),
     ("data",),
     ("training",),
@@ -26,7 +26,16 @@ LAYERS = (
     ("study", "entry_point", "progress"),
 )
 # Beside them: the report needs neither torch nor Optuna, and nothing of what trains.
-REPORT_MAY_IMPORT = ("report", *LAYERS[0], *LAYERS[1], "command_line", "unknown_parameters", "optimizers", "settings")
+REPORT_MAY_IMPORT = (
+    "report",
+    *LAYERS[0],
+    *LAYERS[1],
+    "command_line",
+    "unknown_parameters",
+    "optimizers",
+    "schedules",
+    "settings",
+)
 FORBIDDEN_LIBRARIES = {
     "settings": {"mlflow", "optuna", "torch", "torchvision"},
     "data": {"mlflow", "optuna"},

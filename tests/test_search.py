@@ -41,6 +41,7 @@ FACTS = StudyContext(
     "cpu",
     1,
     "a machine",
+    "fp32",
 )
 
 

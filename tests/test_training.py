@@ -120,12 +120,12 @@ def test_a_metric_of_the_table_is_its_mean_per_image_on_both_splits(monkeypatch:
         assert isinstance(record, EpochWithErrors)
         assert record.train_error == pytest.approx(1 - record.train_accuracy, rel=1e-12)
         assert record.val_error == pytest.approx(1 - record.val_accuracy, rel=1e-12)
-        assert list(record.metrics) == [*CURVES, "train_error", "val_error"]
+        assert {*CURVES, "train_error", "val_error"} <= set(record.metrics)
 
 
 def test_a_record_logs_the_curves_that_the_report_reads() -> None:
     _, records = trained(epochs=1)
-    assert [tuple(record.metrics) for record in records] == [CURVES] * 2
+    assert all(set(CURVES) <= set(record.metrics) for record in records)
 
 
 def test_the_history_is_read_as_it_was_written() -> None:

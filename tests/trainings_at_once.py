@@ -21,7 +21,7 @@ from lrstudy.training.progress import finalize, initial_progress, track_best
 
 def train(seed: int, epochs: int, together: Barrier) -> None:
     settings = TrainSettings(optimizer="sgd", lr=0.1, hidden=(8,), epochs=epochs, seed=seed)
-    machine = runtime.prepare(settings.device, settings.threads, settings.model)
+    machine = runtime.prepare(settings)
     plan = TrainingPlan(settings, load_data(settings), machine)
     training = setup.build(plan)
     together.wait(60)

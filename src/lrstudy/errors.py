@@ -2,6 +2,7 @@
 
 LearningRateStudyError       one sentence for the user, exit code 2
 ├── SettingsError            a setting is unknown, invalid, or contradicts another
+│   ├── UserCodeError        the user's own network or optimizer fails
 │   └── OtherRunError        the environment names a run that this command must not log to
 ├── DataError                the images are missing, broken, or too few
 │   └── CacheError           the cache of scaled images cannot be written
@@ -17,6 +18,10 @@ class LearningRateStudyError(Exception):
 
 class SettingsError(LearningRateStudyError):
     """A setting is unknown, invalid, or contradicts another."""
+
+
+class UserCodeError(SettingsError):
+    """The user's own network or optimizer fails; the text ends with the lines of the user's code."""
 
 
 class OtherRunError(SettingsError):

@@ -9,8 +9,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lrstudy.errors import SettingsError
-from lrstudy.formatting import setting_error
+from lrstudy.formatting import did_you_mean, quote, setting_error
 from lrstudy.hardware import memory_bytes
+from lrstudy.user_code import FileReference, file_reference, import_package, package_reference, user_errors
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,13 +36,19 @@ def build_model(name: str, shape: Shape, hidden: tuple[int, ...]) -> nn.Module:
     """Return the network called `name`, with weights drawn from torch's global generator.
 
     Args:
-        name: one of `BUILTIN_NETWORKS` or of `torchvision_classifiers()`.
+        name: one of `BUILTIN_NETWORKS` or of `torchvision_classifiers()`, `timm:NAME`, or `path/to/file.py:function`
+            with a function `(channels, side, classes) -> nn.Module`.
         shape: of its inputs and outputs.
         hidden: neurons of the dense layers of the project's own networks, input side first.
 
     Raises:
-        SettingsError: the images are too small for the network, or the network is too large for the machine's memory.
+        SettingsError: the images are too small for the network, the network is too large for the machine's memory, or
+            the user's code fails.
     """
+    if reference := file_reference("model", name):
+        return _user_model(reference, shape)
+    if package := package_reference(name):
+        return _timm_model(name, *package, shape)
     if name in BUILTIN_NETWORKS:
         _check_memory(name, shape, hidden)
         return BUILTIN_NETWORKS[name](shape, hidden)
@@ -121,6 +128,49 @@ def _check_memory(name: str, shape: Shape, hidden: tuple[int, ...]) -> None:
             f"{shape.side}×{shape.side} pixels; this machine has {memory / 2**30:,.0f} GiB."
         )
         raise SettingsError(setting_error("hidden", hidden, problem))
+
+
+def _user_model(reference: FileReference, shape: Shape) -> nn.Module:
+    """Return the network that a user's function builds, after a trial with two images."""
+    with user_errors("model", reference.text, "cannot build the network"):
+        network = reference.load()(shape.channels, shape.side, shape.classes)
+    return _tried(reference.text, network, shape)
+
+
+def _timm_model(name: str, package: str, model: str, shape: Shape) -> nn.Module:
+    """Return a network of timm, with its initial weights, after a trial with two images."""
+    if package != "timm":
+        problem = "must be a network of this project, of torchvision, timm:NAME, or path/to/file.py:function."
+        raise SettingsError(setting_error("model", name, problem))
+    timm: Any = import_package("model", name, package)
+    if model not in (known := timm.list_models()):
+        problem = f": timm has no network {quote(model)}; {did_you_mean(model, known)}"
+        raise SettingsError(setting_error("model", name, problem))
+    arguments = {"pretrained": False, "in_chans": shape.channels, "num_classes": shape.classes}
+    with user_errors("model", name, "cannot build the network"):
+        try:
+            network = timm.create_model(model, **arguments, img_size=shape.side)
+        except TypeError:  # networks of convolutions have no argument for the size of the images
+            network = timm.create_model(model, **arguments)
+    return _tried(name, network, shape)
+
+
+def _tried(name: str, network: object, shape: Shape) -> nn.Module:
+    """Return `network`, or raise SettingsError if it is no network from these images to logits."""
+    import torch
+    from torch import nn
+
+    if not isinstance(network, nn.Module):
+        problem = f": the function returned {type(network).__name__}, not a torch.nn.Module."
+        raise SettingsError(setting_error("model", name, problem))
+    images = torch.zeros(2, shape.channels, shape.side, shape.side)
+    with user_errors("model", name, f"fails on images of {shape.channels}×{shape.side}×{shape.side}"), torch.no_grad():
+        logits = network.eval()(images)
+    if not isinstance(logits, torch.Tensor) or logits.shape != (2, shape.classes):
+        found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        problem = f": from 2 images of {shape.classes} classes the network makes {found}, not (2, {shape.classes})."
+        raise SettingsError(setting_error("model", name, problem))
+    return network.train()
 
 
 # Further arguments of some families. The auxiliary classifiers of GoogLeNet and Inception would each add a loss;

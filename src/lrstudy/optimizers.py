@@ -6,13 +6,17 @@ matrices) and SparseAdam (takes only sparse gradients).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lrstudy.errors import SettingsError
-from lrstudy.formatting import setting_error
+from lrstudy.formatting import did_you_mean, format_setting, quote, setting_error
+from lrstudy.user_code import file_reference, import_package, package_reference, user_errors
 
 if TYPE_CHECKING:
     import torch
@@ -28,14 +32,14 @@ class OptimizerSpec:
     entry: str
     momentum: bool = False
 
-    def load_class(self) -> type[torch.optim.Optimizer]:
-        """Import the optimizer's class.
+    def load_class(self, name: str = "") -> type[torch.optim.Optimizer]:
+        """Import the optimizer's class; an error echoes `name`.
 
         Raises:
-            ModuleNotFoundError: its package is not installed.
+            SettingsError: its package is not installed.
         """
-        module, _, name = self.entry.partition(":")
-        optimizer: type[torch.optim.Optimizer] = getattr(import_module(module), name)
+        module, _, class_name = self.entry.partition(":")
+        optimizer: type[torch.optim.Optimizer] = getattr(import_package("optimizer", name, module), class_name)
         return optimizer
 
 
@@ -55,41 +59,145 @@ OPTIMIZERS = {
 
 # The optimizers that a grid compares and a search covers by default, in the order of every table and figure.
 DEFAULT_OPTIMIZERS = ("sgd", "rmsprop", "adagrad", "adam")
+# Arguments of optimizers that are settings of their own.
+OWN_SETTINGS = ("lr", "momentum", "weight_decay")
 # Hyperparameters of torch's optimizers that choose an implementation and leave the numbers as they are.
 SWITCHES = ("foreach", "fused", "capturable", "differentiable")
 
 
+def has_momentum(name: str) -> bool:
+    """Return whether the optimizer may take a momentum: for one that is not in the table its class decides later."""
+    spec = OPTIMIZERS.get(name)
+    return spec is None or spec.momentum
+
+
+def load_optimizer_class(name: str) -> type[torch.optim.Optimizer]:
+    """Import the class of the optimizer called `name`: of the table, of a user's file, or of another package.
+
+    Raises:
+        SettingsError: the package is not installed, or there is no such class of optimizers.
+    """
+    import torch
+
+    if name in OPTIMIZERS:
+        return OPTIMIZERS[name].load_class(name)
+    reference = file_reference("optimizer", name)
+    found = reference.load() if reference else _class_of_package(name)
+    if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
+        raise SettingsError(setting_error("optimizer", name, "is not a subclass of torch.optim.Optimizer."))
+    return found
+
+
+def _class_of_package(name: str) -> Any:
+    """Return the class of `package:name`; timm's and pytorch-optimizer's are known by the packages' own names too."""
+    package, class_name = package_reference(name) or ("", name)
+    module = import_package("optimizer", name, f"{package}.optim" if package == "timm" else package)
+    found = getattr(module, class_name, None)
+    for lookup in ("get_optimizer_class", "load_optimizer"):
+        if not isinstance(found, type) and hasattr(module, lookup):
+            with suppress(Exception):  # each package has its own errors for unknown names
+                found = getattr(module, lookup)(class_name)
+    if found is None:
+        problem = f": {package} has no optimizer {quote(class_name)}."
+        raise SettingsError(setting_error("optimizer", name, problem))
+    return found.func if isinstance(found, partial) else found
+
+
 def build_optimizer(
     name: str,
-    weights: Iterable[torch.nn.Parameter],
+    weights: Iterable[Any],
     lr: float,
     momentum: float = 0.0,
     weight_decay: float | None = None,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> torch.optim.Optimizer:
     """Return the optimizer called `name`, with its class's defaults for everything that is not given.
 
     Args:
-        name: a name of the table.
-        weights: the parameters to optimize.
+        name: a name of the table, `path/to/file.py:Class`, or `package:Class`.
+        weights: the parameters to optimize, or groups of them.
         lr: learning rate.
         momentum: 0 for an optimizer without momentum.
         weight_decay: None for the class's own default, which is not 0 for AdamW.
+        arguments: further ones of its class, by their names.
 
     Raises:
-        SettingsError: the package that has the optimizer is not installed.
+        SettingsError: the package that has the optimizer is not installed, or the class does not take an argument.
     """
     from lrstudy.compat.torch_internals import without_compiler_hooks
 
-    spec = OPTIMIZERS[name]
+    optimizer_class: Any = load_optimizer_class(name)
     options: dict[str, Any] = {"lr": lr}
-    if spec.momentum:
+    if momentum or (name in OPTIMIZERS and has_momentum(name)):
         options["momentum"] = momentum
     if weight_decay is not None:
         options["weight_decay"] = weight_decay
-    try:
-        optimizer_class: Any = spec.load_class()
-    except ModuleNotFoundError as error:
-        problem = f"needs the package {error.name}, which is not installed here."
-        raise SettingsError(setting_error("optimizer", name, problem)) from error
-    optimizer: torch.optim.Optimizer = without_compiler_hooks(optimizer_class)(weights, **options)
+    _check_arguments(name, optimizer_class, options, arguments)
+    with user_errors("optimizer", name, "cannot be made"):
+        optimizer: torch.optim.Optimizer = without_compiler_hooks(optimizer_class)(weights, **options, **arguments)
     return optimizer
+
+
+def _check_arguments(
+    optimizer: str, optimizer_class: Any, options: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> None:
+    """Raise SettingsError if the optimizer's class does not take one of the arguments."""
+    parameters = inspect.signature(optimizer_class).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name, value in options.items():
+        if name not in parameters:
+            problem = f"has no effect on {optimizer}, which does not take it."
+            raise SettingsError(setting_error(name, value, problem))
+    for name in arguments:
+        if name not in parameters:
+            choices = sorted(set(parameters) - {"params", *OWN_SETTINGS})
+            problem = f": {optimizer} does not take {quote(name)}; {did_you_mean(name, choices)}"
+            raise SettingsError(setting_error("optimizer_args", format_arguments(arguments), problem))
+
+
+def parse_arguments(text: str) -> dict[str, Any]:
+    """Return the arguments of `betas=0.9,0.95;eps=1e-6;nesterov=true`, by their names; none for `none`.
+
+    Raises:
+        ValueError: the text has another form, or names an argument that has a setting of its own.
+    """
+    if text.strip().lower() == "none":
+        return {}
+    arguments: dict[str, Any] = {}
+    for part in text.split(";"):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not name.isidentifier() or not value:
+            raise ValueError("must be arguments as in betas=0.9,0.95;eps=1e-6;nesterov=true, or none.")
+        if name in OWN_SETTINGS:
+            raise ValueError(f"names {quote(name)}, which is a setting of its own; use {name}={value}.")
+        if name in arguments:
+            raise ValueError(f"names {quote(name)} twice.")
+        arguments[name] = _parse_argument(value)
+    return arguments
+
+
+def format_arguments(arguments: Mapping[str, Any]) -> str:
+    """Return arguments as a user types them; `none` if there are none."""
+    return ";".join(f"{name}={format_setting(value)}" for name, value in arguments.items()) or "none"
+
+
+def _parse_argument(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    if "," in text:
+        return tuple(_parse_argument(part.strip()) for part in text.split(","))
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def without_decay(optimizer: torch.optim.Optimizer) -> None:
+    """Move vectors and scalars, such as biases and the weights of normalisation, to groups without weight decay."""
+    for group in list(optimizer.param_groups):
+        vectors = [weight for weight in group["params"] if weight.ndim < 2]
+        if vectors:
+            group["params"] = [weight for weight in group["params"] if weight.ndim >= 2]
+            optimizer.add_param_group({**group, "params": vectors, "weight_decay": 0.0})

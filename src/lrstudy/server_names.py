@@ -3,6 +3,7 @@
 # Tags. `KIND` tells trainings from studies; `KEY` is a training's identity, `PRUNED_KEY` that of a pruned one.
 KIND, KEY, PRUNED_KEY = "lrstudy.kind", "lrstudy.key", "lrstudy.pruned_key"
 DATA_DIGEST, DEVICE, THREADS = "lrstudy.data_digest", "lrstudy.device", "lrstudy.threads"
+PRECISION = "lrstudy.precision"
 # The version of the code that makes pixels of image files.
 PREPROCESSING = "lrstudy.preprocessing"
 VERSIONS, HARDWARE, UNCOMMITTED = "lrstudy.versions", "lrstudy.hardware", "lrstudy.git_uncommitted_changes"
@@ -17,6 +18,9 @@ STUDY, BEST_RUN, USED_BY = "lrstudy.study", "lrstudy.best_run", "lrstudy.used_by
 SEARCH = "lrstudy.search"
 # Of a reproduction: the run that it repeats, and its outcome.
 REPRODUCES, REPRODUCTION = "lrstudy.reproduces", "lrstudy.reproduction"
+
+# The suffix of parameters that hold the digest of a user's own file, after the setting that names it.
+CODE = ".code"
 
 # MLflow's own tags; the first is the run's description in its UI.
 DESCRIPTION, PARENT, COMMIT = "mlflow.note.content", "mlflow.parentRunId", "mlflow.source.git.commit"
@@ -34,6 +38,8 @@ CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 # Metrics that are logged once per run.
 BEST_VAL_LOSS, BEST_VAL_ACCURACY, BEST_EPOCH = "best/val_loss", "best/val_accuracy", "best/epoch"
 FINAL_TRAIN_LOSS, FINAL_VAL_LOSS, FINAL_VAL_ACCURACY = "final/train_loss", "final/val_loss", "final/val_accuracy"
-TEST_LOSS, TEST_ACCURACY = "test/loss", "test/accuracy"
+BEST_VAL_BALANCED_ACCURACY, BEST_VAL_MACRO_F1 = "best/val_balanced_accuracy", "best/val_macro_f1"
+BEST_VAL_LOSS_EMA, BEST_EPOCH_EMA = "best/val_loss_ema", "best/epoch_ema"
+TEST_ACCURACY = "test/accuracy"
 TRAIN_SECONDS = "time/train_seconds"
-FINAL, TIME = "final/", "time/"  # prefixes
+FINAL, TEST, TIME = "final/", "test/", "time/"  # prefixes

@@ -54,3 +54,42 @@ def use_deterministic_kernels() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
+
+
+def use_tf32(*, enabled: bool) -> None:
+    """Make CUDA multiply matrices and convolve in TF32, or in float32.
+
+    Reason: torch convolves in TF32 by default, and multiplies matrices in float32. Seen to work with torch 2.11 to
+    2.15. Without it, `precision` could not choose between the two.
+    """
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = enabled
+    torch.backends.cudnn.allow_tf32 = enabled
+
+
+def tf32_kinds() -> dict[str, bool]:
+    """Return which computations on CUDA use TF32 now."""
+    import torch
+
+    return {
+        "matrices": torch.backends.cuda.matmul.allow_tf32,
+        "convolutions": torch.backends.cudnn.allow_tf32,
+    }
+
+
+def has_tf32(device: torch.device) -> bool:
+    """Return whether a CUDA device has units for TF32: those of compute capability 8 and above have."""
+    import torch
+
+    return torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Return whether a device computes with bf16 by instructions of its own: others emulate it, many times slower."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return any(available for name, available in capabilities.items() if name.endswith("bf16"))

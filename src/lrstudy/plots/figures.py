@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from lrstudy.formatting import truncate
 from lrstudy.training.epoch import Epoch
 
 # Okabe and Ito's colours, which colour-blind readers can distinguish.
-TRAIN_COLOUR, VALIDATION_COLOUR = "#0072B2", "#D55E00"
+TRAIN_COLOUR, VALIDATION_COLOUR, RATE_COLOUR = "#0072B2", "#D55E00", "#009E73"
 MAX_FILTERS = 64
 MAX_MAPS = 16
 MAX_NAMED_CLASSES = 40
@@ -30,9 +31,14 @@ class Activation:
 
 
 def loss_curves(history: Sequence[Epoch], best: Epoch, title: str) -> Figure:
-    """Draw losses and accuracies of training and validation per epoch; mark the best epoch."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    loss, accuracy = figure.subplots(1, 2)
+    """Draw losses and accuracies of training and validation per epoch; mark the best epoch.
+
+    If the learning rate changes, draw it as well.
+    """
+    rates = [epoch.learning_rate for epoch in history]
+    changes = len({rate for rate in rates if math.isfinite(rate)}) > 1
+    figure = Figure(figsize=(14 if changes else 10, 4), layout="constrained")
+    loss, accuracy, *others = figure.subplots(1, 3 if changes else 2)
     epochs = [epoch.epoch for epoch in history]
     for axes, kind in ((loss, "loss"), (accuracy, "accuracy")):
         for part, label, colour in (
@@ -59,7 +65,23 @@ def loss_curves(history: Sequence[Epoch], best: Epoch, title: str) -> Figure:
     accuracy.set_ylabel("accuracy")
     accuracy.set_ylim(0, 1.02)
     accuracy.text(best.epoch, 0.02, f" best epoch {best.epoch}", color="0.35", ha=_alignment(best.epoch, epochs[-1]))
+    for axes in others:
+        axes.plot(epochs, rates, color=RATE_COLOUR)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("learning rate at the end of the epoch")
+        axes.set_ylim(0, None)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, parse_math=False)
+    return figure
+
+
+def augmented_images(images: np.ndarray, title: str) -> Figure:
+    """Draw nine images as training saw them, uint8 `(9, side, side, channels)`, in three rows."""
+    figure = Figure(figsize=(6, 6.4), layout="constrained")
+    axes = figure.subplots()
+    _mosaic(axes, images / 255)
+    axes.set_title(title)
     return figure
 
 

@@ -14,6 +14,7 @@ from lrstudy.plots.fonts import find_fonts
 from lrstudy.training.setup import TrainingSetup
 
 SHOWN_LAYERS = 6
+AUGMENTED_IMAGES = 9
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish)
 
 
@@ -24,21 +25,34 @@ def network_figures(training: TrainingSetup) -> dict[str, bytes]:
     layers = activations(training.network, training.validation.batch(torch.arange(1))[0])
     fonts = find_fonts("".join(data.classes))
     classes = [fonts.legible(name) for name in data.classes]
+    drawn = {
+        "first_layer_filters": figures.filters(first_filters(training.network, channels, side)),
+        "what_each_layer_sees": figures.activation_maps(data.images[data.validation[0]], layers, classes),
+    }
+    if training.plan.settings.augment != "none":
+        title = f"Nine training images, augment={training.plan.settings.augment}, epoch 1"
+        drawn["augmented_images"] = figures.augmented_images(_augmented(training), title)
     with fonts.use():
-        return png.png_files(
-            {
-                "first_layer_filters": figures.filters(first_filters(training.network, channels, side)),
-                "what_each_layer_sees": figures.activation_maps(data.images[data.validation[0]], layers, classes),
-            }
-        )
+        return png.png_files(drawn)
+
+
+def _augmented(training: TrainingSetup) -> np.ndarray:
+    """Return nine images of the training split as epoch 1 saw them, uint8 `(9, side, side, channels)`."""
+    split = training.train.at_epoch(training.plan.settings.seed, 1)
+    images, _ = split.batch(torch.arange(min(AUGMENTED_IMAGES, len(split))))
+    normalise = training.classifier.normalise
+    pixels = images.permute(0, 2, 3, 1) * normalise.std + normalise.mean
+    return pixels.round().clamp(0, 255).to(torch.uint8).cpu().numpy()
 
 
 def first_filters(network: nn.Module, channels: int, side: int) -> np.ndarray:
     """Return the first layer's weights as images: `(filters, height, width, channels)`."""
-    first = next(layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear))
-    weights = first.weight.detach().cpu()
-    if isinstance(first, nn.Linear):
-        weights = weights.reshape(-1, channels, side, side)
+    layers = (layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear))
+    first = next(layers, None)
+    weights = torch.zeros(1, channels, 1, 1) if first is None else first.weight.detach().cpu()
+    if weights.ndim == 2:  # a dense layer of pixels, or of features that a user's network makes in its own way
+        pixels = weights.shape[1] == channels * side**2
+        weights = weights.reshape(-1, channels, side, side) if pixels else weights[:, None, None, :1]
     return weights.permute(0, 2, 3, 1).numpy()
 
 

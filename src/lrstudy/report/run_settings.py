@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from lrstudy.formatting import join_or
+from lrstudy.formatting import format_setting, join_or
 from lrstudy.optimizers import SWITCHES
 from lrstudy.report.runs import Run
 from lrstudy.server_names import DATA_DIGEST
-from lrstudy.settings import DATA_SETTINGS
+from lrstudy.settings import DATA_SETTINGS, RecipeSettings
 
 # The axes of a grid: trainings that differ in these alone are compared.
 AXES = {"optimizer", "lr", "log10_lr", "seed"}
@@ -78,13 +78,19 @@ def comparable_settings(run: Run, usual_length: int) -> dict[str, str]:
     settings = {
         name: normalize(value)
         for name, value in run.params.items()
-        if name not in left_out and not name.startswith(PREFIX)
+        if name not in left_out and not name.startswith(PREFIX) and not _is_plain_recipe(name, value)
     }
     if "epochs" not in settings and "val_loss" in run.curves:
         settings["last step"] = str(_last_step(run, usual_length))
     if digest:
         return settings | {DATA: digest}
     return settings | ({"data sets": run.data} if run.data else {})
+
+
+def _is_plain_recipe(name: str, value: str) -> bool:
+    """Return whether a parameter is a setting of the recipe at its default: runs of older versions do not have it."""
+    field = RecipeSettings.model_fields.get(name)
+    return field is not None and normalize(value) == normalize(format_setting(field.default))
 
 
 def _last_step(run: Run, usual_length: int) -> int:

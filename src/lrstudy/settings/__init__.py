@@ -1,5 +1,6 @@
 """Every setting of the commands, declared once, as frozen and validated records."""
 
+from lrstudy.settings.recipe import RecipeSettings
 from lrstudy.settings.reproduce import ReproduceSettings
 from lrstudy.settings.study import GridSettings, SearchSettings, StudySettings
 from lrstudy.settings.sync import SyncSettings
@@ -9,6 +10,7 @@ __all__ = [
     "DATA_SETTINGS",
     "CommonSettings",
     "GridSettings",
+    "RecipeSettings",
     "ReproduceSettings",
     "SearchSettings",
     "StudySettings",

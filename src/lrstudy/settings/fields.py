@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from lrstudy.formatting import did_you_mean
+from lrstudy.formatting import did_you_mean, quote
 from lrstudy.networks import BUILTIN_NETWORKS, torchvision_classifiers
-from lrstudy.optimizers import OPTIMIZERS
+from lrstudy.optimizers import OPTIMIZERS, format_arguments, parse_arguments
+from lrstudy.user_code import file_reference, package_reference
 
 Auto = Literal["auto"]
 MIN_FLOAT = sys.float_info.min
@@ -54,8 +55,8 @@ def refuse_list(instead: Callable[[list[str]], str]) -> BeforeValidator:
 
 
 def known_optimizer(name: str, known: tuple[str, ...] = tuple(OPTIMIZERS)) -> str:
-    """Return `name`, or raise ValueError if it is not one of `known`."""
-    if name not in known:
+    """Return `name`, or raise ValueError if it is not one of `known`, nor a class of the user or of a package."""
+    if name not in known and not is_user_code(name):
         raise ValueError(f"is not a known optimizer; {did_you_mean(name, known)}")
     return name
 
@@ -66,11 +67,38 @@ def known_optimizer_or_all(name: str) -> str:
 
 
 def known_model(name: str) -> str:
-    """Return `name`, or raise ValueError if it is not a known network."""
+    """Return `name`, or raise ValueError if it is not a known network, nor a function of the user or timm's."""
+    if is_user_code(name):
+        return name
     # torchvision takes seconds to import: it is not imported for the project's own networks.
     if name not in BUILTIN_NETWORKS and name not in (known := [*BUILTIN_NETWORKS, *torchvision_classifiers()]):
         raise ValueError(f"is not a known network; {did_you_mean(name, known)}")
     return name
+
+
+def is_user_code(name: str) -> bool:
+    """Return whether `name` refers to code of the user or of another package; raise ValueError if its file is missing.
+
+    The code itself is read and run by a worker.
+    """
+    if reference := file_reference("", name):
+        if not reference.path.is_file():
+            raise ValueError(f": there is no file {quote(str(reference.path.absolute()))}.")
+        return True
+    return package_reference(name) is not None
+
+
+def optimizer_arguments(text: str) -> str:
+    """Return `text`, arguments of an optimizer, in one way of writing them; raise ValueError if they are none."""
+    return format_arguments(parse_arguments(text))
+
+
+def several_arguments(text: str) -> str:
+    """Return lists of arguments separated by `|`, in one way of writing them; raise ValueError if one is invalid."""
+    parts = [optimizer_arguments(part) for part in text.split("|")]
+    if len(set(parts)) < len(parts):
+        raise ValueError("has a duplicate value.")
+    return "|".join(parts)
 
 
 def known_device(name: str) -> str:
@@ -121,5 +149,8 @@ UserPath = Annotated[NotBlank, AfterValidator(known_home)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 FlushDenormal = BeforeValidator(flush_denormal)
 Hidden = Annotated[tuple[Neurons, ...], BeforeValidator(split_commas), Field(min_length=1)]
+Momentum = Annotated[Finite, Field(ge=0, lt=1), FlushDenormal]
+WeightDecay = Auto | Annotated[Finite, Field(ge=0, le=MAX_FLOAT), FlushDenormal]
+OptimizerArguments = Annotated[str, AfterValidator(optimizer_arguments)]
 OptimizerName = Annotated[str, AfterValidator(known_optimizer)]
 LearningRate = Annotated[Finite, Field(gt=0, le=MAX_FLOAT), FlushDenormal]

@@ -1,5 +1,6 @@
 """The settings of a study: those that its trainings share, and those that it varies."""
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Annotated, Literal, Self
 
@@ -7,20 +8,44 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lrstudy.formatting import format_setting, join_or, quote, setting_error
 from lrstudy.networks import BUILTIN_NETWORKS
-from lrstudy.optimizers import DEFAULT_OPTIMIZERS, OPTIMIZERS
+from lrstudy.optimizers import DEFAULT_OPTIMIZERS, has_momentum
 from lrstudy.settings.fields import (
     DEFAULT_HIDDEN,
     Auto,
     Hidden,
     LearningRate,
+    Momentum,
+    OptimizerArguments,
     OptimizerName,
     UserPath,
+    WeightDecay,
     known_optimizer_or_all,
     refuse_list,
+    several_arguments,
     split_commas,
     split_semicolons,
 )
-from lrstudy.settings.training import HIDDEN_MEANING, CommonSettings, TrainSettings
+from lrstudy.settings.training import (
+    HIDDEN_MEANING,
+    OPTIMIZER_ARGS_MEANING,
+    CommonSettings,
+    OptimizerChoice,
+    TrainSettings,
+)
+
+
+def choices(
+    optimizers: Sequence[str],
+    momenta: Sequence[float],
+    weight_decays: Sequence[Literal["auto"] | float],
+    arguments: Sequence[str],
+) -> tuple[OptimizerChoice, ...]:
+    """Return every optimizer with each of its settings, in order, each choice once."""
+    every = (
+        OptimizerChoice(name, momentum if has_momentum(name) else 0.0, weight_decay, further)
+        for name, momentum, weight_decay, further in product(optimizers, momenta, weight_decays, arguments)
+    )
+    return tuple(dict.fromkeys(every))
 
 
 class StudySettings(CommonSettings):
@@ -32,13 +57,10 @@ class StudySettings(CommonSettings):
     log_models: Literal["best", "all"] = Field("best", description="trainings whose pictures and models are logged")
     study_file: UserPath = Field("auto", description="path of Optuna's study file; auto: only an artifact, at the end")
 
-    def training(self, optimizer: str, lr: float, hidden: tuple[int, ...], seed: int) -> TrainSettings:
-        """Return the settings of one of the study's trainings, momentum only for optimizers that have one."""
+    def training(self, choice: OptimizerChoice, lr: float, hidden: tuple[int, ...], seed: int) -> TrainSettings:
+        """Return the settings of one of the study's trainings."""
         shared = {name: getattr(self, name) for name in CommonSettings.model_fields}
-        momentum = self.momentum if OPTIMIZERS[optimizer].momentum else 0.0
-        return TrainSettings(
-            **shared | {"optimizer": optimizer, "lr": lr, "hidden": hidden, "seed": seed, "momentum": momentum}
-        )
+        return TrainSettings(**shared | choice._asdict() | {"lr": lr, "hidden": hidden, "seed": seed})
 
 
 class GridSettings(StudySettings):
@@ -46,6 +68,15 @@ class GridSettings(StudySettings):
 
     optimizers: Annotated[tuple[OptimizerName, ...], BeforeValidator(split_commas)] = Field(
         DEFAULT_OPTIMIZERS, min_length=1, description="optimizers, separated by commas"
+    )
+    momentum: Annotated[tuple[Momentum, ...], BeforeValidator(split_commas)] = Field(  # type: ignore[assignment]
+        (0.0,), min_length=1, description="momentum of sgd and rmsprop; several are separated by commas"
+    )
+    weight_decay: Annotated[tuple[WeightDecay, ...], BeforeValidator(split_commas)] = Field(  # type: ignore[assignment]
+        ("auto",), min_length=1, description="auto: torch's default; several are separated by commas"
+    )
+    optimizer_args: Annotated[str, AfterValidator(several_arguments)] = Field(
+        "none", description=f"{OPTIMIZER_ARGS_MEANING}; several are separated by |"
     )
     lrs: Annotated[tuple[LearningRate, ...], BeforeValidator(split_commas)] = Field(
         (0.1, 0.01, 0.001), min_length=1, description="learning rates, separated by commas"
@@ -60,7 +91,7 @@ class GridSettings(StudySettings):
 
     @model_validator(mode="after")
     def _no_duplicates(self) -> Self:
-        for name in ("optimizers", "lrs", "hidden"):
+        for name in ("optimizers", "momentum", "weight_decay", "lrs", "hidden"):
             values = getattr(self, name)
             duplicate = next((value for value in values if values.count(value) > 1), None)
             if duplicate is not None:
@@ -70,7 +101,8 @@ class GridSettings(StudySettings):
 
     @model_validator(mode="after")
     def _no_contradictions(self) -> Self:
-        _check_momentum(self.momentum, self.optimizers)
+        for momentum in self.momentum:
+            _check_momentum(momentum, self.optimizers)
         if len(self.hidden) > 1 and self.model not in BUILTIN_NETWORKS:
             models = join_or([quote(name) for name in BUILTIN_NETWORKS])
             problem = f"has several shapes, but {self.model} has layers of its own; give one shape, or model={models}."
@@ -83,13 +115,18 @@ class GridSettings(StudySettings):
     @property
     def size(self) -> str:
         """The numbers of optimizers and learning rates, and of shapes and seeds if there are several: `4×3`."""
-        sizes = [len(self.optimizers), len(self.lrs), *(n for n in (len(self.hidden), self.seeds) if n > 1)]
+        sizes = [len(self.choices), len(self.lrs), *(n for n in (len(self.hidden), self.seeds) if n > 1)]
         return "×".join(map(str, sizes))
 
     def cells(self) -> list[TrainSettings]:
         """Return every training of the grid, ordered by optimizer, then learning rate, shape and seed."""
         seeds = range(self.seed, self.seed + self.seeds)
-        return [self.training(*cell) for cell in product(self.optimizers, self.lrs, self.hidden, seeds)]
+        return [self.training(*cell) for cell in product(self.choices, self.lrs, self.hidden, seeds)]
+
+    @property
+    def choices(self) -> tuple[OptimizerChoice, ...]:
+        """The optimizers, each with every momentum, weight decay and list of further arguments."""
+        return choices(self.optimizers, self.momentum, self.weight_decay, self.optimizer_args.split("|"))
 
 
 _ONE_OR_ALL = refuse_list(
@@ -103,6 +140,7 @@ class SearchSettings(StudySettings):
     optimizer: Annotated[str, AfterValidator(known_optimizer_or_all), _ONE_OR_ALL] = Field(
         "all", description=f"the optimizer to search for, or all: {', '.join(DEFAULT_OPTIMIZERS)}"
     )
+    optimizer_args: OptimizerArguments = Field("none", description=OPTIMIZER_ARGS_MEANING)
     hidden: Hidden = Field(DEFAULT_HIDDEN, description=HIDDEN_MEANING)
     low: LearningRate = Field(0.00001, description="lowest learning rate")
     high: LearningRate = Field(10.0, description="highest learning rate")
@@ -127,12 +165,17 @@ class SearchSettings(StudySettings):
         """The optimizers to search for, each with `trials` trainings."""
         return DEFAULT_OPTIMIZERS if self.optimizer == "all" else (self.optimizer,)
 
+    @property
+    def choices(self) -> tuple[OptimizerChoice, ...]:
+        """The optimizers with their settings."""
+        return choices(self.optimizers, [self.momentum], [self.weight_decay], [self.optimizer_args])
+
     def examples(self) -> list[TrainSettings]:
         """Return a training of each optimizer."""
-        return [self.training(name, self.low, self.hidden, self.seed) for name in self.optimizers]
+        return [self.training(choice, self.low, self.hidden, self.seed) for choice in self.choices]
 
 
 def _check_momentum(momentum: float, optimizers: tuple[str, ...]) -> None:
-    if momentum and not any(OPTIMIZERS[name].momentum for name in optimizers):
+    if momentum and not any(has_momentum(name) for name in optimizers):
         problem = f"has no effect on {join_or(optimizers)}; use momentum=0."
         raise ValueError(setting_error("momentum", momentum, problem))

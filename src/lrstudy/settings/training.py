@@ -4,34 +4,39 @@ The command line, the parameters on the tracking server and `MLproject` are deri
 """
 
 from math import log10
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from lrstudy.formatting import format_setting, join_and, join_or, quote, setting_error
 from lrstudy.networks import BUILTIN_NETWORKS
-from lrstudy.optimizers import OPTIMIZERS
+from lrstudy.optimizers import OPTIMIZERS, has_momentum
+from lrstudy.schedules import SCHEDULES
 from lrstudy.settings.fields import (
     DEFAULT_HIDDEN,
     MAX_CHARACTERS,
     MAX_EPOCHS,
-    MAX_FLOAT,
     MAX_IMAGES,
     Auto,
-    Finite,
-    FlushDenormal,
     Hidden,
     LearningRate,
+    Momentum,
     NotBlank,
+    OptimizerArguments,
     OptimizerName,
     UserPath,
+    WeightDecay,
     known_device,
     known_model,
     refuse_list,
     regular_expression,
 )
+from lrstudy.settings.recipe import RecipeSettings
+from lrstudy.user_code import file_reference
 
 BUILTIN_NAMES = join_and(list(BUILTIN_NETWORKS))
+OPTIMIZER_MEANING = f"{', '.join(OPTIMIZERS)}, path/to/file.py:Class, or package:Class"
+OPTIMIZER_ARGS_MEANING = "further arguments of the optimizer's class, as in betas=0.9,0.95;eps=1e-6"
 HIDDEN_MEANING = f"neurons of the dense layers of {BUILTIN_NAMES}, input side first"
 
 # The settings that the images, labels and splits depend on.
@@ -45,8 +50,8 @@ def _one_of(grid_setting: str) -> BeforeValidator:
     return refuse_list(lambda values: f"a training takes one, and a grid several, as {grid_setting}={','.join(values)}")
 
 
-class CommonSettings(BaseModel):
-    """The settings that a single training shares with all trainings of a study."""
+class BasicSettings(BaseModel):
+    """The settings of data, network, length and machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,14 +71,11 @@ class CommonSettings(BaseModel):
     )
     split_seed: int = Field(0, ge=0, lt=2**32, description="seed of the split into training, validation and test")
     model: Annotated[str, AfterValidator(known_model)] = Field(
-        "mlp", description=f"{', '.join(BUILTIN_NETWORKS)}, or the name of one of torchvision's classifiers"
+        "mlp",
+        description=f"{', '.join(BUILTIN_NETWORKS)}, torchvision's classifiers, timm:NAME, or path/to/file.py:function",
     )
-    momentum: Annotated[Finite, Field(ge=0, lt=1), FlushDenormal] = Field(
-        0.0, description="momentum of sgd and rmsprop"
-    )
-    weight_decay: Auto | Annotated[Finite, Field(ge=0, le=MAX_FLOAT), FlushDenormal] = Field(
-        "auto", description="auto: torch's default"
-    )
+    momentum: Momentum = Field(0.0, description="momentum of sgd and rmsprop")
+    weight_decay: WeightDecay = Field("auto", description="auto: torch's default")
     epochs: int = Field(50, ge=1, le=MAX_EPOCHS, description="passes over the training split")
     batch_size: int = Field(256, ge=1, le=MAX_IMAGES, description="images per step")
     seed: Annotated[int, refuse_list(lambda values: f"a grid takes their number, as seeds={len(values)}")] = Field(
@@ -85,6 +87,23 @@ class CommonSettings(BaseModel):
         description=f"CPU threads; auto: 1 for {BUILTIN_NAMES}, every core for torchvision's networks",
     )
 
+
+class CommonSettings(RecipeSettings, BasicSettings):
+    """The settings that a single training shares with all trainings of a study."""
+
+    @model_validator(mode="after")
+    def _recipe_has_no_contradictions(self) -> Self:
+        if self.warmup and self.warmup >= self.epochs:
+            problem = f"must be less than epochs={quote(format_setting(self.epochs))}."
+            raise ValueError(setting_error("warmup", self.warmup, problem))
+        if self.warmup and SCHEDULES[self.schedule].warms_up:
+            problem = f"has no effect, since {self.schedule} has a warmup of its own; use warmup=0."
+            raise ValueError(setting_error("warmup", self.warmup, problem))
+        if self.patience and self.schedule == "one_cycle":
+            problem = "would cut the cycle of schedule='one_cycle' short; use patience=0, or another schedule."
+            raise ValueError(setting_error("patience", self.patience, problem))
+        return self
+
     @model_validator(mode="after")
     def _fits_the_server(self) -> Self:
         for name, value in self:
@@ -93,16 +112,41 @@ class CommonSettings(BaseModel):
         return self
 
 
+class OptimizerChoice(NamedTuple):
+    """An optimizer with those of its settings that a study can vary; without a momentum of its own it has 0."""
+
+    optimizer: str
+    momentum: float
+    weight_decay: Literal["auto"] | float
+    optimizer_args: str
+
+
 class TrainSettings(CommonSettings):
     """The settings of one training."""
 
     hidden: Hidden = Field(DEFAULT_HIDDEN, description=HIDDEN_MEANING)
-    optimizer: Annotated[OptimizerName, _one_of("optimizers")] = Field("adam", description=", ".join(OPTIMIZERS))
+    optimizer: Annotated[OptimizerName, _one_of("optimizers")] = Field("adam", description=OPTIMIZER_MEANING)
     lr: Annotated[LearningRate, _one_of("lrs")] = Field(0.001, description="learning rate")
+    optimizer_args: OptimizerArguments = Field("none", description=OPTIMIZER_ARGS_MEANING)
+
+    @property
+    def choice(self) -> OptimizerChoice:
+        """The optimizer with its settings."""
+        return OptimizerChoice(self.optimizer, self.momentum, self.weight_decay, self.optimizer_args)
+
+    @property
+    def optimizer_label(self) -> str:
+        """The optimizer's name, with those of its settings that are not at their defaults: `sgd momentum=0.9`."""
+        reference = file_reference("optimizer", self.optimizer)
+        parts = [reference.label if reference else self.optimizer]
+        parts += [f"momentum={format_setting(self.momentum)}"] * bool(self.momentum)
+        parts += [f"weight_decay={format_setting(self.weight_decay)}"] * (self.weight_decay != "auto")
+        parts += self.optimizer_args.split(";") * (self.optimizer_args != "none")
+        return " ".join(parts)
 
     @model_validator(mode="after")
     def _momentum_has_an_effect(self) -> Self:
-        if self.momentum and not OPTIMIZERS[self.optimizer].momentum:
+        if self.momentum and not has_momentum(self.optimizer):
             optimizers = join_or([quote(name) for name, spec in OPTIMIZERS.items() if spec.momentum])
             problem = f"has no effect on {self.optimizer}; use momentum=0, or optimizer={optimizers}."
             raise ValueError(setting_error("momentum", self.momentum, problem))

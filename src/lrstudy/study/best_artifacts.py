@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -13,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 
+from lrstudy.errors import UserCodeError
 from lrstudy.server_names import BEST_EPOCH
 from lrstudy.study import worker_tasks
 from lrstudy.study.helper_worker import HelperWorker
@@ -91,10 +93,13 @@ def log_figures_and_model(trained: TrainedRun, exporter: Executor, renderer: Exe
         return
     settings, key, weights = trained.specification.settings, trained.specification.key, trained.files[WEIGHTS]
     inputs = trained.inputs or RetriedTask(exporter, worker_tasks.model_inputs, settings, key).result()
-    with logged_model(trained.run) as (path, identity):
-        saving = RetriedTask(exporter, worker_tasks.save_model, settings, inputs, weights, path, identity)
-        _log_figures(trained, rendering)
-        saving.result()
+    try:
+        with logged_model(trained.run) as (path, identity):
+            saving = RetriedTask(exporter, worker_tasks.save_model, settings, inputs, weights, path, identity)
+            _log_figures(trained, rendering)
+            saving.result()
+    except UserCodeError as error:
+        print(f"{error}\nno MLflow model is logged; the weights are in {WEIGHTS}", file=sys.stderr, flush=True)
 
 
 def _render(trained: TrainedRun, renderer: Executor) -> list[RetriedTask[dict[str, bytes]]]:

@@ -15,6 +15,7 @@ from lrstudy.compat.optuna_internals import AskedGridSampler
 from lrstudy.formatting import format_setting
 from lrstudy.settings import GridSettings, TrainSettings
 from lrstudy.settings.fields import MAX_FLOAT, MIN_FLOAT
+from lrstudy.settings.training import OptimizerChoice
 from lrstudy.study.optuna_study import ProposedTrial, StudyFile
 from lrstudy.study.trial_result import TrialResult, best_of
 from lrstudy.training.epoch import Epoch
@@ -71,13 +72,13 @@ class Grid:
     def finish(self) -> list[str]:
         """Return a sentence per optimizer whose best learning rate has no neighbour on one side."""
         sentences = []
-        for optimizer, hidden in product(self._settings.optimizers, self._settings.hidden):
-            lrs = self._scores(optimizer, hidden)
+        for choice, hidden in product(self._settings.choices, self._settings.hidden):
+            lrs, optimizer = self._scores(choice, hidden), self._label(choice)
             best = min(lrs, key=lrs.__getitem__)
             if len(lrs) > 1 and min(lrs) < best < max(lrs):
                 continue
             shape = f" with hidden={format_setting(hidden)}" if len(self._settings.hidden) > 1 else ""
-            if best_of(self._results_of(optimizer, hidden)) is None:
+            if best_of(self._results_of(choice, hidden)) is None:
                 lowest = format_setting(min(lrs))
                 sentences.append(f"{optimizer}{shape}: no training succeeded; try learning rates below {lowest}.")
                 continue
@@ -95,26 +96,29 @@ class Grid:
         trials = {by_parameters[tuple(sorted(trial.params.items()))]: trial for trial in asked}
         return {cell: ProposedTrial(self._study, trials[cell]) for cell in cells}
 
-    def _scores(self, optimizer: str, hidden: tuple[int, ...]) -> dict[float, float]:
+    def _label(self, choice: OptimizerChoice) -> str:
+        return self._settings.training(choice, self._settings.lrs[0], self._settings.hidden[0], 0).optimizer_label
+
+    def _scores(self, choice: OptimizerChoice, hidden: tuple[int, ...]) -> dict[float, float]:
         """Return the mean objective over the seeds, by ascending learning rate; infinite if a training has failed."""
         objectives: dict[float, list[float]] = {}
-        for result in self._results_of(optimizer, hidden):
+        for result in self._results_of(choice, hidden):
             objectives.setdefault(result.specification.settings.lr, []).append(result.objective)
         return {lr: mean(objectives[lr]) for lr in sorted(objectives)}
 
-    def _results_of(self, optimizer: str, hidden: tuple[int, ...]) -> list[TrialResult]:
+    def _results_of(self, choice: OptimizerChoice, hidden: tuple[int, ...]) -> list[TrialResult]:
         results = ((result, result.specification.settings) for result in self._results.values())
-        return [result for result, cell in results if (cell.optimizer, cell.hidden) == (optimizer, hidden)]
+        return [result for result, cell in results if (cell.choice, cell.hidden) == (choice, hidden)]
 
     def _extensions(self) -> Sequence[TrainSettings]:
         """Return the cells that extend each axis whose end is the best learning rate."""
         cells = []
-        for optimizer, hidden in product(self._settings.optimizers, self._settings.hidden):
-            scores = self._scores(optimizer, hidden)
+        for choice, hidden in product(self._settings.choices, self._settings.hidden):
+            scores = self._scores(choice, hidden)
             best = min(scores, key=scores.__getitem__)
             for lr in _extended_lrs(self._settings.lrs, sorted(scores), best):
                 seeds = range(self._settings.seed, self._settings.seed + self._settings.seeds)
-                cells += [self._settings.training(optimizer, lr, hidden, seed) for seed in seeds]
+                cells += [self._settings.training(choice, lr, hidden, seed) for seed in seeds]
         return cells
 
 
@@ -137,8 +141,8 @@ def _lr_at(end: float, step: int) -> float:
 
 
 def _parameters(cell: TrainSettings) -> dict[str, str | float | int]:
-    """Return the parameters that distinguish the trials of a grid."""
-    return {"optimizer": cell.optimizer, "lr": cell.lr, "hidden": format_setting(cell.hidden), "seed": cell.seed}
+    """Return the parameters that distinguish the trials of a grid; the optimizer's own settings are in its name."""
+    return {"optimizer": cell.optimizer_label, "lr": cell.lr, "hidden": format_setting(cell.hidden), "seed": cell.seed}
 
 
 def _axes(settings: GridSettings) -> dict[str, list[str | float | int]]:

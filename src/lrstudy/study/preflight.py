@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from statistics import fmean
 
@@ -45,8 +46,10 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
     build_seconds = (time.perf_counter() - began) / len(setups)
     seconds = [_epoch_seconds(training) if time_epochs else (0.0, 0.0) for training in setups]
     return PreflightResult(
-        context=plans[0].context,
-        hyperparameters={plan.settings.optimizer: plan.hyperparameters for plan in plans},
+        context=replace(
+            plans[0].context, code={name: digest for plan in plans for name, digest in plan.digests.items()}
+        ),
+        hyperparameters={plan.settings.choice: plan.hyperparameters for plan in plans},
         weights=sum(weight.numel() for weight in setups[0].network.parameters()),
         data_seconds=data_seconds,
         epoch_seconds=fmean(epoch for epoch, _ in seconds),

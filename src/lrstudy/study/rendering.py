@@ -13,6 +13,7 @@ from lrstudy.settings import TrainSettings
 from lrstudy.study.trial import as_begun
 from lrstudy.training import setup
 from lrstudy.training.result import ModelInputs
+from lrstudy.user_code import file_reference, user_errors
 
 
 def render_network(settings: TrainSettings, key: str, weights: bytes) -> dict[str, bytes]:
@@ -30,6 +31,7 @@ def render_network(settings: TrainSettings, key: str, weights: bytes) -> dict[st
 
     training = setup.build(as_begun(settings, key))
     training.network.load_state_dict(_load(weights))
+    training.network.eval()  # else batch normalisation and dropout would show another network
     return network_figures(training)
 
 
@@ -48,6 +50,9 @@ def save_model(
     """Save the network of a training as an MLflow model; see `lrstudy.tracking.model_export.save_network`.
 
     The images are not read, so this needs no scikit-learn and does not notice when a data folder has changed.
+
+    Raises:
+        UserCodeError: the user's own network cannot be exported.
     """
     from lrstudy.tracking.model_export import save_network
 
@@ -55,7 +60,11 @@ def save_model(
     shape = Shape(channels=channels, side=side, classes=len(inputs.classes))
     classifier = setup.build_classifier(settings, shape, inputs.mean, inputs.std)
     classifier.network.load_state_dict(_load(weights))
-    save_network(classifier, inputs, path, identity)
+    if file_reference("model", settings.model):
+        with user_errors("model", settings.model, "cannot be exported"):
+            save_network(classifier, inputs, path, identity)
+    else:
+        save_network(classifier, inputs, path, identity)
 
 
 def _load(weights: bytes) -> dict[str, torch.Tensor]:

@@ -84,15 +84,15 @@ class Search:
         if number == self.planned or not self._tell_results_up_to(number - self._window):
             return None
         settings, place = self._settings, number % len(self._studies)
-        study, optimizer = self._studies[place], settings.optimizers[place]
+        study, choice = self._studies[place], settings.choices[place]
         if (draw := number // len(self._studies)) < self._initial_draws:
             study.enqueue_trial(
-                {"lr": spread_out(draw, settings.low, settings.high, seed_of(optimizer, settings.seed))}
+                {"lr": spread_out(draw, settings.low, settings.high, seed_of(choice.optimizer, settings.seed))}
             )
         trial = study.ask({"lr": FloatDistribution(settings.low, settings.high, log=True)})
         self._proposed.append(ProposedTrial(study, trial))
         lr = float(f"{trial.params['lr']:.{DIGITS}g}")
-        return settings.training(optimizer, lr, settings.hidden, settings.seed)
+        return settings.training(choice, lr, settings.hidden, settings.seed)
 
     def should_prune(self, number: int, epoch: Epoch) -> bool:
         """Return whether Optuna's pruner stops a trial after this epoch."""

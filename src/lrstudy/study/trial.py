@@ -6,7 +6,7 @@ from functools import cache
 
 from lrstudy.data import ImageData
 from lrstudy.errors import DataError
-from lrstudy.formatting import printable
+from lrstudy.formatting import join_or, printable
 from lrstudy.settings import DATA_SETTINGS, TrainSettings
 from lrstudy.study.progress_channel import ProgressSender
 from lrstudy.study.trial_job import TrialJob
@@ -15,6 +15,7 @@ from lrstudy.training.plan import TrainingPlan, load_data
 from lrstudy.training.progress import Progress, finalize, track_best
 from lrstudy.training.result import WorkerResult, pruned_result
 from lrstudy.training.setup import TrainingSetup
+from lrstudy.user_code import errors_of_files
 
 
 def run_trial(job: TrialJob) -> WorkerResult:
@@ -22,12 +23,14 @@ def run_trial(job: TrialJob) -> WorkerResult:
 
     Raises:
         DataError: the images have changed since the study began.
+        UserCodeError: the user's own network or optimizer fails.
     """
     plan = as_begun(job.settings, job.key)
-    training, progress = checkpoint.resume(setup.build(plan), job.run_id)
-    if (stopped := _train(job, training, progress)) is not None:
-        return pruned_result(progress.history, stopped)
-    result = finalize(training, progress)
+    with errors_of_files(plan.code):
+        training, progress = checkpoint.resume(setup.build(plan), job.run_id)
+        if (stopped := _train(job, training, progress)) is not None:
+            return pruned_result(progress.history, stopped)
+        result = finalize(training, progress)
     return WorkerResult(result.history, result, artifacts.artifact_files(training, result), plan.model_inputs)
 
 
@@ -44,15 +47,14 @@ def as_begun(settings: TrainSettings, key: str) -> TrainingPlan:
     """
     plan = planned(settings)
     if plan.specification.key != key:
-        raise DataError(
-            f"data={printable(settings.data)}: the images have changed since the study began; start it again."
-        )
+        files = join_or(["the images", *(str(reference.path) for reference in plan.code)])
+        raise DataError(f"data={printable(settings.data)}: {files} have changed since the study began; start it again.")
     return plan
 
 
 def planned(settings: TrainSettings) -> TrainingPlan:
     """Return the plan of a training on this process's device; the data are loaded once per process."""
-    prepared = runtime.prepare(settings.device, settings.threads, settings.model)
+    prepared = runtime.prepare(settings)
     data = _loaded(TrainSettings(**{name: getattr(settings, name) for name in DATA_SETTINGS}))
     return TrainingPlan(settings, data, prepared)
 

@@ -18,6 +18,7 @@ from lrstudy.formatting import quote
 from lrstudy.redaction import redact_credentials
 from lrstudy.server_names import (
     BEST_RUN,
+    CODE,
     DATA_DIGEST,
     DEVICE,
     HARDWARE,
@@ -41,7 +42,8 @@ class RecordedTraining:
     """A training on the server. `settings` have the device and the number of threads that it was trained with.
 
     `epochs` are the metrics of each epoch from 0 on; `complete` is whether all epochs are there. `scores` are the
-    metrics that it has once. `assumed` are the settings that were not logged, and have their defaults.
+    metrics that it has once. `assumed` are the settings that were not logged, and have their defaults. `code` are the
+    digests of the user's own files, by the settings that name them.
     """
 
     run_id: str
@@ -52,6 +54,7 @@ class RecordedTraining:
     complete: bool
     scores: Mapping[str, float]
     assumed: Sequence[str]
+    code: Mapping[str, str]
 
     @property
     def data_digest(self) -> str | None:
@@ -88,7 +91,9 @@ def read_recorded_training(client: MlflowClient, run_id: str) -> RecordedTrainin
     except SettingsError as error:
         raise SettingsError(f"run_id={quote(run_id)}: its parameters are not valid in this version: {error}") from None
     epochs = _read_epochs(client, run_id)[: settings.epochs + 1]  # another program logged what is beyond
-    complete = bool(epochs) and (len(epochs) == settings.epochs + 1 or not _finite(epochs[-1]))
+    complete = bool(epochs) and (
+        len(epochs) == settings.epochs + 1 or not _finite(epochs[-1]) or _ended_early(epochs, settings.patience)
+    )
     was_cut_off = run.info.status == "KILLED" or PRUNED_KEY in tags
     if not complete and not (was_cut_off and epochs):
         advice = "" if run.info.status == "FINISHED" else "; run the same training again to resume it"
@@ -98,8 +103,13 @@ def read_recorded_training(client: MlflowClient, run_id: str) -> RecordedTrainin
         )
     assumed = [name for name in TrainSettings.model_fields if name not in run.data.params]
     return RecordedTraining(
-        run_id, run.info.run_name or "", settings, tags, epochs, complete, run.data.metrics, assumed
+        run_id, run.info.run_name or "", settings, tags, epochs, complete, run.data.metrics, assumed, _code(run)
     )
+
+
+def _code(run: Run) -> dict[str, str]:
+    params = run.data.params.items()
+    return {name.removesuffix(CODE): value for name, value in params if name.endswith(CODE)}
 
 
 def download_weights(client: MlflowClient, run_id: str) -> bytes | None:
@@ -152,3 +162,9 @@ def _read_epochs(client: MlflowClient, run_id: str) -> list[dict[str, float]]:
 
 def _finite(epoch: Mapping[str, float]) -> bool:
     return is_finite(epoch["train_loss"]) and is_finite(epoch["val_loss"])
+
+
+def _ended_early(epochs: Sequence[Mapping[str, float]], patience: int) -> bool:
+    """Return whether the validation loss did not improve for `patience` epochs; False for 0."""
+    best = min(range(len(epochs)), key=lambda epoch: epochs[epoch]["val_loss"])
+    return bool(patience) and len(epochs) - 1 - best >= patience

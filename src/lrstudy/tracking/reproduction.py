@@ -14,8 +14,10 @@ from torch import Tensor
 
 from lrstudy.compat.mlflow_internals import source_tags
 from lrstudy.errors import SettingsError
-from lrstudy.formatting import format_setting, quote
+from lrstudy.formatting import format_setting, quote, setting_error
 from lrstudy.server_names import (
+    BEST_VAL_BALANCED_ACCURACY,
+    BEST_VAL_MACRO_F1,
     COMMIT,
     DATA_DIGEST,
     DEVICE,
@@ -24,6 +26,7 @@ from lrstudy.server_names import (
     PREPROCESSING,
     PRUNED_KEY,
     REPRODUCE,
+    TEST,
     THREADS,
     TIME,
     UNCOMMITTED,
@@ -43,6 +46,9 @@ from lrstudy.training.specification import TrialSpecification
 PREPROCESSING_DIFFERS = "the run's images were read by another version of this project, which can give other pixels"
 SAME, DIFFERENT = "the same bits", "different"
 NOT_COMPARED, NOT_REACHED = "not compared", "not compared, since they cannot be reached"
+
+# Metrics that a run of an older version lacks.
+LATER_METRICS = (BEST_VAL_BALANCED_ACCURACY, BEST_VAL_MACRO_F1, f"{TEST}balanced_accuracy", f"{TEST}macro_f1")
 
 ShowProgress = Callable[[Iterable[Epoch], int], Iterator[Epoch]]
 
@@ -94,8 +100,10 @@ class ReproductionComparison:
                 self.differences.append(Difference(epoch.epoch, name, value, reproduced))
 
     def compare_scores(self, reproduced: Mapping[str, float], recorded: Mapping[str, float]) -> None:
-        """Compare the metrics that a training has once, except its times."""
+        """Compare the metrics that a training has once, except its times and those that older versions did not log."""
         for name, value in reproduced.items():
+            if name in LATER_METRICS and name not in recorded:
+                continue
             if not name.startswith(TIME) and not is_stored(value, recorded.get(name)):
                 self.scores.append(f"{name} was {recorded.get(name)!r} and is {value!r}")
 
@@ -140,12 +148,20 @@ def reproduce(run_id: str, show: ShowProgress) -> ReproductionComparison:
 def _plan(recorded: RecordedTraining) -> TrainingPlan:
     settings = recorded.settings
     try:
-        here = runtime.prepare(settings.device, int(settings.threads), settings.model)
+        here = runtime.prepare(settings)
     except SettingsError as error:
         raise SettingsError(
             f"run_id={quote(recorded.run_id)}: it was trained {recorded.environment}, and here {error}"
         ) from None
-    return TrainingPlan(settings, load_data(settings), here)
+    plan = TrainingPlan(settings, load_data(settings), here)
+    for reference in plan.code:
+        if recorded.code.get(reference.setting) != reference.digest:
+            problem = (
+                f": {reference.path.absolute()} differs from the file of the run, which is among its artifacts; "
+                "put that one there to train it again."
+            )
+            raise SettingsError(setting_error(reference.setting, reference.text, problem))
+    return plan
 
 
 def _train_and_compare(

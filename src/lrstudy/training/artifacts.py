@@ -7,12 +7,13 @@ import json
 
 import torch
 from sklearn.metrics import classification_report, confusion_matrix
+from torch import nn
 
 from lrstudy import hardware, provenance
 from lrstudy.csv_tables import to_csv
 from lrstudy.training import history
 from lrstudy.training.loop import predict
-from lrstudy.training.result import CONFUSION, HISTORY, WEIGHTS, Result
+from lrstudy.training.result import AVERAGED_WEIGHTS, CONFUSION, HISTORY, WEIGHTS, Result
 from lrstudy.training.setup import TrainingSetup
 
 
@@ -24,8 +25,7 @@ def artifact_files(training: TrainingSetup, result: Result) -> dict[str, bytes]:
     labels = range(len(classes))
     report = classification_report(true, predicted, labels=labels, target_names=classes, digits=3, zero_division=0.0)
     counts = confusion_matrix(true, predicted, labels=labels)
-    weights = io.BytesIO()
-    torch.save({name: value.cpu() for name, value in training.network.state_dict().items()}, weights)
+    averaged = {AVERAGED_WEIGHTS: weights_file(training.average.network)} if training.average else {}
     return {
         HISTORY: history.to_csv(result.history),
         "classification_report.txt": f"Validation split\n\n{report}".encode(),
@@ -37,8 +37,17 @@ def artifact_files(training: TrainingSetup, result: Result) -> dict[str, bytes]:
         ).encode(),
         "data.json": _json(_data_summary(training)),
         "environment.json": _json(_environment(training)),
-        WEIGHTS: weights.getvalue(),
+        WEIGHTS: weights_file(training.network),
+        **averaged,
+        **{f"code/{reference.path.name}": reference.content for reference in training.plan.code},
     }
+
+
+def weights_file(network: nn.Module) -> bytes:
+    """Return the file of a network's weights, which `torch.load` reads with `weights_only=True`."""
+    content = io.BytesIO()
+    torch.save({name: value.cpu() for name, value in network.state_dict().items()}, content)
+    return content.getvalue()
 
 
 def _json(value: object) -> bytes:

@@ -103,6 +103,9 @@ def _write(training: TrainingSetup, path: Path, progress: Progress) -> None:
             "optimizer": training.optimizer.state_dict(),
             "best_weights": progress.best_weights,
             "best": progress.best.epoch if progress.best else 0,
+            "average": training.average.network.state_dict() if training.average else {},
+            "average_weights": progress.average_weights,
+            "best_average": progress.best_average.epoch if progress.best_average else 0,
             "history": [astuple(epoch) for epoch in progress.history],
             "key": training.plan.specification.key,
             "versions": provenance.versions(),
@@ -147,4 +150,10 @@ def _restore(training: TrainingSetup, content: bytes) -> Progress | None:
     training.network.load_state_dict(saved["network"])
     training.optimizer.load_state_dict(saved["optimizer"])
     history = [Epoch(int(epoch), *numbers) for epoch, *numbers in saved["history"]]
-    return Progress(saved["best_weights"], history, history[saved["best"]])
+    best_average = None
+    if training.average:
+        training.average.network.load_state_dict(saved["average"])
+        best_average = history[saved["best_average"]]
+    return Progress(
+        saved["best_weights"], saved.get("average_weights", {}), history, history[saved["best"]], best_average
+    )

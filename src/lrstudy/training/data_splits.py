@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lrstudy.data import gather
+from lrstudy.training.augmentation import Augmentation, Draws, draw
 
 # A split of normalised images up to this size is kept in memory; of larger ones, each batch is normalised when used.
 MAX_BYTES_IN_MEMORY = 256 * 2**20
@@ -46,6 +48,9 @@ class DataSplit(Protocol):
             rows: int64 positions within the split, on the CPU.
         """
 
+    def at_epoch(self, seed: int, epoch: int) -> DataSplit:
+        """Return the split as an epoch trains on it: augmented, or as it is."""
+
 
 class InMemorySplit:
     """A split that is kept normalised on the device, with the channels first or last in memory."""
@@ -63,26 +68,62 @@ class InMemorySplit:
         images = self._images[rows]
         return images.permute(0, 3, 1, 2) if self._channels_last else images, self._labels[rows]
 
+    def at_epoch(self, seed: int, epoch: int) -> DataSplit:  # noqa: ARG002 - every epoch sees the same images
+        return self
 
-class StreamedSplit:
-    """A split too large for memory: its images are read from the disk, batch by batch."""
 
-    def __init__(self, images: np.ndarray, labels: Tensor, rows: np.ndarray, normalise: Normalise) -> None:
+class StoredSplit:
+    """A split whose stored images are augmented, if wanted, and normalised when they are used.
+
+    They are read from the disk batch by batch, or kept on the device as `stored`, uint8 `(n, side, side, channels)`.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: Tensor,
+        rows: np.ndarray,
+        normalise: Normalise,
+        augmentation: Augmentation | None = None,
+        stored: Tensor | None = None,
+    ) -> None:
         self._images = images
         self._labels = labels
         self._rows = rows
         self._normalise = normalise
+        self._augmentation = augmentation
+        self._stored = stored
+        self._draws: Draws | None = None
 
     def __len__(self) -> int:
         return len(self._labels)
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        images = torch.from_numpy(gather(self._images, self._rows[rows.numpy()]))
-        return self._normalise(images.to(self._labels.device)), self._labels[rows.to(self._labels.device)]
+        device = self._labels.device
+        if self._stored is None:
+            images = torch.from_numpy(gather(self._images, self._rows[rows.numpy()])).to(device)
+        else:
+            images = self._stored[rows.to(device)]
+        if self._draws:
+            images = self._draws.apply(images, rows)
+        return self._normalise(images), self._labels[rows.to(device)]
+
+    def at_epoch(self, seed: int, epoch: int) -> DataSplit:
+        if self._augmentation is None:
+            return self
+        augmented = copy.copy(self)
+        augmented._draws = draw(self._augmentation, seed, epoch, len(self), self._images.shape[1])
+        return augmented
 
 
 def load_split(
-    images: np.ndarray, labels: np.ndarray, rows: np.ndarray, normalise: Normalise, *, channels_last: bool
+    images: np.ndarray,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    normalise: Normalise,
+    *,
+    channels_last: bool,
+    augmentation: Augmentation | None = None,
 ) -> DataSplit:
     """Return the split of `rows` of `images`, on the device of `normalise`.
 
@@ -92,12 +133,17 @@ def load_split(
         rows: int64 `(n,)`.
         normalise: the images' normalisation.
         channels_last: the memory layout on which convolutions are fastest; dense layers would first copy it.
+        augmentation: of the training split; None for the other splits.
     """
     on_device = torch.from_numpy(labels[rows]).to(normalise.mean.device)
-    if len(rows) * images[0].size * 4 > MAX_BYTES_IN_MEMORY:
-        return StreamedSplit(images, on_device, rows, normalise)
+    bytes_per_value = 1 if augmentation else 4
+    if len(rows) * images[0].size * bytes_per_value > MAX_BYTES_IN_MEMORY:
+        return StoredSplit(images, on_device, rows, normalise, augmentation)
+    if augmentation:
+        stored = torch.from_numpy(gather(images, rows)).to(on_device.device)
+        return StoredSplit(images, on_device, rows, normalise, augmentation, stored)
     chunks = np.split(rows, range(IMAGES_PER_CHUNK, len(rows), IMAGES_PER_CHUNK))
-    stored = [torch.from_numpy(gather(images, chunk)) for chunk in chunks]
-    normalised = (normalise(chunk.to(on_device.device)) for chunk in stored)
+    decoded = [torch.from_numpy(gather(images, chunk)) for chunk in chunks]
+    normalised = (normalise(chunk.to(on_device.device)) for chunk in decoded)
     joined = torch.cat([chunk.permute(0, 2, 3, 1) if channels_last else chunk.contiguous() for chunk in normalised])
     return InMemorySplit(joined, on_device, channels_last=channels_last)

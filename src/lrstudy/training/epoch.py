@@ -22,6 +22,9 @@ BATCH_SUMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 class Epoch:
     """The metrics of one pass over the training split. Losses are mean cross-entropies in nats.
 
+    `learning_rate` is that of the epoch's last step; epoch 0 has that of the first step. Metrics that end in `_ema` are
+    those of the averaged weights. A metric that does not exist, such as that of no average, is NaN.
+
     Epoch 0 is the untrained network, evaluated on both splits. From epoch 1 on, the training metrics are means over the
     epoch's steps, each computed before its update, as is common in deep-learning libraries; the validation metrics are
     computed after the epoch's last step.
@@ -34,24 +37,33 @@ class Epoch:
     val_accuracy: float
     train_seconds: float
     val_seconds: float
+    learning_rate: float = math.nan
+    val_balanced_accuracy: float = math.nan
+    val_macro_f1: float = math.nan
+    val_loss_ema: float = math.nan
+    val_accuracy_ema: float = math.nan
 
     @classmethod
     def of_splits(
-        cls, epoch: int, train: dict[str, float], val: dict[str, float], seconds: tuple[float, float]
+        cls,
+        epoch: int,
+        train: dict[str, float],
+        val: dict[str, float],
+        seconds: tuple[float, float],
+        learning_rate: float,
     ) -> Self:
         """Make a record from the metrics of both splits by their names, and the seconds that each split took."""
         metrics = {f"train_{name}": value for name, value in train.items()}
         metrics |= {f"val_{name}": value for name, value in val.items()}
         known = {field.name for field in fields(cls)}
         values = {name: value for name, value in metrics.items() if name in known}
-        return cls(epoch, **values, train_seconds=seconds[0], val_seconds=seconds[1])
+        return cls(epoch, **values, train_seconds=seconds[0], val_seconds=seconds[1], learning_rate=learning_rate)
 
     @property
     def metrics(self) -> dict[str, float]:
         """The numbers that are logged for each epoch, by their names on the server."""
-        return {
-            name: value for name, value in asdict(self).items() if name != "epoch" and not name.endswith("_seconds")
-        }
+        logged = {name: value for name, value in asdict(self).items() if _is_metric(name)}
+        return {name: value for name, value in logged.items() if name in REQUIRED_METRICS or not math.isnan(value)}
 
     @property
     def diverged(self) -> bool:
@@ -64,7 +76,11 @@ class Epoch:
         return self.val_loss if self.val_loss < math.inf else math.inf
 
 
+def _is_metric(name: str) -> bool:
+    return name != "epoch" and not name.endswith("_seconds")
+
+
 # The names of the metrics of an epoch, here and on the server.
-METRICS = tuple(field.name for field in fields(Epoch) if field.name != "epoch" and not field.name.endswith("_seconds"))
+METRICS = tuple(field.name for field in fields(Epoch) if _is_metric(field.name))
 # Every run has these. A metric whose field has a default was added later: earlier runs lack it.
 REQUIRED_METRICS = tuple(field.name for field in fields(Epoch) if field.name in METRICS and field.default is MISSING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -13,8 +13,11 @@ from torch.nn.functional import cross_entropy
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import setting_error
 from lrstudy.networks import has_batch_norm
+from lrstudy.training.class_counts import ClassCounts
 from lrstudy.training.data_splits import DataSplit
 from lrstudy.training.epoch import BATCH_SUMS, Epoch
+from lrstudy.training.recipe import PLAIN, Recipe
+from lrstudy.training.weight_average import WeightAverage
 
 # Images per forward pass of an evaluation: its numbers do not depend on the setting batch_size.
 EVALUATION_BATCH = 256
@@ -29,28 +32,32 @@ def train_epochs(
     epochs: int,
     batch_size: int,
     seed: int,
+    recipe: Recipe = PLAIN,
+    average: WeightAverage | None = None,
     last_done: int = -1,
 ) -> Iterator[Epoch]:
     """Train `network` and yield epoch 0, then each epoch as it ends; end early after an epoch that diverged.
 
     Between two records the network is in evaluation mode and may be read, but not changed. An epoch depends only on the
     weights, the optimizer's state and its own number, so that training can resume after any epoch: `last_done` is that
-    epoch, and the next one is the first that is yielded.
+    epoch, and the next one is the first that is yielded. `average` is updated after each step, and evaluated.
 
     Raises:
         SettingsError: the network normalises over the batch and the batch is a single image.
     """
     sizes = batch_sizes(len(train), batch_size, no_single=has_batch_norm(network))
     if last_done < 0:
-        yield _untrained(network, train, validation)
+        recipe.set_learning_rate(optimizer, 0)
+        yield _untrained(network, train, validation, average, current_lr(optimizer))
     for epoch in range(max(1, last_done + 1), epochs + 1):
         started = time.perf_counter()
         order = _seed_epoch(seed, epoch, len(train))
-        train_metrics = _train(network, optimizer, train, torch.split(order, sizes))
+        steps = enumerate(torch.split(order, sizes), (epoch - 1) * len(sizes))
+        train_metrics = _train(network, optimizer, train.at_epoch(seed, epoch), steps, recipe, average)
         trained = time.perf_counter()
-        val_metrics = evaluate(network, validation)
+        val_metrics = evaluate(network, validation) | _evaluate_average(average, validation)
         seconds = trained - started, time.perf_counter() - trained
-        record = Epoch.of_splits(epoch, train_metrics, val_metrics, seconds)
+        record = Epoch.of_splits(epoch, train_metrics, val_metrics, seconds, current_lr(optimizer))
         yield record
         if record.diverged:
             return
@@ -58,14 +65,15 @@ def train_epochs(
 
 def evaluate(network: nn.Module, split: DataSplit) -> dict[str, float]:
     """Return the mean loss of `network` on `split`, and the other metrics of the table, by their names."""
-    metrics = _Metrics()
+    metrics, counts = _Metrics(), ClassCounts()
     network.eval()
     with torch.inference_mode():
         for rows in torch.split(torch.arange(len(split)), EVALUATION_BATCH):
             inputs, labels = split.batch(rows)
             logits = network(inputs)
             metrics.add(cross_entropy(logits, labels), logits, labels)
-    return metrics.means()
+            counts.add(logits, labels)
+    return metrics.means() | counts.metrics()
 
 
 def predict(network: nn.Module, split: DataSplit) -> np.ndarray:
@@ -91,28 +99,55 @@ def batch_sizes(images: int, batch_size: int, *, no_single: bool) -> list[int]:
     return [*sizes[:-2], sizes[-2] + 1]
 
 
-def _untrained(network: nn.Module, train: DataSplit, validation: DataSplit) -> Epoch:
+def current_lr(optimizer: torch.optim.Optimizer) -> float:
+    """Return the learning rate of the optimizer's first group of weights."""
+    return float(optimizer.param_groups[0]["lr"])
+
+
+def _untrained(
+    network: nn.Module, train: DataSplit, validation: DataSplit, average: WeightAverage | None, lr: float
+) -> Epoch:
     started = time.perf_counter()
     train_metrics = evaluate(network, train)
     evaluated = time.perf_counter()
-    val_metrics = evaluate(network, validation)
-    return Epoch.of_splits(0, train_metrics, val_metrics, (evaluated - started, time.perf_counter() - evaluated))
+    val_metrics = evaluate(network, validation) | _evaluate_average(average, validation)
+    return Epoch.of_splits(0, train_metrics, val_metrics, (evaluated - started, time.perf_counter() - evaluated), lr)
+
+
+def _evaluate_average(average: WeightAverage | None, split: DataSplit) -> dict[str, float]:
+    """Return the metrics of the averaged network, if there is one, by names of their own."""
+    return {f"{name}_ema": value for name, value in evaluate(average.network, split).items()} if average else {}
 
 
 def _train(
-    network: nn.Module, optimizer: torch.optim.Optimizer, split: DataSplit, batches: tuple[Tensor, ...]
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    split: DataSplit,
+    steps: Iterable[tuple[int, Tensor]],
+    recipe: Recipe,
+    average: WeightAverage | None,
 ) -> dict[str, float]:
-    """Make one pass over `batches` of rows of `split`; return the means of the metrics, each before its step."""
+    """Make one pass over `split`, by the numbers of the steps and the rows of each; return the means of the metrics.
+
+    The metrics are those before each step; the loss among them is the plain cross-entropy, whatever loss is trained.
+    """
     metrics = _Metrics()
     network.train()
-    for rows in batches:
+    for step, rows in steps:
+        recipe.set_learning_rate(optimizer, step)
         inputs, labels = split.batch(rows)
         optimizer.zero_grad()
-        logits = network(inputs)
-        loss = cross_entropy(logits, labels)
+        with recipe.forward_precision(inputs.device):
+            logits = network(inputs)
+        logits = logits.float()
+        loss = recipe.loss(logits, labels)
         loss.backward()  # type: ignore[no-untyped-call]
+        recipe.clip(network.parameters())
         optimizer.step()
-        metrics.add(loss.detach(), logits.detach(), labels)
+        if average:
+            average.update(network, step)
+        plain_loss = loss if recipe.loss.is_plain else cross_entropy(logits.detach(), labels)
+        metrics.add(plain_loss.detach(), logits.detach(), labels)
     return metrics.means()
 
 

@@ -15,11 +15,14 @@ from lrstudy.data import ImageData
 from lrstudy.data.splitting import SPLITS
 from lrstudy.errors import CacheError, DataError
 from lrstudy.formatting import setting_error
-from lrstudy.optimizers import build_optimizer
+from lrstudy.optimizers import build_optimizer, parse_arguments, without_decay
+from lrstudy.schedules import Schedule
 from lrstudy.settings import TrainSettings
+from lrstudy.training.recipe import Loss, Recipe, balanced_weights
 from lrstudy.training.result import ModelInputs
 from lrstudy.training.runtime import Runtime
 from lrstudy.training.specification import DataSummary, StudyContext, TrialSpecification
+from lrstudy.user_code import FileReference, file_reference
 
 USED_BEFORE = "Training used the images as they were read."
 
@@ -64,8 +67,25 @@ class TrainingPlan:
             images.duplicates,
         )
         return StudyContext(
-            summary, str(self.runtime.device), self.runtime.threads, hardware.describe(self.runtime.device)
+            summary,
+            str(self.runtime.device),
+            self.runtime.threads,
+            hardware.describe(self.runtime.device),
+            self.runtime.precision,
+            self.digests,
         )
+
+    @property
+    def code(self) -> list[FileReference]:
+        """The user's own files that the settings name."""
+        names = {"model": self.settings.model, "optimizer": self.settings.optimizer}
+        references = (file_reference(setting, text) for setting, text in names.items())
+        return [reference for reference in references if reference]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digests of these files, by the settings' values that name them."""
+        return {reference.text: reference.digest for reference in self.code}
 
     @property
     def model_inputs(self) -> ModelInputs:
@@ -84,11 +104,29 @@ class TrainingPlan:
         """The accuracy, on the validation split, of always predicting its largest class."""
         return float(self._shares(self.data.validation).max())
 
+    def recipe(self, steps_per_epoch: int) -> Recipe:
+        """Return the recipe that the settings describe."""
+        settings, device = self.settings, self.runtime.device
+        weights = None
+        if settings.class_weights == "balanced":
+            balanced = balanced_weights(self.data.labels[self.data.train], len(self.data.classes))
+            weights = torch.from_numpy(balanced).float().to(device)
+        return Recipe(
+            Schedule(settings.schedule, settings.epochs * steps_per_epoch, round(settings.warmup * steps_per_epoch)),
+            Loss(settings.label_smoothing, weights),
+            settings.clip_norm,
+            torch.bfloat16 if settings.precision == "bf16" else None,
+        )
+
     def optimizer(self, weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimizer that the settings name, for `weights`."""
         settings = self.settings
         decay = None if settings.weight_decay == "auto" else settings.weight_decay
-        return build_optimizer(settings.optimizer, weights, settings.lr, settings.momentum, decay)
+        arguments = parse_arguments(settings.optimizer_args)
+        optimizer = build_optimizer(settings.optimizer, weights, settings.lr, settings.momentum, decay, arguments)
+        if settings.decay == "matrices":
+            without_decay(optimizer)
+        return optimizer
 
     def _shares(self, rows: np.ndarray) -> np.ndarray:
         return np.bincount(self.data.labels[rows], minlength=len(self.data.classes)) / len(rows)

@@ -9,13 +9,16 @@ import numpy as np
 
 from lrstudy.server_names import (
     BEST_EPOCH,
+    BEST_EPOCH_EMA,
     BEST_VAL_ACCURACY,
+    BEST_VAL_BALANCED_ACCURACY,
     BEST_VAL_LOSS,
+    BEST_VAL_LOSS_EMA,
+    BEST_VAL_MACRO_F1,
     FINAL_TRAIN_LOSS,
     FINAL_VAL_ACCURACY,
     FINAL_VAL_LOSS,
-    TEST_ACCURACY,
-    TEST_LOSS,
+    TEST,
     TRAIN_SECONDS,
 )
 from lrstudy.training import history as history_table
@@ -24,24 +27,36 @@ from lrstudy.training.verdict import Verdict
 
 # The files of a training that other modules read.
 HISTORY, CONFUSION, WEIGHTS = "history.csv", "confusion_matrix.csv", "weights.pt"
+# The averaged weights of a training with an average.
+AVERAGED_WEIGHTS = "weights_ema.pt"
 # The names of its figures.
 PICTURES = ("loss_curves", "confusion_matrix", "first_layer_filters", "what_each_layer_sees")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A training that has ended; `best` is the epoch of the lowest validation loss."""
+    """A training that has ended; `best` is the epoch of the lowest validation loss.
+
+    `test` are the metrics on the held-out test split, among them `loss` and `accuracy`. `best_average` is the epoch at
+    which the averaged weights had their lowest validation loss; None without an average.
+    """
 
     history: tuple[Epoch, ...]
     best: Epoch
     verdict: Verdict
-    test_loss: float
-    test_accuracy: float
+    test: Mapping[str, float]
+    best_average: Epoch | None = None
+
+    @property
+    def test_accuracy(self) -> float:
+        """The accuracy on the held-out test split."""
+        return self.test["accuracy"]
 
     @property
     def metrics(self) -> dict[str, float]:
         """The metrics that are logged once, at the end, by their names on the server."""
-        last = self.history[-1]
+        last, average = self.history[-1], self.best_average
+        averaged = {BEST_VAL_LOSS_EMA: average.val_loss_ema, BEST_EPOCH_EMA: average.epoch} if average else {}
         return {
             BEST_VAL_LOSS: self.best.val_loss,
             BEST_VAL_ACCURACY: self.best.val_accuracy,
@@ -49,8 +64,10 @@ class Result:
             FINAL_TRAIN_LOSS: last.train_loss,
             FINAL_VAL_LOSS: last.val_loss,
             FINAL_VAL_ACCURACY: last.val_accuracy,
-            TEST_LOSS: self.test_loss,
-            TEST_ACCURACY: self.test_accuracy,
+            BEST_VAL_BALANCED_ACCURACY: self.best.val_balanced_accuracy,
+            BEST_VAL_MACRO_F1: self.best.val_macro_f1,
+            **{f"{TEST}{name}": value for name, value in self.test.items()},
+            **averaged,
             TRAIN_SECONDS: sum(epoch.train_seconds for epoch in self.history[1:]),
         }
 

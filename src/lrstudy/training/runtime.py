@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lrstudy.compat.malloc import keep_freed_memory
-from lrstudy.compat.torch_internals import flush_denormal_numbers, use_deterministic_kernels
+from lrstudy.compat.torch_internals import (
+    flush_denormal_numbers,
+    has_bf16,
+    has_tf32,
+    tf32_kinds,
+    use_deterministic_kernels,
+    use_tf32,
+)
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import setting_error
 from lrstudy.hardware import usable_cores
@@ -15,30 +22,60 @@ from lrstudy.networks import BUILTIN_NETWORKS
 if TYPE_CHECKING:
     import torch
 
+    from lrstudy.settings import CommonSettings
+
+# Precisions that switch TF32 on CUDA, for matrices and convolutions alike.
+TF32 = {"fp32": False, "tf32": True, "bf16": True}
+
 
 @dataclass(frozen=True)
 class Runtime:
-    """A device of torch and a number of CPU threads."""
+    """A device of torch, a number of CPU threads, and the precision of the arithmetic in words."""
 
     device: torch.device
     threads: int
+    precision: str
 
 
-def prepare(device: str, threads: int | Literal["auto"], model: str) -> Runtime:
-    """Set this process up to train, once, before the first tensor is computed.
+def prepare(settings: CommonSettings) -> Runtime:
+    """Set this process up to train what `settings` describe, once, before the first tensor is computed.
 
     Raises:
-        SettingsError: this machine does not have the device.
+        SettingsError: this machine does not have the device, or the device not the precision.
     """
     import torch
 
-    chosen = Runtime(choose_device(device), choose_threads(threads, model))
+    device = choose_device(settings.device)
+    check_precision(settings.precision, device)
+    if device.type == "cuda":
+        use_deterministic_kernels()
+        if settings.precision in TF32:
+            use_tf32(enabled=TF32[settings.precision])
+    precision = describe_precision(settings.precision, device)
+    chosen = Runtime(device, choose_threads(settings.threads, settings.model), precision)
     torch.set_num_threads(chosen.threads)
     flush_denormal_numbers()
-    if chosen.device.type == "cuda":
-        use_deterministic_kernels()
     keep_freed_memory()
     return chosen
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raise SettingsError if `device` cannot compute with `precision`."""
+    if precision == "tf32" and (device.type != "cuda" or not has_tf32(device)):
+        raise SettingsError(setting_error("precision", precision, f"is not available on {device}; use precision=fp32."))
+    if precision == "bf16" and not has_bf16(device):
+        problem = f"is not available on {device}, whose processor has no instructions for it; use precision=fp32."
+        raise SettingsError(setting_error("precision", precision, problem))
+
+
+def describe_precision(precision: str, device: torch.device) -> str:
+    """Return what computes, in words: `auto` is torch's default, which on CUDA is TF32 for convolutions alone."""
+    if precision == "bf16":
+        return "bf16 autocast"
+    if device.type == "cuda" and precision != "fp32":
+        kinds = [kind for kind, enabled in tf32_kinds().items() if enabled]
+        return f"fp32, {' and '.join(kinds)} in tf32" if kinds and has_tf32(device) else "fp32"
+    return "fp32"
 
 
 def choose_device(name: str) -> torch.device:

@@ -11,10 +11,13 @@ from torch import Tensor, nn
 
 from lrstudy.networks import Shape, build_model, has_batch_norm, has_convolutions
 from lrstudy.settings import TrainSettings
+from lrstudy.training.augmentation import AUGMENTATIONS, Augmentation
 from lrstudy.training.data_splits import DataSplit, Normalise, load_split
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.loop import batch_sizes, train_epochs
 from lrstudy.training.plan import TrainingPlan
+from lrstudy.training.recipe import Recipe
+from lrstudy.training.weight_average import WeightAverage
 
 
 class Classifier(nn.Module):
@@ -41,6 +44,8 @@ class TrainingSetup:
     optimizer: torch.optim.Optimizer
     train: DataSplit
     validation: DataSplit
+    recipe: Recipe
+    average: WeightAverage | None
 
     def load_test(self) -> DataSplit:
         """Load the held-out test split, which is evaluated once, after training."""
@@ -62,6 +67,8 @@ class TrainingSetup:
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             seed=settings.seed,
+            recipe=self.recipe,
+            average=self.average,
             last_done=last_done,
         )
 
@@ -77,9 +84,12 @@ def build(plan: TrainingPlan) -> TrainingSetup:
     classifier = build_classifier(settings, shape, data.mean, data.std).to(plan.runtime.device)
     network = classifier.network
     # Reject the settings here, before a run is opened, and not at the first step.
-    batch_sizes(len(data.train), settings.batch_size, no_single=has_batch_norm(network))
-    train, validation = (_load_split(plan, classifier, rows) for rows in (data.train, data.validation))
-    return TrainingSetup(plan, classifier, plan.optimizer(list(network.parameters())), train, validation)
+    steps = len(batch_sizes(len(data.train), settings.batch_size, no_single=has_batch_norm(network)))
+    average = WeightAverage(network, settings.ema) if settings.ema else None
+    train = _load_split(plan, classifier, data.train, AUGMENTATIONS.get(settings.augment))
+    validation = _load_split(plan, classifier, data.validation)
+    optimizer = plan.optimizer(list(network.parameters()))
+    return TrainingSetup(plan, classifier, optimizer, train, validation, plan.recipe(steps), average)
 
 
 def build_classifier(
@@ -97,6 +107,9 @@ def build_classifier(
     return Classifier(Normalise(mean, std), network)
 
 
-def _load_split(plan: TrainingPlan, classifier: Classifier, rows: np.ndarray) -> DataSplit:
+def _load_split(
+    plan: TrainingPlan, classifier: Classifier, rows: np.ndarray, augmentation: Augmentation | None = None
+) -> DataSplit:
+    images, labels, normalise = plan.data.images, plan.data.labels, classifier.normalise
     channels_last = has_convolutions(classifier.network)
-    return load_split(plan.data.images, plan.data.labels, rows, classifier.normalise, channels_last=channels_last)
+    return load_split(images, labels, rows, normalise, channels_last=channels_last, augmentation=augmentation)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lrstudy import provenance
@@ -18,8 +18,22 @@ from lrstudy.formatting import format_setting, join_and, truncate
 from lrstudy.guessing import Guessing
 from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import SWITCHES
-from lrstudy.server_names import DATA_DIGEST, DEVICE, HARDWARE, KEY, KIND, PREPROCESSING, THREADS, UNCOMMITTED, VERSIONS
+from lrstudy.server_names import (
+    CODE,
+    DATA_DIGEST,
+    DEVICE,
+    HARDWARE,
+    KEY,
+    KIND,
+    PRECISION,
+    PREPROCESSING,
+    THREADS,
+    UNCOMMITTED,
+    VERSIONS,
+)
 from lrstudy.settings import TrainSettings, parameters
+from lrstudy.settings.training import OptimizerChoice
+from lrstudy.user_code import FileReference, file_reference
 
 # Part of a training's identity: raise it whenever the numbers of trainings change.
 TRAINING_VERSION = 1
@@ -66,12 +80,18 @@ class DataSummary:
 
 @dataclass(frozen=True)
 class StudyContext:
-    """The data and the machine, which all trainings of a study share."""
+    """The data and the machine, which all trainings of a study share.
+
+    `precision` is that of the machine's arithmetic, `code` the digests of the user's own files, by the settings' values
+    that name them.
+    """
 
     data: DataSummary
     device: str
     threads: int
     hardware: str
+    precision: str
+    code: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,26 +122,46 @@ class TrialSpecification:
             "threads": self.context.threads,
             "version": TRAINING_VERSION,
         }
+        if settings.recipe:
+            identity["recipe"] = settings.recipe
+        if settings.optimizer_args != "none":
+            identity["optimizer_args"] = settings.optimizer_args
+        for setting, reference in self._files.items():
+            # The file's place is not part of the identity: the content is.
+            identity |= {setting: reference.name, f"{setting}_code": self.context.code[reference.text]}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
     def name(self) -> str:
         """The run's name: `adam lr=0.001`."""
-        return f"{self.settings.optimizer} lr={format_setting(self.settings.lr)}"
+        return f"{self.optimizer} lr={format_setting(self.settings.lr)}"
+
+    @property
+    def optimizer(self) -> str:
+        """The optimizer's name, with the settings that distinguish it from its default: `sgd momentum=0.9`."""
+        return self.settings.optimizer_label
+
+    @property
+    def _files(self) -> dict[str, FileReference]:
+        """The user's own files that the settings name, by the settings' names."""
+        names = {"model": self.settings.model, "optimizer": self.settings.optimizer}
+        references = {setting: file_reference(setting, text) for setting, text in names.items()}
+        return {setting: reference for setting, reference in references.items() if reference}
 
     @property
     def title(self) -> str:
         """The title of figures: `digits: mlp, adam, learning rate 0.001`."""
         settings = self.settings
         lr = format_setting(settings.lr)
-        return f"{self.context.data.name}: {settings.model}, {settings.optimizer}, learning rate {lr}"
+        return f"{self.context.data.name}: {settings.model}, {self.optimizer}, learning rate {lr}"
 
     @property
     def params(self) -> dict[str, str]:
         """The parameters on the server: the settings, and the optimizer's other defaults, such as `optimizer.betas`."""
         defaults = {name: value for name, value in self.hyperparameters.items() if name not in ("lr", "momentum")}
         return parameters(self.settings) | {
-            f"optimizer.{name}": format_setting(value) for name, value in defaults.items()
+            **{f"optimizer.{name}": format_setting(value) for name, value in defaults.items()},
+            **{f"{setting}{CODE}": self.context.code[file.text] for setting, file in self._files.items()},
         }
 
     @property
@@ -135,6 +175,7 @@ class TrialSpecification:
             DEVICE: self.context.device,
             THREADS: str(self.context.threads),
             HARDWARE: self.context.hardware,
+            PRECISION: self.context.precision,
             VERSIONS: ", ".join(f"{name} {version}" for name, version in provenance.versions().items()),
         }
         changed = provenance.uncommitted_changes()
@@ -151,7 +192,7 @@ class PreflightResult:
     """
 
     context: StudyContext
-    hyperparameters: Mapping[str, Mapping[str, Any]]
+    hyperparameters: Mapping[OptimizerChoice, Mapping[str, Any]]
     weights: int
     data_seconds: float
     epoch_seconds: float
@@ -159,6 +200,4 @@ class PreflightResult:
 
     def describe(self, settings: TrainSettings) -> TrialSpecification:
         """Return the specification of one of the study's trainings."""
-        return TrialSpecification(
-            settings, self.context, {**self.hyperparameters[settings.optimizer], "lr": settings.lr}
-        )
+        return TrialSpecification(settings, self.context, {**self.hyperparameters[settings.choice], "lr": settings.lr})

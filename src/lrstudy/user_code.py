@@ -1,0 +1,169 @@
+"""Functions and classes of the user: `path/to/file.py:name`, or `package:name` of an installed package.
+
+Code from a tracking server is never run: a file is always the one on this machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import re
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lrstudy.errors import SettingsError, UserCodeError
+from lrstudy.formatting import did_you_mean, quote, setting_error
+
+FILE = re.compile(r"(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)", re.S)
+PACKAGE = re.compile(r"(?P<package>[A-Za-z_][\w.-]*):(?P<name>[\w.-]+)")
+# Where code lies that is not the user's: this project, the standard library, installed packages.
+NOT_USERS = (str(Path(__file__).parent), "<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "purelib")))
+
+
+@dataclass(frozen=True)
+class FileReference:
+    """A name in a Python file of the user; `setting` is the setting that names it, such as `model`."""
+
+    setting: str
+    text: str
+    path: Path
+    name: str
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 digest of the file's content, 64 hex digits.
+
+        Raises:
+            SettingsError: the file does not exist or cannot be read.
+        """
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def content(self) -> bytes:
+        """The content of the file, as this process read it first.
+
+        Raises:
+            SettingsError: the file does not exist or cannot be read.
+        """
+        try:
+            return _read(self.path)
+        except OSError as error:
+            problem = f": {self.path.absolute()} cannot be read: {error.strerror}."
+            raise SettingsError(setting_error(self.setting, self.text, problem)) from None
+
+    @property
+    def label(self) -> str:
+        """The file's name and the name in it, without the folder."""
+        return f"{self.path.name}:{self.name}"
+
+    def load(self) -> Any:
+        """Run the file and return the value of its name.
+
+        Raises:
+            SettingsError: the file cannot be read or run, or has no such name.
+        """
+        module = _run_file(self)
+        if not hasattr(module, self.name):
+            known = [name for name in vars(module) if not name.startswith("_")]
+            problem = f": {self.path.name} has no {quote(self.name)}; {did_you_mean(self.name, known)}"
+            raise SettingsError(setting_error(self.setting, self.text, problem))
+        return getattr(module, self.name)
+
+
+def file_reference(setting: str, text: str) -> FileReference | None:
+    """Return the file and the name that a setting's value refers to; None if it is no `path/to/file.py:name`."""
+    match = FILE.fullmatch(text)
+    return FileReference(setting, text, Path(match["path"]).expanduser(), match["name"]) if match else None
+
+
+def package_reference(text: str) -> tuple[str, str] | None:
+    """Return the package and the name of `package:name`; None for any other text, also for a file's."""
+    match = None if FILE.fullmatch(text) else PACKAGE.fullmatch(text)
+    return (match["package"].replace("-", "_"), match["name"]) if match else None
+
+
+def import_package(setting: str, text: str, package: str) -> ModuleType:
+    """Import the package that a setting's value refers to.
+
+    Raises:
+        SettingsError: the package is not installed.
+    """
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        missing = (error.name or package).partition(".")[0]
+        problem = (
+            f"needs the package {missing}, which is not installed here; `pip install {missing.replace('_', '-')}`."
+        )
+        raise SettingsError(setting_error(setting, text, problem)) from None
+
+
+@contextmanager
+def user_errors(setting: str, text: str, action: str) -> Iterator[None]:
+    """Raise the block's errors as a UserCodeError that shows the lines of the user's code and none of this project.
+
+    Args:
+        setting: the setting that names the code.
+        text: its value.
+        action: what the code was asked to do, as in "cannot build the network".
+    """
+    try:
+        yield
+    except SettingsError:
+        raise
+    except Exception as error:
+        raise UserCodeError(setting_error(setting, text, f"{action}: {describe(error)}")) from None
+
+
+@contextmanager
+def errors_of_files(references: Sequence[FileReference]) -> Iterator[None]:
+    """Raise the block's errors that come from one of these files as a UserCodeError, and others as they are."""
+    try:
+        yield
+    except Exception as error:
+        files = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
+        for reference in references:
+            if str(reference.path) in files:
+                problem = f"fails while it trains: {describe(error)}"
+                raise UserCodeError(setting_error(reference.setting, reference.text, problem)) from None
+        raise
+
+
+def describe(error: BaseException) -> str:
+    """Return an error with the user's lines of code that led to it, without those of this project and of packages."""
+    if isinstance(error, SyntaxError):
+        return "".join(traceback.format_exception_only(error)).strip()
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(NOT_USERS)]
+    lines = "".join(traceback.format_list(frames)).rstrip()
+    summary = "".join(traceback.format_exception_only(error)).strip()
+    return f"{summary}\n{lines}" if lines else summary
+
+
+@cache
+def _read(path: Path) -> bytes:
+    """Return a file's content; the same for the whole life of this process, so that its digest is that of what runs."""
+    return path.read_bytes()
+
+
+def _run_file(reference: FileReference) -> ModuleType:
+    return _run_content(reference, reference.content)
+
+
+@cache
+def _run_content(reference: FileReference, content: bytes) -> ModuleType:
+    name = f"lrstudy_user_code_{hashlib.sha256(content).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(name, reference.path)
+    module = ModuleType(name) if spec is None else importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses and pickling look a class's module up
+    with user_errors(reference.setting, reference.text, "cannot be run"):
+        exec(compile(content, str(reference.path), "exec"), module.__dict__)  # noqa: S102 - the user's own file
+    return module
