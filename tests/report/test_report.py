@@ -391,6 +391,20 @@ class TestAnUnfinishedStudy:
         assert "incomplete" not in codes(summary())
 
 
+def test_where_no_training_is_better_than_guessing_the_page_recommends_none(experiment: str) -> None:
+    guesses = {"val_loss": [0.7, 0.66, 0.65], "train_loss": [0.7, 0.65, 0.64], "val_accuracy": [0.6, 0.7, 0.7]}
+    table = "true class / predicted class,cat,dog\ncat,0,10\ndog,0,20\n"
+    for lr in ("0.1", "0.01"):
+        run = log_training(experiment, guesses, lr=lr, tags={"lrstudy.verdict": "good"})
+        mlflow.MlflowClient().log_text(run, table, "confusion_matrix.csv")
+    content = summary()
+    assert (content["state"], content["recommendation"], content["best_so_far"]) == ("nothing_learned", None, None)
+    page = Path("report/index.html").read_text()
+    assert '<div class="answer nothing_learned">' in page
+    assert "No training learned" in page
+    assert "good, best" not in page
+
+
 class TestWhereThingsAreMissing:
     def test_a_single_cell_is_the_best_so_far_and_not_a_recommendation(self, experiment: str) -> None:
         log_training(experiment, falling(0.1), seed=0)
