@@ -44,6 +44,7 @@ def preload() -> None:
     for module in pkgutil.walk_packages(package.__path__, "lrstudy."):
         importlib.import_module(module.name)
     importlib.import_module("lrstudy.tracking.model_export").warm_up()
+    importlib.import_module("databases").read_migrations_once()
     del sys.path[0]
     gc.freeze()
     gc.enable()

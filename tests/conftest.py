@@ -14,6 +14,7 @@ import matplotlib
 import mlflow
 import pytest
 
+import databases
 import shared_by_workers
 from image_folders import fill
 from lrstudy import cache_paths
@@ -33,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
         sharing = ExitStack()
         sharing.enter_context(shared_by_workers.shared_folder())
         config.add_cleanup(sharing.close)
+    databases.read_migrations_once()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -47,22 +49,10 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(scope="session")
-def empty_database() -> Path:
-    """A tracking database with no runs: made once, since MLflow takes a second for it."""
-    path = shared_by_workers.folder() / "empty.db"
-
-    def make() -> str:
-        mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
-        return str(path)
-
-    return Path(shared_by_workers.once("empty-database", make))
-
-
 @pytest.fixture
-def tracking_uri(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def tracking_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A tracking database of the test's own, in force in this process and in those that it starts."""
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    shutil.copy(databases.empty_database(), tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,12 +12,13 @@ from conftest import ROOT
 from lrstudy import cache_paths
 from lrstudy.errors import TrackingError
 from lrstudy.tracking.database import prepared_database
+from preloaded_process import PreloadedProcess, run_preloaded
 from studies import run_script
 
 PRINT_ARTIFACT_LOCATIONS = """
 import sys
 import mlflow
-print(*[one.artifact_location for one in mlflow.MlflowClient(sys.argv[1]).search_experiments()])
+print(*[experiment.artifact_location for experiment in mlflow.MlflowClient(sys.argv[1]).search_experiments()])
 """
 CREATE_DATABASE = """
 import sys
@@ -30,7 +30,7 @@ with prepared_database(sys.argv[1]):
 
 
 def experiments(uri: str) -> list[str]:
-    return [one.artifact_location for one in mlflow.MlflowClient(uri).search_experiments()]
+    return [experiment.artifact_location for experiment in mlflow.MlflowClient(uri).search_experiments()]
 
 
 def test_a_new_database_stores_artifacts_beside_itself(tmp_path: Path) -> None:
@@ -39,8 +39,7 @@ def test_a_new_database_stores_artifacts_beside_itself(tmp_path: Path) -> None:
         uri = f"sqlite:///{folder / 'mlflow.db'}"
         with prepared_database(uri):
             assert (folder / "mlflow.db").stat().st_size > 0
-        command = [sys.executable, "-c", PRINT_ARTIFACT_LOCATIONS, uri]
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        ended = run_preloaded(["-c", PRINT_ARTIFACT_LOCATIONS, uri], cwd=folder)
         assert ended.stdout.split() == [str(folder / "mlruns" / "0")]
 
 
@@ -54,9 +53,7 @@ def test_an_existing_database_is_unchanged(tracking_uri: str) -> None:
 @pytest.mark.parametrize("seconds", [0.02, 0.1, 0.3, 0.6])
 def test_a_database_whose_creation_was_killed_is_created_the_next_time(tmp_path: Path, seconds: float) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    with subprocess.Popen(
-        [sys.executable, "-c", CREATE_DATABASE, uri], cwd=ROOT / "src", stdout=subprocess.PIPE
-    ) as process:
+    with PreloadedProcess(["-c", CREATE_DATABASE, uri], cwd=ROOT / "src", stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(seconds)

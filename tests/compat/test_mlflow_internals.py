@@ -15,6 +15,7 @@ from mlflow.store.db import utils
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.rest_utils import http_request
 
+from databases import empty_database
 from lrstudy.compat import mlflow_internals
 from lrstudy.compat.mlflow_internals import MetricPoint
 
@@ -91,8 +92,8 @@ def test_mlflow_makes_its_default_experiment_anew(tmp_path: Path, monkeypatch: p
     assert experiment.name == "Default"
 
 
-def test_a_database_returns_the_histories_of_several_runs_at_once(empty_database: Path) -> None:
-    client = MlflowClient(f"sqlite:///{empty_database}")
+def test_a_database_returns_the_histories_of_several_runs_at_once() -> None:
+    client = MlflowClient(f"sqlite:///{empty_database()}")
     assert hasattr(client._tracking_client.store, "get_metric_history_bulk")
 
 

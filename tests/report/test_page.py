@@ -8,6 +8,7 @@ import mlflow
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from databases import empty_database
 from known_runs import falling, log_study, log_training
 from lrstudy.report.command_line import report
 
@@ -30,10 +31,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def folder(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Write the report of a grid of two optimizers and two shapes of network, with names that would be markup."""
     place = tmp_path_factory.mktemp("page")
-    shutil.copy(empty_database, place / "mlflow.db")
+    shutil.copy(empty_database(), place / "mlflow.db")
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{place / 'mlflow.db'}")
     experiment = mlflow.create_experiment("pages", (place / "artifacts").as_uri())
