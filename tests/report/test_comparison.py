@@ -14,6 +14,7 @@ from known_runs import falling, log_training
 from lrstudy.formatting import format_loss, format_with_deviation
 from lrstudy.report.answer import make_answer
 from lrstudy.report.cells import Cell, Group
+from lrstudy.report.commands import grid_command
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.conclusion import conclude
 from lrstudy.report.curve_measures import generalisation_gap, steadiness
@@ -59,6 +60,30 @@ def test_learning_rates_are_the_same_however_they_are_typed(experiment: str) -> 
     first, second = groups(experiment)
     assert [(one.lr, one.n) for one in first.cells] == [(0.001, 4)]
     assert [(one.lr, one.n) for one in second.cells] == [(0.01, 2)]
+
+
+def test_the_settings_of_optimizers_make_cells_of_one_group_and_a_grid_of_them(experiment: str) -> None:
+    log_training(experiment, falling(0.3), momentum="0.0", weight_decay="auto")  # as before the setting optimizer_args
+    for momentum, weight_decay, args in (("0.9", "auto", "none"), ("0.9", "0.01", "none"), ("0", "auto", "alpha=0.5")):
+        log_training(experiment, falling(0.2), momentum=momentum, weight_decay=weight_decay, optimizer_args=args)
+    (group,) = groups(experiment)
+    assert [cell.optimizer for cell in group.cells] == [
+        "adam alpha=0.5 momentum=0 weight_decay=auto",
+        "adam momentum=0 weight_decay=auto",
+        "adam momentum=0.9 weight_decay=0.01",
+        "adam momentum=0.9 weight_decay=auto",
+    ]
+    command = grid_command(group, group.cells)
+    assert command is not None
+    for part in ("-P optimizers=adam", "-P 'optimizer_args=alpha=0.5|none'", "weight_decay=auto,0.01"):
+        assert part in command
+
+
+def test_settings_of_the_recipe_separate_groups_unless_they_are_at_their_defaults(experiment: str) -> None:
+    log_training(experiment, falling(0.3))
+    log_training(experiment, falling(0.3), seed="1", schedule="constant", warmup="0.0", ema="0")
+    log_training(experiment, falling(0.3), schedule="cosine")
+    assert sorted(len(group.runs) for group in groups(experiment)) == [1, 2]
 
 
 @pytest.mark.parametrize(

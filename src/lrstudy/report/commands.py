@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from lrstudy.report.cells import Cell, Group, Training
-from lrstudy.report.run_settings import number, whole_number
+from lrstudy.report.run_settings import OF_OPTIMIZER, OPTIMIZER_ARGS, number, optimizer_name, whole_number
 from lrstudy.report.runs import Run
 from lrstudy.server_names import GRID, KIND, TRAINING
 
@@ -43,10 +43,13 @@ def grid_command(group: Group, cells: Sequence[Cell], **changed: str) -> str | N
     """Return the command of a grid over the optimizers, learning rates and seeds of `cells`."""
     if not cells or not _is_own(group):
         return None
+    params = [cell.trainings[0].run.params for cell in cells]
     axes = {
         "seed": f"{min(whole_number(training.seed) for cell in cells for training in cell.trainings)}",
         "seeds": f"{max(cell.n for cell in cells)}",
-        "optimizers": ",".join(dict.fromkeys(cell.optimizer for cell in cells)),
+        "optimizers": ",".join(dict.fromkeys(optimizer_name(run["optimizer"]) for run in params)),
+        **{name: ",".join(dict.fromkeys(run[name] for run in params if name in run)) for name in OF_OPTIMIZER},
+        OPTIMIZER_ARGS: "|".join(dict.fromkeys(run.get(OPTIMIZER_ARGS, "none") for run in params)),
         "lrs": ",".join(dict.fromkeys(cell.typed for cell in sorted(cells, key=lambda cell: -cell.lr))),
     }
     return _command(GRID, {**group.runs[0].params, **axes, **changed})

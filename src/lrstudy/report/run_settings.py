@@ -16,7 +16,10 @@ from lrstudy.server_names import DATA_DIGEST
 from lrstudy.settings import DATA_SETTINGS, RecipeSettings
 
 # The axes of a grid: trainings that differ in these alone are compared.
-AXES = {"optimizer", "lr", "log10_lr", "seed"}
+# Settings of an optimizer: trainings that differ in these are other cells of one group.
+OF_OPTIMIZER = ("momentum", "weight_decay")
+OPTIMIZER_ARGS = "optimizer_args"
+AXES = {"optimizer", "lr", "log10_lr", "seed", OPTIMIZER_ARGS}
 # Settings that change where and how fast a training runs, but not its result.
 MACHINE = {"device", "threads", "data_root"}
 DATA = "data"
@@ -62,8 +65,19 @@ def optimizer_name(text: str) -> str:
 
 def hyperparameters(run: Run) -> dict[str, str]:
     """Return the optimizer's settings besides the learning rate that change its numbers, by name in order."""
-    names = sorted(name.removeprefix(PREFIX) for name in run.params if name.startswith(PREFIX))
-    return {name: normalize(run.params[PREFIX + name]) for name in names if name not in SWITCHES}
+    values = {name.removeprefix(PREFIX): value for name, value in run.params.items() if name.startswith(PREFIX)}
+    for name in _optimizer_settings(run):
+        values.setdefault(name, run.params[name])
+    for argument in run.params.get(OPTIMIZER_ARGS, "").split(";"):
+        name, equals, value = argument.partition("=")
+        if equals:
+            values.setdefault(name.strip(), value)
+    return {name: normalize(values[name]) for name in sorted(values) if name not in SWITCHES}
+
+
+def _optimizer_settings(run: Run) -> set[str]:
+    """Return the settings that belong to a run's optimizer; none of a program that does not log all of them."""
+    return set(OF_OPTIMIZER) if set(OF_OPTIMIZER) <= set(run.params) else set()
 
 
 def comparable_settings(run: Run, usual_length: int) -> dict[str, str]:
@@ -74,7 +88,7 @@ def comparable_settings(run: Run, usual_length: int) -> dict[str, str]:
         usual_length: the last step of a run that diverged, where the number of epochs was not logged.
     """
     digest = run.tags.get(DATA_DIGEST)
-    left_out = AXES | MACHINE | (IN_DIGEST if digest else set())
+    left_out = AXES | MACHINE | _optimizer_settings(run) | (IN_DIGEST if digest else set())
     settings = {
         name: normalize(value)
         for name, value in run.params.items()
