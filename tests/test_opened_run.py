@@ -8,9 +8,13 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.projects.utils import load_project
 
+from conftest import ROOT
+from lrstudy.command_line import parse
 from lrstudy.errors import OtherRunError
 from lrstudy.settings import GridSettings, TrainSettings
+from lrstudy.settings.mlproject import ENTRY_POINTS
 from lrstudy.tracking import owner
 from lrstudy.tracking.opened_run import check_opened_run, mark_failed
 from studies import run_script
@@ -88,6 +92,19 @@ def test_an_open_and_empty_run_is_taken(
     run = check_opened_run(client, "train", settings)
     assert run is not None
     assert run.info.run_id == run_id
+
+
+@pytest.mark.parametrize("entry_point", ["main", "grid", "search", "reproduce"])
+def test_a_run_that_mlflow_run_opens_is_taken(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch, entry_point: str
+) -> None:
+    typed = {"run_id": "0a1b"} if entry_point == "reproduce" else {"data": "my images", "weight_decay": "1e-3"}
+    project = load_project(ROOT).get_entry_point(entry_point)  # type: ignore[no-untyped-call]
+    params, _ = project.compute_parameters(typed, None)
+    named_run(client, monkeypatch, params=params, tags={"mlflow.project.entryPoint": entry_point})
+    settings = parse(ENTRY_POINTS[entry_point][1], [f"--{name}={value}" for name, value in typed.items()])
+    kind = "train" if entry_point == "main" else entry_point
+    assert check_opened_run(client, kind, settings) is not None
 
 
 def test_a_run_with_results_files_or_data_a_deleted_one_and_none_are_refused(
