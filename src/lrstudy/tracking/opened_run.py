@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -17,12 +18,12 @@ from pydantic import BaseModel
 
 from lrstudy.command_line import from_parameters
 from lrstudy.compat.mlflow_internals import limit_retries
-from lrstudy.errors import OtherRunError, SettingsError
+from lrstudy.errors import OtherRunError, SettingsError, TrackingError
 from lrstudy.formatting import format_setting, quote, setting_error
 from lrstudy.redaction import redact_credentials
 from lrstudy.server_names import DESCRIPTION, ENTRY_POINT, KIND, OWNER, TRAINING
 from lrstudy.tracking import owner
-from lrstudy.tracking.database import DATABASE_ERRORS
+from lrstudy.tracking.database import is_new_database, prepared_database
 from lrstudy.tracking.owner import OwnerState
 from lrstudy.tracking.recorded_training import NO_SUCH_RUN
 from lrstudy.tracking.run_names import is_made_up, name_of_request
@@ -79,7 +80,11 @@ def mark_failed(run_id: str, sentence: str) -> None:
     that MLflow made up is replaced by what was asked for.
     """
     limit_retries()
-    with suppress(MlflowException, *DATABASE_ERRORS):
+    uri = mlflow.get_tracking_uri()
+    if is_new_database(uri):
+        return
+    # MLflow would retry for minutes to open a database that cannot be opened.
+    with suppress(MlflowException, TrackingError), prepared_database(uri):
         client = MlflowClient()
         if _may_be_failed(run := client.get_run(run_id)):
             if is_made_up(run):
