@@ -34,10 +34,12 @@ def test_a_tracking_database_that_cannot_be_opened_is_one_sentence(train: Comman
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("tracking_uri")
-def test_a_training_shows_its_epochs_on_stderr_and_nothing_else(train: Command) -> None:
+def test_a_training_shows_its_epochs_on_stderr_after_the_warning_of_few_steps(train: Command) -> None:
     ended = train("--epochs", "2")
     assert ended.returncode == 0
-    assert [line.split("  ")[0] for line in ended.stderr.splitlines()] == ["epoch 0/2", "epoch 1/2", "epoch 2/2"]
+    warning, *lines = ended.stderr.splitlines()
+    assert warning.startswith("warning: fewer than 300 steps are often too few to learn")
+    assert [line.split("  ")[0] for line in lines] == ["epoch 0/2", "epoch 1/2", "epoch 2/2"]
 
 
 @pytest.mark.slow
