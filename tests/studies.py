@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from mlflow.entities import Run
 
 import shared_by_workers
 from conftest import ROOT
+from databases import empty_database
 from preloaded_process import PreloadedProcess, run_preloaded
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -109,15 +111,18 @@ def reference_run(*arguments: str) -> tuple[mlflow.MlflowClient, Run]:
     """Return the run of an undisturbed training with these arguments, and a client of its database."""
     name = "reference-" + hashlib.sha256(repr(arguments).encode()).hexdigest()[:16]
     client = mlflow.MlflowClient(shared_by_workers.once(name, lambda: _train_reference(name, arguments)))
-    (run,) = client.search_runs(["0"])
+    (experiment,) = client.search_experiments(filter_string="name = 'reference'")
+    (run,) = client.search_runs([experiment.experiment_id])
     return client, run
 
 
 def _train_reference(name: str, arguments: Sequence[str]) -> str:
     folder = shared_by_workers.folder() / f"{name}-files"
     folder.mkdir()
+    shutil.copy(empty_database(), folder / "mlflow.db")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    places = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_EXPERIMENT_ID": "0", "XDG_CACHE_HOME": str(folder / "cache")}
+    experiment = mlflow.MlflowClient(uri).create_experiment("reference", (folder / "artifacts").as_uri())
+    places = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_EXPERIMENT_ID": experiment, "XDG_CACHE_HOME": str(folder / "cache")}
     ended = run_script("train.py", *arguments, **places)
     assert ended.returncode == 0, ended.stderr
     return uri

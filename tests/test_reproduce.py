@@ -49,7 +49,8 @@ def trained(tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow.get_tracking_uri())
         monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", original.info.experiment_id)
         for table, column in ARTIFACT_PLACES:
-            change(f"update {table} set {column} = replace({column}, ?, ?)", str(folder), str(tmp_path / "copy"))
+            places = str(folder), str(tmp_path / "copy"), str(folder)
+            change(f"update {table} set {column} = replace({column}, ?, ?) where instr({column}, ?)", *places)
         return mlflow.get_run(original.info.run_id)
 
     return copy
