@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from lrstudy.improvement import still_improves
+from lrstudy.convergence import still_improves
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.verdict import Curve, judge
 

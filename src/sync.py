@@ -4,7 +4,7 @@ from lrstudy.entry_point import run_main
 
 
 def main(arguments: list[str]) -> None:
-    """Send, list or discard queued log calls, and print what was done."""
+    """Send, list or discard queued log calls, and print the result."""
     from lrstudy.command_line import parse
     from lrstudy.settings import SyncSettings
 

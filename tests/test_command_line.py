@@ -16,10 +16,10 @@ from lrstudy.data import check_name
 from lrstudy.errors import LearningRateStudyError, SettingsError
 from lrstudy.formatting import format_setting, printable
 from lrstudy.settings import CommonSettings, GridSettings, SearchSettings, TrainSettings
-from lrstudy.spelling import similar_settings
 from lrstudy.study.trial import planned
 from lrstudy.tracking.opened_run import mark_failed
 from lrstudy.training.setup import build
+from lrstudy.unknown_parameters import similar_settings
 from preloaded_process import run_preloaded
 
 REFUSED = {

@@ -37,7 +37,7 @@ def trial(lr: float, verdict: str, loss: float, accuracy: float, batch_size: int
 
 def table(results: list[TrialResult]) -> str:
     text = StringIO()
-    Console(file=text, width=120).print(result_table(results, conclude(results).place))
+    Console(file=text, width=120).print(result_table(results, conclude(results).best_label))
     return text.getvalue()
 
 
@@ -70,4 +70,4 @@ def test_a_trial_that_learned_and_converged_is_the_best() -> None:
 
 def test_where_all_diverged_there_is_no_best() -> None:
     results = [trial(0.1, "diverged", 2.2, 0.3)]
-    assert (conclude(results).place, conclude(results).sentences) == ("", ())
+    assert (conclude(results).best_label, conclude(results).sentences) == ("", ())

@@ -13,8 +13,8 @@ SOURCE = ROOT / "src"
 LAYERS = (
     ("compat",),
     (
-        *("errors", "formatting", "server_names", "redaction", "csv_tables", "typed_parameters", "spelling"),
-        *("interruption", "guessing", "improvement", "training_steps", "user_code"),
+        *("errors", "formatting", "server_names", "redaction", "csv_tables", "unquoted_parameters"),
+        *("interruption", "chance_level", "convergence", "training_steps", "user_code"),
         *("cache_paths", "hardware", "provenance"),
     ),
     ("output", "crash_safe_pool", "optimizers", "networks", "schedules"),

@@ -16,7 +16,7 @@ from lrstudy.schedules import Schedule
 from lrstudy.settings import TrainSettings
 from lrstudy.study.trial import planned
 from lrstudy.training import checkpoint, setup
-from lrstudy.training.class_counts import ClassCounts
+from lrstudy.training.class_metrics import ClassCounts
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.loop import train_epochs
 from lrstudy.training.progress import finalize, initial_progress, track_best

@@ -1,11 +1,11 @@
-"""CSV files whose text a spreadsheet shows and never evaluates: the name of a class may begin as a formula does."""
+"""CSV files whose text no spreadsheet evaluates: the name of a class may begin like a formula."""
 
 import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
 
-# After any number of our own escapes. https://owasp.org/www-community/attacks/CSV_Injection
+# A formula, after any number of this module's own escapes. https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = re.compile(r"'*\s*[=+\-@\t\r\n＝＋－＠]")
 
 
@@ -17,7 +17,7 @@ def to_csv(rows: Iterable[Sequence[object]]) -> str:
 
 
 def from_csv(text: str) -> list[list[str]]:
-    """Return the rows of a table from what `to_csv` returned."""
+    """Return the rows of a table, as text, from the CSV text of `to_csv`."""
     return [[_unescape(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline=""))]
 
 

@@ -60,11 +60,11 @@ def run_main(entry_point: Callable[[list[str]], None]) -> NoReturn:
 
 def _report_lost_output() -> int:
     """Return the exit code of a command that succeeded; report output that could not be written to the other stream."""
-    losses = output.losses()
-    for name, reason in losses.items():
+    failures = output.write_failures()
+    for name, reason in failures.items():
         other = sys.stdout if name == output.STREAMS[2] else sys.stderr
         print(f"error: {name} could not be written ({reason}); everything else was completed.", file=other)
-    return OUTPUT_LOST if losses else 0
+    return OUTPUT_LOST if failures else 0
 
 
 def _exit_with_error(sentence: str) -> NoReturn:

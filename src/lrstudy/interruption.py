@@ -1,4 +1,4 @@
-"""The sentence on what an interrupted command has kept; Ctrl-C and SIGTERM interrupt it."""
+"""Report the work that a command has kept when Ctrl-C or SIGTERM interrupts it."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ NOTHING_KEPT = "interrupted: nothing has been trained or written yet; the same c
 
 
 @dataclass
-class Kept:
-    """What a block has kept so far: `describe` returns a sentence, and is replaced as the block proceeds."""
+class InterruptionReport:
+    """The report on an interrupted block: `describe` returns its sentence, and is replaced as the block proceeds."""
 
     describe: Callable[[], str]
 
 
 @contextmanager
-def report_interruption(describe: Callable[[], str]) -> Iterator[Kept]:
-    """Print what was kept as soon as the `with` block is interrupted; blocks around it add nothing to that."""
-    kept = Kept(describe)
+def report_interruption(describe: Callable[[], str]) -> Iterator[InterruptionReport]:
+    """Print the sentence of `describe` if the `with` block is interrupted; blocks around it print no second one."""
+    report = InterruptionReport(describe)
     try:
-        yield kept
+        yield report
     except (KeyboardInterrupt, SystemExit) as interruption:
-        print_once(interruption, f"interrupted: {kept.describe()}")
+        print_once(interruption, f"interrupted: {report.describe()}")
         raise
 
 
 def print_once(interruption: KeyboardInterrupt | SystemExit, sentence: str) -> None:
-    """Print the sentence on an interruption unless one was printed for it; ignore the end of a command."""
-    is_end = isinstance(interruption, SystemExit) and interruption.code != TERMINATED
-    if not is_end and not getattr(interruption, "__notes__", []):
+    """Print a sentence on an interruption unless one was printed for it; ignore the normal exit of a command."""
+    is_exit = isinstance(interruption, SystemExit) and interruption.code != TERMINATED
+    if not is_exit and not getattr(interruption, "__notes__", []):
         interruption.add_note(sentence)
         print(sentence, file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
-"""Standard output and standard error whose failures never end the work, and which show no credentials.
+"""Standard output and standard error that never fail and show no credentials.
 
-What cannot be written is lost: the disk is full, the reader of a pipe has ended, or the stream was closed.
+Text that cannot be written is lost: the disk is full, the reader of a pipe has ended, or the stream was closed.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _files: dict[int, _FailsafeFile] = {}
 
 
 def make_failsafe() -> None:
-    """Replace this process's standard output and standard error; children inherit that none of them is closed."""
+    """Replace this process's standard output and standard error; open all standard streams, also for its children."""
     for descriptor in (0, *STREAMS):
         _open_if_closed(descriptor)
     sys.stdout, sys.stderr = _replace(sys.stdout, 1), _replace(sys.stderr, 2)
 
 
-def losses() -> dict[str, str]:
-    """Return the streams of this process that could not be written, with the reasons."""
+def write_failures() -> dict[str, str]:
+    """Return the reasons why streams could not be written, by the names of the streams."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     return {STREAMS[number]: file.failure for number, file in _files.items() if file.failure}
@@ -82,7 +82,7 @@ def _replace(stream: TextIO | None, descriptor: int) -> _RedactedText:
 def _open_if_closed(descriptor: int) -> None:
     """Open a closed standard stream such that writing to it fails.
 
-    Otherwise the next file or socket that is opened would get its number, and what is printed.
+    Otherwise the next file or socket that is opened would get its number, and the printed text.
     """
     try:
         os.fstat(descriptor)

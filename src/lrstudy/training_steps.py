@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 # Below this many steps, most networks have hardly begun to learn.
 FEW_STEPS = 300
-# Smaller batches than this make steps slow and noisy; then more epochs are the way to more steps.
+# Smaller batches make steps slow and noisy: more epochs are suggested instead.
 SMALL_BATCH = 32
-# No fewer epochs are suggested: the default of a training.
+# The default of a training; fewer epochs are never suggested.
 USUAL_EPOCHS = 50
 
 
@@ -22,7 +22,7 @@ def count_steps(images: int, batch_size: int, epochs: int) -> int:
 def settings_for_more_steps(images: int, batch_size: int, epochs: int) -> dict[str, int]:
     """Return changed settings that give a training `FEW_STEPS` steps or more: a smaller batch, then more epochs.
 
-    They are none for a training that has as many steps.
+    A training that already has that many steps needs none.
     """
     if count_steps(images, batch_size, epochs) >= FEW_STEPS:
         return {}
@@ -35,7 +35,7 @@ def settings_for_more_steps(images: int, batch_size: int, epochs: int) -> dict[s
 
 
 def print_steps(images: int, batch_size: int, epochs: int) -> None:
-    """Print how many steps a training has, and warn if they are few, with the settings that change it."""
+    """Print the number of steps of a training; if they are few, print a warning with settings that give more."""
     steps = count_steps(images, batch_size, epochs)
     print(f"steps: {steps:,} per training, {count_steps(images, batch_size, 1):,} per epoch", flush=True)
     if changed := settings_for_more_steps(images, batch_size, epochs):
@@ -45,5 +45,5 @@ def print_steps(images: int, batch_size: int, epochs: int) -> None:
 
 
 def format_changes(changed: Mapping[str, int]) -> str:
-    """Return `batch_size=32 and epochs=50`."""
+    """Return settings as typed: `batch_size=32 and epochs=50`."""
     return " and ".join(f"{name}={value}" for name, value in changed.items())

@@ -25,8 +25,8 @@ from lrstudy.formatting import did_you_mean, quote, setting_error
 
 FILE = re.compile(r"(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)", re.S)
 PACKAGE = re.compile(r"(?P<package>[A-Za-z_][\w.-]*):(?P<name>[\w.-]+)")
-# Where code lies that is not the user's: this project, the standard library, installed packages.
-NOT_USERS = (str(Path(__file__).parent), "<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "purelib")))
+# The folders of code that is not the user's: this project, the standard library, installed packages.
+OTHER_CODE = (str(Path(__file__).parent), "<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "purelib")))
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ class FileReference:
 
 
 def file_reference(setting: str, text: str) -> FileReference | None:
-    """Return the file and the name that a setting's value refers to; None if it is no `path/to/file.py:name`."""
+    """Return the file and the name of a value such as `path/to/file.py:name`; None for any other text."""
     match = FILE.fullmatch(text)
     return FileReference(setting, text, Path(match["path"]).expanduser(), match["name"]) if match else None
 
 
 def package_reference(text: str) -> tuple[str, str] | None:
-    """Return the package and the name of `package:name`; None for any other text, also for a file's."""
+    """Return the package and the name of `package:name`; None for any other text, including a reference to a file."""
     match = None if FILE.fullmatch(text) else PACKAGE.fullmatch(text)
     return (match["package"].replace("-", "_"), match["name"]) if match else None
 
@@ -109,7 +109,7 @@ def import_package(setting: str, text: str, package: str) -> ModuleType:
 
 @contextmanager
 def user_errors(setting: str, text: str, action: str) -> Iterator[None]:
-    """Raise the block's errors as a UserCodeError that shows the lines of the user's code and none of this project.
+    """Raise the block's errors as a UserCodeError that shows lines of the user's code, and none of this project.
 
     Args:
         setting: the setting that names the code.
@@ -142,7 +142,7 @@ def describe(error: BaseException) -> str:
     """Return an error with the user's lines of code that led to it, without those of this project and of packages."""
     if isinstance(error, SyntaxError):
         return "".join(traceback.format_exception_only(error)).strip()
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(NOT_USERS)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(OTHER_CODE)]
     lines = "".join(traceback.format_list(frames)).rstrip()
     summary = "".join(traceback.format_exception_only(error)).strip()
     return f"{summary}\n{lines}" if lines else summary
@@ -150,7 +150,7 @@ def describe(error: BaseException) -> str:
 
 @cache
 def _read(path: Path) -> bytes:
-    """Return a file's content; the same for the whole life of this process, so that its digest is that of what runs."""
+    """Return a file's content. It is read once per process, so that the digest is that of the code that runs."""
     return path.read_bytes()
 
 
@@ -163,7 +163,7 @@ def _run_content(reference: FileReference, content: bytes) -> ModuleType:
     name = f"lrstudy_user_code_{hashlib.sha256(content).hexdigest()[:16]}"
     spec = importlib.util.spec_from_file_location(name, reference.path)
     module = ModuleType(name) if spec is None else importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where dataclasses and pickling look a class's module up
+    sys.modules[name] = module  # dataclasses and pickling look up a class's module there
     with user_errors(reference.setting, reference.text, "cannot be run"):
         exec(compile(content, str(reference.path), "exec"), module.__dict__)  # noqa: S102 - the user's own file
     return module

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lrstudy.report.answer import Answer, make_answer
+from lrstudy.report.answer_state import AnswerState, answer_state
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.comparison import Comparison
-from lrstudy.report.conclusion import Conclusion, conclude
 from lrstudy.report.runs import Curve, Run
 from lrstudy.report.tables import heat_map_table
 
@@ -35,10 +35,10 @@ def cell(verdict: str, loss: float, accuracy: float, *, optimizer: str = "adam",
 
 def answered(
     *cells: Cell, counts: Mapping[str, int] = TEN_CLASSES, study: Run | None = None, **settings: str
-) -> tuple[Conclusion, Answer]:
+) -> tuple[AnswerState, Answer]:
     comparison = Comparison(Group({**SETTINGS, **settings}, cells, {}), counts)
-    conclusion = conclude(comparison, study)
-    return conclusion, make_answer(comparison, conclusion, study)
+    state = answer_state(comparison, study)
+    return state, make_answer(comparison, state, study)
 
 
 def study(status: str) -> Run:
@@ -47,8 +47,8 @@ def study(status: str) -> Run:
 
 
 def test_where_no_accuracy_is_above_guessing_nothing_is_recommended_and_more_steps_are() -> None:
-    conclusion, answer = answered(cell("too slow", 2.25, 0.2), cell("overfits", 2.29, 0.12, lr=0.01))
-    assert conclusion == "nothing_learned"
+    state, answer = answered(cell("too slow", 2.25, 0.2), cell("overfits", 2.29, 0.12, lr=0.01))
+    assert state == "nothing_learned"
     assert answer.headline == "No training learned: about 20 steps each; try batch_size=32 and epochs=50"
     assert answer.command is not None
     assert "-P batch_size=32" in answer.command
@@ -60,16 +60,16 @@ def test_where_no_accuracy_is_above_guessing_nothing_is_recommended_and_more_ste
 
 def test_where_nothing_learned_in_many_steps_other_learning_rates_are_advised() -> None:
     cells = (cell("too slow", 2.30, 0.1), cell("collapsed", 2.31, 0.1, lr=0.1))
-    conclusion, answer = answered(*cells, batch_size="8")
-    assert conclusion == "nothing_learned"
+    state, answer = answered(*cells, batch_size="8")
+    assert state == "nothing_learned"
     assert "about 440 steps each; try learning rates beyond those tried, lrs=1,0.01,0.0001" in answer.headline
     assert answer.command is not None
     assert "lrs=1,0.01,0.0001" in answer.command
 
 
 def test_where_what_learned_has_not_converged_it_is_the_best_so_far() -> None:
-    conclusion, answer = answered(cell("too slow", 1.9, 0.25), cell("unstable", 2.1, 0.25, lr=0.1))
-    assert conclusion == "not_converged"
+    state, answer = answered(cell("too slow", 1.9, 0.25), cell("unstable", 2.1, 0.25, lr=0.1))
+    assert state == "not_converged"
     assert answer.headline == "adam with a learning rate of 0.001 is the best so far, not converged"
     assert answer.sentences[0].startswith("First, train longer, with batch_size=32 and epochs=50: it was still")
     assert answer.command is not None
@@ -83,16 +83,16 @@ def test_with_enough_steps_a_slow_best_cell_needs_more_epochs() -> None:
 
 
 def test_an_unstable_best_cell_needs_a_lower_learning_rate() -> None:
-    conclusion, answer = answered(cell("unstable", 1.9, 0.4, lr=0.1), cell("too slow", 2.2, 0.12))
-    assert conclusion == "not_converged"
+    state, answer = answered(cell("unstable", 1.9, 0.4, lr=0.1), cell("too slow", 2.2, 0.12))
+    assert state == "not_converged"
     assert answer.sentences[0] == "First, try lower learning rates, 0.0316 and 0.01: this one is unstable."
     assert answer.command is not None
     assert "lrs=0.0316,0.01" in answer.command
 
 
 def test_a_converged_cell_that_learned_makes_a_recommendation() -> None:
-    conclusion, answer = answered(cell("good", 1.0, 0.6), cell("too slow", 2.2, 0.12, lr=0.0001))
-    assert conclusion == "recommended"
+    state, answer = answered(cell("good", 1.0, 0.6), cell("too slow", 2.2, 0.12, lr=0.0001))
+    assert state == "recommended"
     assert answer.headline == "Use adam with a learning rate of 0.001"
 
 
@@ -102,8 +102,8 @@ def test_a_best_cell_that_overfits_says_when_to_stop() -> None:
 
 
 def test_a_single_training_is_not_recommended() -> None:
-    conclusion, answer = answered(cell("good", 1.0, 0.6))
-    assert conclusion == "single"
+    state, answer = answered(cell("good", 1.0, 0.6))
+    assert state == "single"
     assert answer.headline == (
         "adam with a learning rate of 0.001 is the only training: there is nothing to compare it with"
     )
@@ -114,8 +114,8 @@ def test_a_single_training_is_not_recommended() -> None:
 @pytest.mark.parametrize("status", ["RUNNING", "KILLED", "FAILED"])
 def test_an_unfinished_study_recommends_nothing(status: str) -> None:
     cells = (cell("good", 1.0, 0.6), cell("good", 1.2, 0.5, lr=0.01))
-    conclusion, answer = answered(*cells, study=study(status))
-    assert conclusion == "unfinished"
+    state, answer = answered(*cells, study=study(status))
+    assert state == "unfinished"
     assert "Use" not in answer.headline
     assert answer.command is not None
     assert "lrs=0.01,0.001" in answer.command

@@ -13,10 +13,10 @@ from scipy.stats import ttest_ind
 from known_runs import falling, log_training
 from lrstudy.formatting import format_loss, format_with_deviation
 from lrstudy.report.answer import make_answer
+from lrstudy.report.answer_state import answer_state
 from lrstudy.report.cells import Cell, Group
 from lrstudy.report.commands import grid_command
 from lrstudy.report.comparison import Comparison
-from lrstudy.report.conclusion import conclude
 from lrstudy.report.curve_measures import generalisation_gap, steadiness
 from lrstudy.report.grouping import group_runs
 from lrstudy.report.load_runs import load_runs
@@ -238,7 +238,7 @@ def test_a_best_cell_that_is_not_the_most_accurate_is_warned_of(experiment: str)
     found = find_warnings(comparison, None)
     (text,) = [one.text for one in found if one.code == "accuracy_disagrees"]
     assert "adam 0.001, is not the most accurate: it has 94.0%, adam 0.01 98.0%" in text
-    sentences = " ".join(make_answer(comparison, conclude(comparison, None), None).sentences)
+    sentences = " ".join(make_answer(comparison, answer_state(comparison, None), None).sentences)
     assert "By accuracy adam is better with 0.01 (98.0%)" in sentences
     assert "is 0.01 to 0.1, 1.0 decades, and this learning rate is outside" in sentences
 

@@ -1,4 +1,4 @@
-"""Keep Python from importing modules of the current folder, where a user may have a `random.py`. Seen in CPython 3.11.
+"""Keep Python from importing modules of the current folder, which may have a `random.py`. Seen in CPython 3.11.
 
 An empty entry of `PYTHONPATH`, which `PYTHONPATH=$PYTHONPATH:/a/folder` often has, is the current folder. Interpreters
 that run neither a script nor a module look there first, such as multiprocessing's own processes.
@@ -9,7 +9,7 @@ import sys
 
 
 def exclude_current_folder() -> None:
-    """Exclude from this process's path the current folder, as far as an entry of `PYTHONPATH` names it by accident."""
+    """Remove the current folder from this process's import path if an empty entry of `PYTHONPATH` added it."""
     entries = _entries()
     try:
         folder = os.getcwd()  # noqa: PTH109 - pathlib would be imported from there
@@ -21,7 +21,7 @@ def exclude_current_folder() -> None:
 
 
 def exclude_current_folder_in_children(*first: str) -> None:
-    """Do the same for the interpreters that this process starts; let them look in `first` before other places."""
+    """Do the same for the interpreters that this process starts, and put `first` at the front of their import path."""
     os.environ["PYTHONSAFEPATH"] = "1"
     places = [*first, *_intended(_entries())]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(places))

@@ -18,8 +18,8 @@ SET_BY_MLFLOW = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI")
 def launch_folder() -> Path:
     """Return the current folder or, in a process that `mlflow run` started, the current folder of MLflow's process.
 
-    That is the closest ancestor without the variables that MLflow sets for its child. Without this, a relative path
-    would be searched in the project's folder.
+    MLflow's process is the closest ancestor without this run's id in its environment. Without this function, a
+    relative path would be searched in the project's folder.
     """
     if all(name in os.environ for name in SET_BY_MLFLOW):
         with suppress(psutil.Error):

@@ -1,4 +1,4 @@
-"""Limits, tables and decoder settings of Pillow's that the project changes."""
+"""Limits, tables and decoder settings of Pillow that the project changes."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def declared_white(image: Image.Image) -> float | None:
     return 65535.0 if 255 < declared < 65535 else None
 
 
-def mend_raw_mode(image: Image.Image) -> None:
-    """Correct how a TIFF that is not loaded yet will be decoded.
+def correct_raw_mode(image: Image.Image) -> None:
+    """Correct the raw mode of a TIFF that is not loaded yet.
 
     Reason: of compressed files, Pillow takes signed and floating-point samples in the file's byte order although
     libtiff has changed it; of uncompressed files with separate planes, it takes 16-bit samples for 8-bit ones. Seen

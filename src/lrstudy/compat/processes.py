@@ -57,8 +57,8 @@ def _wait_for_parent() -> None:
 def kill(process: BaseProcess) -> None:
     """Kill a process that this one started.
 
-    Once a fork server is dead, `multiprocessing` takes the processes that it forked for ended, with the exit code 255,
-    and kills none of them.
+    Once a fork server is dead, `multiprocessing` reports the processes that it forked as ended, with the exit code 255,
+    and does not kill them.
     """
     process.kill()
     # Not `exitcode`, which would read the code, once and for all, from under the thread that waits for the process.

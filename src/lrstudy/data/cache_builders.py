@@ -24,7 +24,7 @@ MAX_NAMED = 3
 
 
 class _Results:
-    """The results of all images: arrays with a row per image, and what few images have."""
+    """The results of all images: arrays with a row per image, and dictionaries for properties that few images have."""
 
     def __init__(self, images: int) -> None:
         self.sums = np.zeros((images, 2, CHANNELS), np.uint64)
@@ -51,7 +51,7 @@ class _Results:
 def build_from_files(listing: Listing, target: Path, side: int, fit: str) -> BuiltPixels:
     """Decode and scale all files of `listing` into `target`; sets of grey images get one channel, others three.
 
-    Images of more than 8 bits per sample are decoded again if the range of all of them is not their own.
+    Images of more than 8 bits per sample are decoded again if their own range differs from that of the whole set.
     """
     numbered = [(row, file.path) for row, file in enumerate(listing.files)]
     job = DecodeJob(str(listing.folder), str(target), side, fit)

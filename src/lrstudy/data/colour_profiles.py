@@ -12,10 +12,10 @@ from PIL import Image, ImageCms
 
 from lrstudy.data.png_gamma import profile_of_gamma
 
-# The modes of images that a profile applies to, by its own colour space. Of grey images with a profile for RGB, the
-# greys are converted.
+# The modes of images that a profile applies to, by its colour space. A profile for RGB converts the greys of a grey
+# image.
 MODES = {"RGB": ("RGB", "RGBA", "L", "LA"), "GRAY": ("L", "LA"), "CMYK": ("CMYK",)}
-# A profile whose colours differ by no more from those of sRGB is one for sRGB, of which there are many versions.
+# A profile counts as sRGB, of which there are many versions, if its colours differ by at most this many levels.
 MAX_SRGB_ERROR = 2
 STEPS_PER_CHANNEL = 16
 MAX_CACHED = 32
@@ -24,7 +24,7 @@ Convert = Callable[[Image.Image], Image.Image]
 
 
 class UnusableProfileError(Exception):
-    """A colour profile is damaged, or is one for images of another kind."""
+    """A colour profile is damaged, or is for images of another kind."""
 
 
 def to_srgb(image: Image.Image, info: Mapping[str | tuple[int, int], Any]) -> Image.Image:
@@ -34,7 +34,7 @@ def to_srgb(image: Image.Image, info: Mapping[str | tuple[int, int], Any]) -> Im
 
     Args:
         image: the pixels.
-        info: Pillow's, on the file.
+        info: Pillow's `Image.info` of the file.
 
     Raises:
         UnusableProfileError: the colours cannot be converted.

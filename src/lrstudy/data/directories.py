@@ -12,7 +12,7 @@ from lrstudy.errors import DataError
 from lrstudy.formatting import setting_error
 
 JUNK_FILES = {"thumbs.db", "desktop.ini"}
-# Folders that systems and programs leave beside images: versions, thumbnails, metadata and deleted files.
+# Folders that other programs create beside images: versions, thumbnails, metadata and deleted files.
 IGNORED_FOLDERS = re.compile(
     r"\.(git|svn|hg|thumbnails|ipynb_checkpoints|@__thumb|appledouble|trash(es|-\d+)?)"
     r"|__macosx|@eadir|@recycle|#recycle|\$recycle\.bin",
@@ -36,7 +36,7 @@ def entries(
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Return the folders in `folder` that may be classes or splits: a hidden one only if it has images."""
+    """Return the folders in `folder` that may be classes or splits; a hidden folder must have images."""
     # Sorting the files of a large class too would take longer than finding its folders.
     paths = [Path(entry.path) for entry in entries(folder, is_folder) if not is_ignored(entry)]
     return [path for path in paths if not path.name.startswith(".") or holds_images(path)]
@@ -46,8 +46,8 @@ def walk(folder: Path, root: Path) -> Iterator[os.DirEntry[str]]:
     """Yield every file below a folder. Follow links, but enter each folder once, however many links lead to it.
 
     Args:
-        folder: to walk.
-        root: a folder around it, which is not entered from a link.
+        folder: the one to walk.
+        root: a folder that contains it, which is not entered through a link.
     """
     entered = {_identity(root)} if root != folder else set()
     folders, links = [str(folder)], list[str]()
@@ -76,7 +76,7 @@ def should_be_image(entry: os.DirEntry[str]) -> bool:
 
 
 def is_ignored(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry is passed over without a look: a hidden file, or a folder of `IGNORED_FOLDERS`."""
+    """Return whether an entry is ignored by its name: a hidden file, or a folder of `IGNORED_FOLDERS`."""
     if is_folder(entry):
         return IGNORED_FOLDERS.fullmatch(entry.name) is not None
     return _is_junk(entry.name)

@@ -1,4 +1,4 @@
-"""Images with equal pixels: in two splits they flatter the held-out scores, in two classes they are contradictory."""
+"""Images with equal pixels: in two splits they inflate the held-out scores, in two classes they contradict."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Duplicates:
     """The copies in a data set.
 
     `images` are those with copies in another split or class, `across_splits` and `across_classes` count them.
-    `harmless` counts the images beyond the first of equal ones that are all in one split and class.
+    `harmless` counts the redundant copies within one split and class.
     """
 
     images: tuple[DuplicateImage, ...] = ()
@@ -44,7 +44,7 @@ class Duplicates:
 
     @property
     def droppable(self) -> list[int]:
-        """The rows that `duplicates=drop` drops: copies in the training split, never those that measure it."""
+        """The rows that `duplicates=drop` drops: copies in the training split, never in validation or test."""
         return [image.row for image in self.images if image.split == "train"]
 
     def describe(self, *, dropped: bool) -> Iterator[str]:
@@ -74,7 +74,7 @@ def find_duplicates(
 
     Args:
         images: uint8 `(n, side, side, channels)`.
-        sums: the images' `channel_sums`: only images with equal sums are read.
+        sums: the images' `channel_sums`; only images with equal sums are read.
         labels: int64 `(n,)`.
         split_of_row: int64 `(n,)`; -1 is an image that is left out.
         describe: returns the path, the class and the split of a row.
@@ -101,7 +101,7 @@ def find_duplicates(
 
 
 def _mix(sums: np.ndarray) -> np.ndarray:
-    """Return a number per image that is equal for equal sums, and rarely for others, of uint64 `(n, 2, channels)`."""
+    """Return a hash per image of its sums, uint64 `(n, 2, channels)`; different sums rarely have equal hashes."""
     columns = sums.reshape(len(sums), -1)
     return columns @ np.array([MULTIPLIER ** (2 * power + 1) % 2**64 for power in range(columns.shape[1])], np.uint64)
 
@@ -117,7 +117,7 @@ def _hashes(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _is_repeated(values: np.ndarray) -> np.ndarray:
-    """Return, for each of `values`, whether it is there more than once."""
+    """Return, for each of `values`, whether it occurs more than once."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     repeated: np.ndarray = (counts > 1)[inverse]
     return repeated

@@ -1,4 +1,4 @@
-"""Formats of files by their first bytes: images that Pillow reads, images that it does not read, and other files."""
+"""Detect file formats by their first bytes: images that Pillow reads, images that it does not, and other files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-# The first bytes of common formats that Pillow reads, for files whose names do not end like an image's.
+# The first bytes of common formats that Pillow reads, for files without an image's extension.
 MAGIC = (
     b"\xff\xd8\xff",  # JPEG
     b"\x89PNG\r\n\x1a\n",
@@ -58,7 +58,7 @@ CAMERA_RAW = UnsupportedFormat(
     _starts(rb"FUJIFILMCCD-RAW|.{4}ftypcrx |II(?:RO|RS|U\x00)|MMOR|II\*\x00.{4}CR"),
     "rawpy",
 )
-# Their files are reported like broken images, since a user would miss them.
+# Files in these formats are reported like broken images: ignoring them silently would lose data.
 UNSUPPORTED_FORMATS = (
     UnsupportedFormat(
         "HEIC",
@@ -83,7 +83,7 @@ UNSUPPORTED_FORMATS = (
     CAMERA_RAW,
 )
 UNSUPPORTED = {extension for kind in UNSUPPORTED_FORMATS for extension in kind.extensions}
-# Files of other kinds that are found under an image's name.
+# Other kinds of files that often have an image's extension.
 OTHER_FILES = {
     "a Git LFS pointer, not the image itself; run 'git lfs pull'": _starts(rb"version https://git-lfs"),
     "an HTML page, not an image": _starts(rb"\s*<(?:!doctype html|html)\b"),
@@ -113,7 +113,7 @@ def begins_like_image(path: str | Path) -> bool:
 
 
 def unsupported_reason(path: str | Path) -> str | None:
-    """Return why a file that Pillow does not read is none of its images: its format, by content or else by name."""
+    """Return the reason why Pillow cannot read a file: its format, by content or else by name; None if unknown."""
     begin, extension = _header(path), Path(path).suffix.lower()
     if kind := _unsupported_by_content(begin):
         return kind.advice

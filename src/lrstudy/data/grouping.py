@@ -1,4 +1,4 @@
-"""Groups of images that belong together, such as the photographs of one person: by a pattern in the names of files."""
+"""Groups of images that belong together, such as photographs of one person, by a pattern in the names of files."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ NO_GROUPS = "none"
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """The group of each image, int64 `(n,)`, by the pattern that the user gave."""
+    """The number of each image's group, int64 `(n,)`, and the pattern that formed the groups."""
 
     pattern: str
     numbers: np.ndarray
 
 
 def group_files(paths: Sequence[str], pattern: str) -> tuple[Groups, list[str]]:
-    """Return the groups of files, and a sentence if some files are in none: each of these is a group of its own.
+    """Return the groups of files, and a sentence if some files do not match; each of these is a group of its own.
 
     The pattern is searched in the name of each file or, if it contains a slash, in its path within the data folder.
     Files with the same match are a group; if the pattern has capture groups, the texts of all of these are compared.
 
     Args:
-        paths: of the files within the data folder.
+        paths: the files' paths within the data folder.
         pattern: a regular expression.
 
     Raises:
@@ -52,12 +52,9 @@ def spanning_groups(groups: Groups, splits: np.ndarray) -> Iterator[str]:
     pairs = np.unique(np.stack([groups.numbers, np.unique(splits, return_inverse=True)[1]]), axis=1)
     if several := int((np.bincount(pairs[0]) > 1).sum()):
         are = "group is" if several == 1 else "groups are"
-        yield f"{several} {are} in several of the folder's own splits, which {setting(groups)} does not change"
-
-
-def setting(groups: Groups) -> str:
-    """Return the setting as typed."""
-    return f"groups={quote(groups.pattern)}"
+        yield (
+            f"{several} {are} in several of the folder's own splits, which groups={quote(groups.pattern)} does not change"
+        )
 
 
 def _key(match: re.Match[str]) -> tuple[str | None, ...]:

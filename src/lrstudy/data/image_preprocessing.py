@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from lrstudy.compat.pillow_internals import allow_long_png_texts, allow_wide_tiffs
 from lrstudy.data.colour_profiles import UnusableProfileError, to_srgb
 from lrstudy.data.file_formats import CAMERA_RAW, unsupported_reason
-from lrstudy.data.transparency import PADDING, correct_clear_colour, lay_over_padding
+from lrstudy.data.transparency import PADDING, correct_transparent_colour, lay_over_padding
 from lrstudy.data.value_ranges import Extent
 from lrstudy.data.wide_samples import read_wide_samples
 
@@ -167,7 +167,7 @@ def _decode(image: Image.Image, side: int, fit: str) -> Image.Image:
     scale = side / (max(image.size) if fit == "pad" else min(image.size))
     width, height = (max(1, round(DRAFT_RATIO * scale * length)) for length in image.size)
     image.draft(None, (width, height))
-    correct_clear_colour(image)
+    correct_transparent_colour(image)
     image.load()
     return image
 

@@ -70,7 +70,7 @@ def _unwrap(folder: Path) -> list[Path]:
 
 
 def _decide(folder: Path, top: Path) -> Layout:
-    """Return the layout that the names of the folders in `top` leave no doubt about."""
+    """Return the layout that the names of the folders in `top` imply; raise DataError if it is ambiguous."""
     folders = subfolders(top)
     splits = [path for path in folders if usual_split(path.name)]
     others = [path for path in folders if path not in splits and holds_images(path)]
@@ -142,7 +142,7 @@ def _splits(folder: Path, top: Path, splits: Sequence[Path]) -> Layout:
 
 
 def _unwrap_repeated(path: Path) -> list[Path]:
-    """Return a folder and, if it contains only one more, called the same or without a meaning, that folder."""
+    """Return a folder and, if it contains a single one with the same or a filler name, that folder."""
     inner = subfolders(path)
     if len(inner) == 1 and subfolders(inner[0]):
         name = inner[0].name
@@ -163,14 +163,14 @@ def _splits_of_classes(top: Path, folders: Sequence[Path]) -> Layout:
 
 
 def _shared_names(folders: Sequence[Path]) -> set[str]:
-    """Return the names of folders with images that more than half of `folders`, and two of them, contain."""
+    """Return the names of folders with images that two or more, and more than half, of `folders` contain."""
     counts = Counter(kind for path in folders for kind in {_kind(inner) for inner in _inner(path)})
     likely = {kind for kind, count in counts.items() if count >= 2 and 2 * count > len(folders)}
     return likely if len(likely) < 2 else {kind for kind in likely if _with_images(folders, kind) >= 2}
 
 
 def _with_images(folders: Sequence[Path], kind: str) -> int:
-    """Return how many of `folders` contain a folder of this kind that has images."""
+    """Return the number of `folders` that contain a folder of this kind with images."""
     inner = [[path for path in _inner(folder) if _kind(path) == kind] for folder in folders]
     return sum(any(holds_images(path) for path in paths) for paths in inner)
 

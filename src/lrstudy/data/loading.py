@@ -13,7 +13,7 @@ from lrstudy.data import cache
 from lrstudy.data.duplicates import find_duplicates
 from lrstudy.data.folder import Listing, list_folder
 from lrstudy.data.grouping import NO_GROUPS, group_files, spanning_groups
-from lrstudy.data.location import check_name, locate, readable
+from lrstudy.data.location import check_name, data_path, locate
 from lrstudy.data.pixels import channel_sums, mean_and_std
 from lrstudy.data.records import BadImage, ImageData
 from lrstudy.data.sources import SOURCES, Arrays
@@ -23,7 +23,7 @@ from lrstudy.formatting import pluralize, printable, quote, setting_error
 
 # Part of a cached image's key, and logged with a training: raise it whenever the pixels of an image change.
 PREPROCESSING_VERSION = 3
-# The split of images that `duplicates=drop` leaves out, as the digest of the data sees it.
+# In the digest of the data, the number of the split of images that `duplicates=drop` leaves out.
 DROPPED = len(SPLITS)
 # The side, in pixels, of a folder's images by default.
 FOLDER_SIDE = 64
@@ -64,9 +64,9 @@ def load(
         fit: `pad` or `crop`.
         bad_images: `error`, or `skip` to train without broken images.
         split_seed: of the splits that the source does not have.
-        layout: `classes` or `splits`, what the folders of a folder are; `auto` decides by their names.
+        layout: `classes` or `splits`, the role of the subfolders; `auto` decides by their names.
         duplicates: `warn`, or `drop` to train without images that have a copy in another split or class.
-        groups: a regular expression: files whose names have the same match are never split.
+        groups: a regular expression; files whose names have the same match are in one split.
 
     Raises:
         DataError: the images are missing, broken, or too few, or the folder's layout is ambiguous.
@@ -122,7 +122,7 @@ def _read_folder(data: str, root: Path, side: int, fit: str, layout: str, patter
 
 def _list(data: str, layout: str) -> Listing:
     check_name(data)
-    with readable(locate(data)) as folder:
+    with data_path(locate(data)) as folder:
         return list_folder(folder, layout)
 
 
@@ -152,7 +152,7 @@ def _file_states(listing: Listing) -> Iterator[object]:
 
 
 def _preprocessing() -> str:
-    """Return the versions of all that makes pixels of files."""
+    """Return the versions of the code that reads image files."""
     import PIL
 
     return f"{PREPROCESSING_VERSION}, Pillow {PIL.__version__}"
@@ -165,7 +165,7 @@ def _broken_images(data: str, bad: Sequence[BadImage]) -> DataError:
 
 
 def _assemble(source: _Source, split_seed: int, *, drop: bool) -> ImageData:
-    """Split a set whose pixels and labels are loaded, label rows of broken images -1, and look for copies."""
+    """Split a set whose pixels and labels are loaded, label rows of broken images -1, and find copies."""
     pixels, labelling = source.pixels, source.labelling
     labels, classes = labelling.labels.copy(), labelling.classes
     labels[list(pixels.bad)] = -1

@@ -1,4 +1,4 @@
-"""Where the data that a user names are: a named data set, or a folder relative to where the user typed its path."""
+"""Find the data that a user names: a named data set, or a folder relative to where the user typed its path."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_name(data: str) -> None:
     """
     if data in SOURCES:
         return
-    with readable(data) as folder:
+    with data_path(data) as folder:
         candidates = _candidates(data)
         if any(path.exists() for path in candidates):
             return
@@ -43,8 +43,8 @@ def check_name(data: str) -> None:
 
 
 @contextmanager
-def readable(data: str) -> Iterator[Path]:
-    """Yield the path that `data` is; in the block, an error of the file system is one of the data.
+def data_path(data: str) -> Iterator[Path]:
+    """Yield `data` as a path; raise the block's errors of the file system as DataError.
 
     Raises:
         DataError: the path cannot be read.
@@ -56,8 +56,8 @@ def readable(data: str) -> Iterator[Path]:
 
 
 def _candidates(data: str) -> list[Path]:
-    """Return the paths that `data` may stand for: the current folder is the last of those it may be relative to."""
-    with readable(data) as folder:
+    """Return the paths that `data` may stand for; the last one is relative to the current folder."""
+    with data_path(data) as folder:
         if data in SOURCES or folder.is_absolute():
             return [folder]
         from lrstudy.compat.mlflow_launch import launch_folder
@@ -67,7 +67,7 @@ def _candidates(data: str) -> list[Path]:
 
 
 def _similar(data: str, folder: Path, candidates: Sequence[Path]) -> list[str]:
-    """Return a named data set, or folders beside the missing one, that are called similarly."""
+    """Return a named data set, or folders beside the missing one, with a similar name."""
     if named := get_close_matches(data.lower(), SOURCES, n=1):
         return named
     beside = list[str]()

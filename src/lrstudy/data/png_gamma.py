@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# From the PNG specification: of sRGB, a file's gamma, and x and y of white, red, green and blue.
+# From the PNG specification: the gamma of a file in sRGB, and x and y of white, red, green and blue.
 SRGB_GAMMA = 0.45455
 SRGB_PRIMARIES = (0.3127, 0.3290, 0.6400, 0.3300, 0.3000, 0.6000, 0.1500, 0.0600)
-# Closer values mean sRGB: libpng's threshold for the gamma, and more than the rounding of primaries.
+# Values within these tolerances count as sRGB: libpng's threshold for the gamma, and the rounding of primaries.
 GAMMA_TOLERANCE, PRIMARIES_TOLERANCE = 0.05, 0.005
 MIN_GAMMA, MAX_GAMMA = 0.05, 20.0
 # From the ICC specification: the white of profiles, and the matrix of the Bradford adaptation to it.
@@ -20,11 +20,11 @@ BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.03
 # The parameters of its curve type 3 for sRGB: exponent, slope and offset, linear slope, and where that ends.
 SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 HEADER_SIZE = 128
-MAX_IN_MATRIX = 16  # of real primaries about 1; a profile's numbers end at 32768
+MAX_IN_MATRIX = 16  # real primaries give about 1; a profile's numbers are below 32768
 
 
 def profile_of_gamma(gamma: float, primaries: Sequence[float] | None) -> bytes | None:
-    """Return the colour profile of images with a gamma; None if they are in sRGB, or the values are impossible.
+    """Return the colour profile of images with a gamma; None if the values mean sRGB or are impossible.
 
     Args:
         gamma: of the file, as in PNG's chunk `gAMA`: 0.45455 for sRGB.

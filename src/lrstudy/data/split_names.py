@@ -11,7 +11,7 @@ SPLIT_WORDS = {
     "validation": r"val(?:id(?:ation)?)?|vld|dev(?:el(?:opment)?)?|eval(?:uation)?",
     "test": r"test(?:ing)?|tst|(?:hold|held)[\W_]*out",
 }
-# Words that may stand beside them.
+# Words that may accompany them.
 _FILLER = (
     r"(?:images?|imgs?|pic(?:ture)?s?|photos?|data|datasets?|sets?|splits?|part(?:ition)?s?|folders?|samples?|jpe?gs?"
     r"|pngs?|\d+|[\W_])*"
@@ -35,7 +35,7 @@ def mentioned_split(name: str) -> str | None:
 
 
 def is_filler(name: str) -> bool:
-    """Return whether a folder's name says no more than that it has images, such as `images` or `data`."""
+    """Return whether a folder's name is generic, such as `images` or `data`."""
     return re.fullmatch(_FILLER, _fold(name)) is not None
 
 

@@ -15,7 +15,7 @@ from lrstudy.formatting import join_and, pluralize, quote, setting_error
 # The share of validation, and that of test, of a data set without splits of its own.
 HELD_OUT = 0.15
 SPLITS = ("train", "validation", "test")
-# Stratifying more groups takes many seconds; so many are stratified by chance.
+# Stratifying more groups than this takes many seconds; random draws of that many are nearly stratified.
 MAX_STRATIFIED_GROUPS = 500
 DRAWS = 10
 MAX_NAMED_CLASSES = 3
@@ -26,8 +26,8 @@ class Labelling:
     """The labels and splits of a source's images.
 
     `labels`, int64 `(n,)`, index `classes`; -1 is an image that is left out. `splits`, text `(n,)`, is the split that
-    the source itself puts an image in, or `""` in all rows if it has no splits. Images of one of `groups` are never
-    split.
+    the source itself puts an image in, or `""` in all rows if it has no splits. The images of a group are all
+    in one split.
     """
 
     labels: np.ndarray

@@ -1,4 +1,4 @@
-"""Transparent pixels, which show the colour of the padding."""
+"""Replace transparency by the colour of the padding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PADDING = (128, 128, 128)
 LEVELS_OF_RAW_MODES = {"L;2": 3, "L;4": 15}
 
 
-def correct_clear_colour(image: Image.Image) -> None:
+def correct_transparent_colour(image: Image.Image) -> None:
     """Scale a PNG's transparent colour to 8 bits, as its decoder scales samples; the image is not loaded yet."""
     clear = image.info.get("transparency")
     if image.mode == "L" and isinstance(clear, int):
@@ -25,7 +25,7 @@ def correct_clear_colour(image: Image.Image) -> None:
 def lay_over_padding(image: Image.Image) -> Image.Image:
     """Return an image of mode RGBA as RGB, over the colour of the padding.
 
-    An alpha of 0 everywhere means that there is none: programs that know no alpha leave it empty.
+    An alpha of 0 everywhere is ignored: programs without support for alpha leave the channel empty.
     """
     if image.getchannel("A").getextrema() == (0, 0):
         return image.convert("RGB")

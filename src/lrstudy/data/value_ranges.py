@@ -1,7 +1,7 @@
-"""Ranges of samples wider than 8 bits, whose black and white no standard defines, and their reduction to 8 bits.
+"""Reduce samples of more than 8 bits, whose black and white no standard defines, to 8 bits.
 
-All images of a data set have one range per kind of sample: with a range per image, dark and bright ones would look
-alike.
+All images of a data set share one range per kind of sample: with a range per image, dark and bright images would
+look alike.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Images of more than 8 bits per sample, which Pillow decodes in modes of their own, or only by half."""
+"""Images of more than 8 bits per sample, of which Pillow often decodes only the high bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 from lrstudy.compat import pillow_internals as pillow
 from lrstudy.data.value_ranges import Extent, measure, to_8_bit
 
-BYTES_PER_LEVEL = 257  # 65535 / 255
+VALUES_PER_LEVEL = 257  # 65535 / 255
 OPAQUE = 255
 
 
@@ -21,7 +21,7 @@ class WideSamples:
     """The samples of an upright image, `(height, width, channels)`: grey or RGB, with alpha if there are 2 or 4.
 
     `clear` is the colour that is transparent, if there is one. `declared_white` is the highest value that the file
-    allows, if it says so.
+    declares, if any.
     """
 
     values: np.ndarray
@@ -52,7 +52,7 @@ class WideSamples:
 
     def _alpha(self) -> np.ndarray | None:
         if self.values.shape[2] in (2, 4):
-            return np.rint(self.values[..., -1:] / BYTES_PER_LEVEL).astype(np.uint8)
+            return np.rint(self.values[..., -1:] / VALUES_PER_LEVEL).astype(np.uint8)
         if self.clear is None:
             return None
         is_clear = (self.colours == np.array(self.clear)).all(axis=2, keepdims=True)
@@ -67,11 +67,11 @@ def read_wide_samples(
     """Return the samples of an image of more than 8 bits per sample; None if it has at most 8.
 
     Args:
-        image: not loaded yet.
-        reopen: opens the same file once more.
+        image: an image that is not loaded yet.
+        reopen: opens the same file again.
         rotate: turns a decoded image upright.
     """
-    pillow.mend_raw_mode(image)
+    pillow.correct_raw_mode(image)
     white = pillow.declared_white(image)
     values = _read(image, reopen, rotate)
     if values is None:

@@ -1,10 +1,11 @@
-"""Answer of a group: the best cell, how certain it is, which others are as good, and what to change first."""
+"""Answer of a group: the best cell, how certain it is, which others are as good, and the next step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import fmean
 
+from lrstudy.chance_level import STANDARD_ERRORS
 from lrstudy.formatting import (
     format_epochs,
     format_loss,
@@ -14,12 +15,11 @@ from lrstudy.formatting import (
     join_and,
     pluralize,
 )
-from lrstudy.guessing import STANDARD_ERRORS
+from lrstudy.report.answer_state import AnswerState
 from lrstudy.report.cells import Cell, Spread, format_spread
 from lrstudy.report.commands import rerun_command
 from lrstudy.report.comparison import Comparison
-from lrstudy.report.conclusion import Conclusion
-from lrstudy.report.next_step import convergence, more_training, neighbours, resumption
+from lrstudy.report.next_step import advise_comparison, advise_convergence, advise_learning, advise_resumption
 from lrstudy.report.optimizer_summary import BAND, Band, most_accurate
 from lrstudy.report.runs import Run
 
@@ -37,48 +37,48 @@ class Answer:
     command_purpose: str
 
 
-def make_answer(comparison: Comparison, conclusion: Conclusion, study: Run | None) -> Answer:
-    """Return the answer of a group of trainings: a recommendation only where its conclusion is one."""
+def make_answer(comparison: Comparison, state: AnswerState, study: Run | None) -> Answer:
+    """Return the answer of a group of trainings: a recommendation only in the state `RECOMMENDED`."""
     best = comparison.best
     if best is None:
         return Answer("No learning rate tried can be recommended", (), None, "")
-    if conclusion is Conclusion.NOTHING_LEARNED:
-        step = more_training(comparison, study)
+    if state is AnswerState.NOTHING_LEARNED:
+        step = advise_learning(comparison, study)
         headline = f"No training learned{step.so_far}; {step.advice}"
         return Answer(headline, (_no_better_than_guessing(comparison),), step.command, "To do that:")
     place = f"{best.optimizer} with a learning rate of {format_lr(best.lr)}"
     scores = [_scores(best), *_when_to_stop(best)]
     evidence = [*_runner_up(comparison, best), *_ties(comparison), _band(comparison, best), _test(best)]
-    if conclusion is Conclusion.RECOMMENDED:
+    if state is AnswerState.RECOMMENDED:
         sentences = tuple(filter(None, [*scores, *evidence]))
         command = rerun_command(best.trainings[0])
         return Answer(f"Use {place}", sentences, command, "Command that repeats this training:")
-    step = _NEXT_STEPS[conclusion](comparison, study)
+    step = _NEXT_STEPS[state](comparison, study)
     sentences = tuple(filter(None, [f"First, {step.advice}.", *scores, *evidence]))
-    return Answer(_HEADLINES[conclusion].format(place), sentences, step.command, "To do that:")
+    return Answer(_HEADLINES[state].format(place), sentences, step.command, "To do that:")
 
 
 _HEADLINES = {
-    Conclusion.SINGLE: "{} is the only training: there is nothing to compare it with",
-    Conclusion.UNFINISHED: "{} is the best so far: the study has not finished",
-    Conclusion.NOT_CONVERGED: "{} is the best so far, not converged",
+    AnswerState.SINGLE: "{} is the only training: there is nothing to compare it with",
+    AnswerState.UNFINISHED: "{} is the best so far: the study has not finished",
+    AnswerState.NOT_CONVERGED: "{} is the best so far, not converged",
 }
 _NEXT_STEPS = {
-    Conclusion.SINGLE: neighbours,
-    Conclusion.UNFINISHED: resumption,
-    Conclusion.NOT_CONVERGED: convergence,
+    AnswerState.SINGLE: advise_comparison,
+    AnswerState.UNFINISHED: advise_resumption,
+    AnswerState.NOT_CONVERGED: advise_convergence,
 }
 
 
 def _no_better_than_guessing(comparison: Comparison) -> str:
     """Return the highest accuracy and that of guessing."""
-    top, guessing = most_accurate(comparison.ranking), comparison.guessing
-    if top is None or guessing is None:
+    top, chance = most_accurate(comparison.ranking), comparison.chance_level
+    if top is None or chance is None:
         return ""
     return (
         f"The highest validation accuracy, {format_percent(top.accuracy.mean)} of {top.name}, is not above "
-        f"{format_percent(guessing.limit)}: always naming the largest class is right for "
-        f"{format_percent(guessing.accuracy)} of the {pluralize(guessing.images, 'image')}, give or take "
+        f"{format_percent(chance.limit)}: always naming the largest class is right for "
+        f"{format_percent(chance.accuracy)} of the {pluralize(chance.images, 'image')}, give or take "
         f"{STANDARD_ERRORS} standard errors."
     )
 

@@ -11,9 +11,9 @@ from lrstudy.server_names import KIND, TRAINING
 
 
 def read_class_counts(group: Group) -> tuple[Mapping[str, int], list[str]]:
-    """Return a group's validation images by class, none if unknown, and a sentence if they cannot be read.
+    """Return a group's validation images by class, and a sentence if they cannot be read.
 
-    All trainings of a group have the same images, so that any of them will do; other programs log no such table.
+    They are those of one training, since all of a group have the same images. Runs of other programs have none.
     """
     training = next((one for cell in group.cells if not cell.diverged for one in cell.trainings), None)
     if training is None or training.run.tags.get(KIND) != TRAINING:

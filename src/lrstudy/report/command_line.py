@@ -10,7 +10,7 @@ from lrstudy.command_line import parse
 from lrstudy.errors import ReportError
 from lrstudy.formatting import join_or
 from lrstudy.interruption import report_interruption
-from lrstudy.report.conclusion import Conclusion
+from lrstudy.report.answer_state import AnswerState
 from lrstudy.report.drawing import FILE_TYPES, Drawing
 from lrstudy.report.group_report import Report, build_report
 from lrstudy.report.load_runs import load_runs
@@ -41,7 +41,7 @@ def report(arguments: list[str]) -> None:
     for group_report in content.group_reports[:MAX_PRINTED]:
         answer = group_report.answer
         print(f"{answer.headline}.", *answer.sentences[:2])
-        if group_report.conclusion is not Conclusion.RECOMMENDED and answer.command:
+        if group_report.state is not AnswerState.RECOMMENDED and answer.command:
             print(answer.command_purpose, answer.command)
     print(f"report: {out / PAGE}")
     if settings.log and loaded.study:

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lrstudy.guessing import Guessing
+from lrstudy.chance_level import ChanceLevel
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.curve_measures import mean_curve, still_improves
 from lrstudy.report.differences import Difference, difference
@@ -38,9 +38,9 @@ class Comparison:
     class_counts: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
-    def guessing(self) -> Guessing | None:
+    def chance_level(self) -> ChanceLevel | None:
         """The scores of a guess that ignores the image, if they are known."""
-        return Guessing.of_counts(self.class_counts.values()) if any(self.class_counts.values()) else None
+        return ChanceLevel.from_counts(self.class_counts.values()) if any(self.class_counts.values()) else None
 
     @cached_property
     def ranking(self) -> list[Cell]:
@@ -55,7 +55,7 @@ class Comparison:
 
     def has_learned(self, cell: Cell) -> bool:
         """Return True if a cell is better than guessing, or guessing's scores are not known."""
-        return self.guessing is None or self.guessing.is_beaten_by(cell.accuracy.mean, cell.loss.mean)
+        return self.chance_level is None or self.chance_level.is_beaten_by(cell.accuracy.mean, cell.loss.mean)
 
     @property
     def runner_up(self) -> Cell | None:

@@ -11,7 +11,7 @@ from mlflow.entities import Run as MlflowRun
 from lrstudy.report.histories import restore_infinity
 from lrstudy.report.runs import Curve, Run
 from lrstudy.server_names import DATA_CONTEXT, KIND
-from lrstudy.typed_parameters import typed_parameters
+from lrstudy.unquoted_parameters import unquoted_parameters
 
 # Accuracies above this are percentages; a share can exceed 1 by rounding alone.
 MAX_SHARE = 1.5
@@ -34,7 +34,7 @@ def convert_run(run: MlflowRun, curves: Mapping[str, Curve]) -> Run:
         info.run_name or info.run_id,
         info.status,
         info.start_time,
-        typed_parameters(data.params, data.tags),
+        unquoted_parameters(data.params, data.tags),
         metrics,
         data.tags,
         _data_sets(run),

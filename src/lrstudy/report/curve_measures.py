@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lrstudy import improvement
+from lrstudy import convergence
 from lrstudy.report.cells import Cell, Training
 
 
 def still_improves(cell: Cell) -> bool:
     """Return True if more epochs would probably lower the validation loss of most trainings of a cell."""
-    late = [improvement.still_improves(training.values("val_loss").tolist()) for training in cell.trainings]
+    late = [convergence.still_improves(training.values("val_loss").tolist()) for training in cell.trainings]
     return 2 * sum(late) > len(late)
 
 

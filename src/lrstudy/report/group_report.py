@@ -14,10 +14,10 @@ import pandas as pd
 from lrstudy.formatting import pluralize
 from lrstudy.report import tables
 from lrstudy.report.answer import Answer, make_answer
+from lrstudy.report.answer_state import AnswerState, answer_state
 from lrstudy.report.cells import Group
 from lrstudy.report.class_counts import read_class_counts
 from lrstudy.report.comparison import Comparison
-from lrstudy.report.conclusion import Conclusion, conclude
 from lrstudy.report.grouping import group_runs
 from lrstudy.report.runs import LoadedRuns
 from lrstudy.report.warnings import ReportWarning, find_warnings, find_warnings_of_all
@@ -29,7 +29,7 @@ class GroupReport:
 
     number: int
     comparison: Comparison
-    conclusion: Conclusion
+    state: AnswerState
     answer: Answer
     warnings: tuple[ReportWarning, ...]
 
@@ -61,7 +61,7 @@ class GroupReport:
     @cached_property
     def heat_map(self) -> pd.DataFrame:
         """The table of `tables.heat_map_table`."""
-        return tables.heat_map_table(self.comparison, self.conclusion.best)
+        return tables.heat_map_table(self.comparison, self.state.best_label)
 
     @cached_property
     def lr_range(self) -> tuple[float, float]:
@@ -115,10 +115,10 @@ def build_report(loaded: LoadedRuns) -> Report:
     for number, group in enumerate(groups, 1):
         class_counts, unknown = read_class_counts(group)
         comparison = Comparison(group, class_counts)
-        conclusion = conclude(comparison, loaded.study)
-        answer = make_answer(comparison, conclusion, loaded.study)
+        state = answer_state(comparison, loaded.study)
+        answer = make_answer(comparison, state, loaded.study)
         warnings = find_warnings(comparison, loaded.study)
-        group_reports.append(GroupReport(number, comparison, conclusion, answer, tuple(warnings)))
+        group_reports.append(GroupReport(number, comparison, state, answer, tuple(warnings)))
         left_out += unknown
     left_out += _unusual_runs(groups, loaded.foreign)
     of_all = find_warnings_of_all(groups, loaded.study)

@@ -1,4 +1,4 @@
-"""What to change first where a group has no recommendation, with the command that does."""
+"""Advice for a group without a recommendation: the first change to make, with its command."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from lrstudy.report.run_settings import whole_number
 from lrstudy.report.runs import Run
 from lrstudy.training_steps import count_steps, format_changes, settings_for_more_steps
 
-# A neighbour of a learning rate is half a decade away.
-NEIGHBOUR = math.sqrt(10)
+# Adjacent learning rates are half a decade apart.
+LR_STEP = math.sqrt(10)
 
 
 @dataclass(frozen=True)
 class NextStep:
-    """Advice, the command that follows it, and the length of the trainings so far as a clause; empty if unknown."""
+    """Advice, the command that follows it, and a clause on the length of the trainings so far; empty if unknown."""
 
     advice: str
     command: str | None
     so_far: str = ""
 
 
-def more_training(comparison: Comparison, study: Run | None) -> NextStep:
-    """Return what to change where no training learned: too few steps, or else the learning rates."""
+def advise_learning(comparison: Comparison, study: Run | None) -> NextStep:
+    """Advise a group in which no training learned: more steps if they are few, else other learning rates."""
     steps = _steps(comparison)
     so_far = f": about {pluralize(steps, 'step')} each" if steps else ""
     if changed := _more_steps(comparison):
@@ -40,8 +40,8 @@ def more_training(comparison: Comparison, study: Run | None) -> NextStep:
     )
 
 
-def convergence(comparison: Comparison, study: Run | None) -> NextStep:
-    """Return what to change first so that the best cell converges: longer training, or a lower learning rate."""
+def advise_convergence(comparison: Comparison, study: Run | None) -> NextStep:
+    """Advise a group whose best cell has not converged: longer training, or a lower learning rate."""
     best = comparison.ranking[0]
     verdict = comparison.verdict(best)
     if verdict not in FAULTS:
@@ -49,21 +49,21 @@ def convergence(comparison: Comparison, study: Run | None) -> NextStep:
         improving = ": it was still improving when its epochs ran out" if verdict == "too slow" else ""
         advice = f"train longer, with {format_changes(changed)}{improving}"
         return NextStep(advice, _extended(comparison, study, changed))
-    lower = f"{format_lr(best.lr / NEIGHBOUR)},{format_lr(best.lr / NEIGHBOUR**2)}"
+    lower = f"{format_lr(best.lr / LR_STEP)},{format_lr(best.lr / LR_STEP**2)}"
     cells = [cell for cell in comparison.group.of(best.optimizer) if cell is best]
     advice = f"try lower learning rates, {lower.replace(',', ' and ')}: this one is {verdict}"
     return NextStep(advice, grid_command(comparison.group, cells, lrs=lower))
 
 
-def neighbours(comparison: Comparison, _: Run | None) -> NextStep:
-    """Return the comparison of a single cell with learning rates beside it."""
+def advise_comparison(comparison: Comparison, _: Run | None) -> NextStep:
+    """Advise a group of a single cell: compare it with adjacent learning rates."""
     (cell,) = comparison.group.cells
-    lrs = ",".join(format_lr(lr) for lr in (cell.lr * NEIGHBOUR, cell.lr, cell.lr / NEIGHBOUR))
+    lrs = ",".join(format_lr(lr) for lr in (cell.lr * LR_STEP, cell.lr, cell.lr / LR_STEP))
     return NextStep("compare it with learning rates beside it", grid_command(comparison.group, [cell], lrs=lrs))
 
 
-def resumption(comparison: Comparison, study: Run | None) -> NextStep:
-    """Return the resumption of a study that has not finished."""
+def advise_resumption(comparison: Comparison, study: Run | None) -> NextStep:
+    """Advise a group of an unfinished study: resume it."""
     shapes = {"hidden": study.params["hidden"]} if study and "hidden" in study.params else {}
     command = extend_command(study, comparison.group, **shapes) if study else None
     return NextStep("let the study finish; the same command resumes it", command)
@@ -93,6 +93,6 @@ def _extended(comparison: Comparison, study: Run | None, changed: Mapping[str, i
 
 
 def _wider_lrs(comparison: Comparison) -> str:
-    """Return learning rates a decade beyond those tried, on either side, and the middle."""
+    """Return learning rates as typed: a decade above those tried, their geometric middle, and a decade below."""
     lrs = sorted(cell.lr for cell in comparison.group.cells)
     return ",".join(format_lr(lr) for lr in (10 * lrs[-1], math.sqrt(lrs[0] * lrs[-1]), lrs[0] / 10))

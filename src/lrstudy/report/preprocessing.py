@@ -1,4 +1,4 @@
-"""Groups of runs whose images may differ only because another version of this project made pixels of the files."""
+"""Groups of runs whose images may differ only because different versions of this project read the files."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from lrstudy.report.run_settings import DATA, IN_DIGEST, normalize
 from lrstudy.server_names import PREPROCESSING
 from lrstudy.settings import TrainSettings
 
-# The name of the setting that such groups get.
-NAME = "preprocessing of images"
+# The setting that such groups get.
+SETTING = "preprocessing of images"
 EARLIER = "before version 3"
 
 
 def name_preprocessing(groups: Sequence[Group]) -> list[Group]:
     """Add the version of the preprocessing to the settings of groups that differ in it and otherwise in the data alone.
 
-    Groups of the same data by its digest are one group already, whatever versions made its pixels.
+    Runs with the same digest of the data are in one group already, whichever versions read the files.
     """
     return [
-        replace(group, settings={**group.settings, NAME: _version(group)})
+        replace(group, settings={**group.settings, SETTING: _version(group)})
         if any(_same_files(group, other) and _versions(group).isdisjoint(_versions(other)) for other in groups)
         else group
         for group in groups
@@ -43,7 +43,7 @@ def _same_files(group: Group, other: Group) -> bool:
 
 
 def _source(group: Group) -> dict[str, str]:
-    """Return a group's settings, with those that chose its files; settings of later versions have their defaults."""
+    """Return a group's settings and those that chose its files; settings that were added later have their defaults."""
     settings = {name: value for name, value in group.settings.items() if name != DATA}
     params = group.runs[0].params
     defaults = {name: format_setting(TrainSettings.model_fields[name].default) for name in IN_DIGEST}

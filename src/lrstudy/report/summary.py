@@ -56,9 +56,9 @@ def _group(group_report: GroupReport) -> dict[str, Any]:
         "runs": [training.run.run_id for cell in group_report.group.cells for training in cell.trainings],
         "unranked": {reason: [run.run_id for run in runs] for reason, runs in group_report.group.unranked.items()},
         "target_accuracy": comparison.target,
-        "state": group_report.conclusion.value,
-        "recommendation": _best(group_report) if group_report.conclusion.best == "best" else None,
-        "best_so_far": _best(group_report) if group_report.conclusion.best == "best so far" else None,
+        "state": group_report.state.value,
+        "recommendation": _best(group_report) if group_report.state.best_label == "best" else None,
+        "best_so_far": _best(group_report) if group_report.state.best_label == "best so far" else None,
     }
 
 

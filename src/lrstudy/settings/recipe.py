@@ -1,4 +1,4 @@
-"""The settings of a recipe: schedule, loss, steps and precision, each declared once; by default none has an effect."""
+"""The settings of a recipe: schedule, augmentation, loss, steps and precision; by default none has an effect."""
 
 from typing import Annotated, Any, Literal
 

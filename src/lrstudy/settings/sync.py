@@ -12,8 +12,8 @@ class SyncSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    list: bool = Field(False, description="print what is queued, and send nothing")
-    discard: NotBlank = Field("none", description="id of queued calls to throw away, as list prints it; none: send")
+    list: bool = Field(False, description="list the queued calls, and send none")
+    discard: NotBlank = Field("none", description="id of queued calls to discard, as list prints it; none: send")
 
     @model_validator(mode="after")
     def _one_at_a_time(self) -> Self:

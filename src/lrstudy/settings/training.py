@@ -61,7 +61,7 @@ class BasicSettings(BaseModel):
     fit: Literal["pad", "crop"] = Field("pad", description="pad letterboxes, crop fills; both keep the aspect ratio")
     bad_images: Literal["error", "skip"] = Field("error", description="broken images: stop, or skip them")
     layout: Literal["auto", "classes", "splits"] = Field(
-        "auto", description="meaning of a folder's folders; auto: splits if they are called train, test, …"
+        "auto", description="role of the subfolders of data; auto: splits if they are called train, test, …"
     )
     duplicates: Literal["warn", "drop"] = Field(
         "warn", description="images with a copy in another split or class: warn, or drop those of training"

@@ -1,4 +1,4 @@
-"""What the results of a study show: whether any training learned, and whether one that did converged."""
+"""The conclusion from the results of a study: whether a training learned, and whether one that learned converged."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lrstudy.training_steps import count_steps, format_changes, settings_for_mor
 
 @dataclass(frozen=True)
 class Conclusion:
-    """The word for the best trial, empty if no training learned, and sentences on what to change first."""
+    """The label of the best trial, empty if no training learned, and sentences that say what to change first."""
 
-    place: str
+    best_label: str
     sentences: tuple[str, ...] = ()
 
 
 def conclude(results: Sequence[TrialResult]) -> Conclusion:
-    """Return what the trials of a study show."""
+    """Return the conclusion from the trials of a study."""
     best = best_of(results)
     if best is None:
         return Conclusion("")
@@ -34,7 +34,7 @@ def conclude(results: Sequence[TrialResult]) -> Conclusion:
 
 
 def _has_learned(result: TrialResult) -> bool:
-    return result.specification.context.data.guessing.is_beaten_by(result.val_accuracy, result.val_loss)
+    return result.specification.context.data.chance_level.is_beaten_by(result.val_accuracy, result.val_loss)
 
 
 def _nothing_learned(best: TrialResult) -> str:
@@ -46,7 +46,7 @@ def _nothing_learned(best: TrialResult) -> str:
 
 
 def _remedy(best: TrialResult) -> str:
-    """Return what to change first so that the best training converges."""
+    """Return advice: the first change to make so that the best training converges."""
     settings, images = best.specification.settings, best.specification.context.data.split_sizes["train"]
     if best.verdict != "too slow":
         return "try lower learning rates"

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from lrstudy.formatting import format_setting, pluralize
 from lrstudy.progress import format_epoch
-from lrstudy.study.data_lines import left_out
+from lrstudy.study.data_messages import describe_left_out
 from lrstudy.study.estimate import StudyEstimate
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.trial_result import TrialResult, best_of
@@ -30,7 +30,7 @@ def describe_study(
     parts = " + ".join(str(number) for number in data.split_sizes.values())
     return (
         f"data: {data.name}, {parts} images (training + validation + test) of {height}×{width} pixels, "
-        f"{data.class_list}{left_out(data)}\n"
+        f"{data.class_list}{describe_left_out(data)}\n"
         + "".join(f"data: {remark}\n" for remark in data.remarks)
         + f"study: {pluralize(trainings, 'training')} of {pluralize(epochs, 'epoch')} on {preflight.context.device}, "
         f"{concurrency} at a time, {pluralize(preflight.context.threads, 'thread')} each: "
@@ -104,8 +104,8 @@ class StudyDisplay:
         return self._estimate.left(left, seconds_per_trial, elapsed)
 
 
-def result_table(results: Sequence[TrialResult], place: str) -> Table:
-    """Return a row per trial with the settings that vary and its result; `place` stands beside the best one.
+def result_table(results: Sequence[TrialResult], best_label: str) -> Table:
+    """Return a row per trial with the settings that vary and its result; `best_label` stands beside the best one.
 
     The trials of an optimizer are adjacent, from the highest learning rate to the lowest.
     """
@@ -115,7 +115,7 @@ def result_table(results: Sequence[TrialResult], place: str) -> Table:
     varied = [name for name in ("hidden", "seed") if len({getattr(training, name) for training in settings}) > 1]
     rows = Table("optimizer", "lr", *varied, "val loss", "val accuracy", "verdict", "", box=None, pad_edge=False)
     for result in sorted(results, key=lambda result: _sort_key(result, optimizers)):
-        marks = [place] * (result is best and bool(place)) + ["reused"] * result.reused
+        marks = [best_label] * (result is best and bool(best_label)) + ["reused"] * result.reused
         training = result.specification.settings
         names = [format_setting(getattr(training, name)) for name in ("optimizer", "lr", *varied)]
         scores = (f"{result.val_loss:.4f}", f"{result.val_accuracy:.1%}") if result.verdict else ("", "")

@@ -8,9 +8,9 @@ from lrstudy.hardware import usable_cores
 from lrstudy.settings import StudySettings
 from lrstudy.training.specification import PreflightResult
 
-# Multiples of the time of the start, which consists of imports and so tells how fast the machine is, measured by
-# `benchmarks/estimates.py`: the tracking of a training; the figures, the model and the summary after the trainings; and
-# the end of a study whose trainings end before the exporter of models, which is imported beside them.
+# Multiples of the seconds of the start, which consists of imports and so measures the machine's speed: the tracking of
+# a training; the figures, the model and the summary after the trainings; and the earliest end, since the exporter of
+# models is imported while the trainings run. Measured by `benchmarks/estimates.py`.
 TRACKING, END, EARLIEST_END = 0.02, 0.5, 2.0
 # Trainings on all cores slow each other and the process that logs them down by this factor.
 CROWDED = 1.3
@@ -20,7 +20,7 @@ CROWDED = 1.3
 class StudyEstimate:
     """The expected seconds of a study: before its trainings, for each of them, and after them.
 
-    `earliest_end` are the seconds from the begin of the trainings to the end of the study at least.
+    `earliest_end` is the minimum time from the beginning of the trainings to the end of the study.
     """
 
     start: float
@@ -29,11 +29,11 @@ class StudyEstimate:
     earliest_end: float
 
     def total(self, trainings: int) -> float:
-        """Return the seconds of a study of so many trainings, from the start of the command to its end."""
+        """Return the seconds of a study of that many trainings, from the start of the command to its end."""
         return self.start + self.left(trainings, self.per_training, 0.0)
 
     def left(self, trainings: float, per_training: float, elapsed: float) -> float:
-        """Return the seconds left with so many trainings left, `elapsed` seconds after the first began."""
+        """Return the seconds left with that many trainings left, `elapsed` seconds after the first began."""
         return max(trainings * per_training + self.end, self.earliest_end - elapsed)
 
 
@@ -47,7 +47,7 @@ def estimate_study(
         preflight: of the study.
         start_seconds: since the command was started.
         trainings: of the study.
-        concurrency: the number of trainings at a time.
+        concurrency: trainings at a time.
     """
     context, at_once = preflight.context, min(concurrency, trainings)
     if context.device == "cpu":

@@ -1,4 +1,4 @@
-"""The first draws of a search: however many there are, they are spread over the logarithmic range."""
+"""The first draws of a search, which cover its range evenly on a logarithmic scale, however many there are."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 
 
-def seed_of(optimizer: str, seed: int) -> int:
-    """Return the seed of an optimizer's draws, so that each optimizer gets other learning rates."""
+def optimizer_seed(optimizer: str, seed: int) -> int:
+    """Return the seed of an optimizer's draws, which differ from those of other optimizers."""
     return int(np.random.SeedSequence([seed, *optimizer.encode()]).generate_state(1)[0])
 
 
-def spread_out(number: int, low: float, high: float, seed: int) -> float:
-    """Return element `number`, from 0 on, of a sequence of learning rates between `low` and `high`.
+def evenly_spread_lr(number: int, low: float, high: float, seed: int) -> float:
+    """Return element `number`, counted from 0, of a sequence that covers `low` to `high` evenly.
 
     Its logarithm is log(low) + ((offset + number · φ) mod 1) · log(high / low), with an offset from `seed`.
     """

@@ -14,11 +14,11 @@ from lrstudy.redaction import first_line
 
 @contextmanager
 def kept_on_failure() -> Iterator[dict[str, bytes]]:
-    """Yield an empty dictionary; if the block fails after files were added to it, by their paths, keep these on disk.
+    """Yield an empty dictionary of files by their paths; keep those that the block adds on disk if it fails.
 
     Raises:
-        LearningRateStudyError: the block has failed; the sentence says why, and where the files are.
-        NotSyncedError: the files wait in a journal, which the sentence names.
+        LearningRateStudyError: the block has failed after adding files; the sentence gives the reason and their folder.
+        NotSyncedError: the files are queued in a journal, which the sentence names.
     """
     files: dict[str, bytes] = {}
     try:
@@ -36,7 +36,7 @@ def kept_on_failure() -> Iterator[dict[str, bytes]]:
 
 
 def _keep(files: Mapping[str, bytes]) -> str:
-    """Write files where that is possible; return where they are."""
+    """Write files into the first folder that can be written; return a clause on where they are."""
     for parent in (cache_paths.cache_folder() / "kept", Path(tempfile.gettempdir()), Path.cwd()):
         try:
             parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ from lrstudy.settings import StudySettings, parameters
 from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, log_best_artifacts
 from lrstudy.study.conclusion import Conclusion, conclude
-from lrstudy.study.data_lines import print_warnings
+from lrstudy.study.data_messages import print_warnings
 from lrstudy.study.display import StudyDisplay, describe_study, result_table
 from lrstudy.study.estimate import estimate_study
 from lrstudy.study.executors import open_executor
@@ -107,8 +107,8 @@ def run_study(
         remarks = proposer.finish()
         conclusion = conclude(results)
         # Where nothing learned, which learning rate is lowest by chance means nothing.
-        sentences = [*conclusion.sentences, *(remarks if conclusion.place else [])]
-        Console().print(result_table(results, conclusion.place))
+        sentences = [*conclusion.sentences, *(remarks if conclusion.best_label else [])]
+        Console().print(result_table(results, conclusion.best_label))
         _print_lines(sentences)
         best = _best(results)
         with _optional_artifacts():
@@ -221,7 +221,7 @@ def _description(
     verdicts = Counter(trial.verdict or "failed" for trial in results)
     counts = ", ".join(f"{count} {word}" for word, count in verdicts.most_common())
     return (
-        f"{(conclusion.place or 'lowest loss').capitalize()} of {pluralize(len(results), 'training')} ({counts}): "
+        f"{(conclusion.best_label or 'lowest loss').capitalize()} of {pluralize(len(results), 'training')} ({counts}): "
         f"**{best.specification.name}**, with a validation loss of {best.val_loss:.4g} and an accuracy of "
         f"{best.val_accuracy:.1%}.\n" + "".join(f"\n- {sentence}" for sentence in sentences)
     )

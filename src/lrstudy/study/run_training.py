@@ -17,7 +17,7 @@ from lrstudy.redaction import redact_credentials
 from lrstudy.settings import TrainSettings
 from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, TrainedRun, log_figures_and_model
-from lrstudy.study.data_lines import left_out, print_warnings
+from lrstudy.study.data_messages import describe_left_out, print_warnings
 from lrstudy.study.kept_files import kept_on_failure
 from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.retried_task import RetriedTask
@@ -107,7 +107,7 @@ def _beginning(specification: TrialSpecification, preflight: PreflightResult) ->
     colour = "grey" if channels == 1 else "colour"
     return (
         f"data: {data.name}, {parts} {colour} images (training + validation + test) of {side}×{side} pixels, "
-        f"{data.class_list}{left_out(data)}\n"
+        f"{data.class_list}{describe_left_out(data)}\n"
         + "".join(f"data: {remark}\n" for remark in data.remarks)
         + f"training: {settings.model} of {preflight.weights:,} weights, {specification.name}, "
         f"{pluralize(settings.epochs, 'epoch')}, on {context.device}, {pluralize(context.threads, 'thread')}"

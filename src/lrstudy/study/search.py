@@ -17,7 +17,7 @@ from optuna.samplers import BaseSampler
 
 from lrstudy.formatting import format_lr, pluralize
 from lrstudy.settings import SearchSettings, TrainSettings
-from lrstudy.study.initial_draws import seed_of, spread_out
+from lrstudy.study.initial_draws import evenly_spread_lr, optimizer_seed
 from lrstudy.study.optuna_study import ProposedTrial, StudyFile
 from lrstudy.study.trial_result import TrialResult
 from lrstudy.training.epoch import Epoch
@@ -63,7 +63,7 @@ class Search:
         self._studies = [
             file.create(
                 f"search {name}",
-                SAMPLERS[settings.sampler](seed_of(name, settings.seed)),
+                SAMPLERS[settings.sampler](optimizer_seed(name, settings.seed)),
                 PRUNERS[settings.pruner](settings.epochs),
             )
             for name in settings.optimizers
@@ -87,7 +87,11 @@ class Search:
         study, choice = self._studies[place], settings.choices[place]
         if (draw := number // len(self._studies)) < self._initial_draws:
             study.enqueue_trial(
-                {"lr": spread_out(draw, settings.low, settings.high, seed_of(choice.optimizer, settings.seed))}
+                {
+                    "lr": evenly_spread_lr(
+                        draw, settings.low, settings.high, optimizer_seed(choice.optimizer, settings.seed)
+                    )
+                }
             )
         trial = study.ask({"lr": FloatDistribution(settings.low, settings.high, log=True)})
         self._proposed.append(ProposedTrial(study, trial))

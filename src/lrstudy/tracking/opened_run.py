@@ -28,7 +28,7 @@ from lrstudy.tracking.owner import OwnerState
 from lrstudy.tracking.recorded_training import NO_SUCH_RUN
 from lrstudy.tracking.run_names import is_made_up, name_of_request
 from lrstudy.tracking.server import truncate_tag
-from lrstudy.typed_parameters import typed_parameters
+from lrstudy.unquoted_parameters import unquoted_parameters
 
 VARIABLE = "MLFLOW_RUN_ID"
 OPEN = ("RUNNING", "SCHEDULED")
@@ -136,7 +136,7 @@ def _content(client: MlflowClient, run: Run) -> str | None:
 
 def _contradiction(run: Run, settings: BaseModel) -> str | None:
     """Return which parameter of a run is not that of the command."""
-    recorded = typed_parameters(run.data.params, run.data.tags)
+    recorded = unquoted_parameters(run.data.params, run.data.tags)
     ours: dict[str, Any] = dict(settings)
     if unknown := [name for name in recorded if name not in ours]:
         return f"is a run with the parameter {unknown[0]}={quote(recorded[unknown[0]])}, unknown to this command"

@@ -32,7 +32,7 @@ from lrstudy.settings import TrainSettings
 from lrstudy.tracking.stored_values import is_finite
 from lrstudy.training.epoch import METRICS, REQUIRED_METRICS
 from lrstudy.training.result import WEIGHTS
-from lrstudy.typed_parameters import typed_parameters
+from lrstudy.unquoted_parameters import unquoted_parameters
 
 NO_SUCH_RUN = (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE))
 
@@ -74,7 +74,7 @@ def recorded_settings(run: Run) -> TrainSettings:
     Raises:
         SettingsError: one is not valid in this version.
     """
-    return from_parameters(TrainSettings, typed_parameters(run.data.params, run.data.tags))
+    return from_parameters(TrainSettings, unquoted_parameters(run.data.params, run.data.tags))
 
 
 def read_recorded_training(client: MlflowClient, run_id: str) -> RecordedTraining:
@@ -87,7 +87,7 @@ def read_recorded_training(client: MlflowClient, run_id: str) -> RecordedTrainin
     tags = run.data.tags
     try:
         machine = {"device": tags.get(DEVICE, ""), "threads": tags.get(THREADS, "")}
-        settings = from_parameters(TrainSettings, typed_parameters(run.data.params, run.data.tags) | machine)
+        settings = from_parameters(TrainSettings, unquoted_parameters(run.data.params, run.data.tags) | machine)
     except SettingsError as error:
         raise SettingsError(f"run_id={quote(run_id)}: its parameters are not valid in this version: {error}") from None
     epochs = _read_epochs(client, run_id)[: settings.epochs + 1]  # another program logged what is beyond

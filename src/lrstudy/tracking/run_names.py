@@ -9,7 +9,7 @@ from mlflow.entities import Run
 from lrstudy.formatting import format_setting, printable
 from lrstudy.server_names import ENTRY_POINT
 from lrstudy.settings.mlproject import ENTRY_POINTS
-from lrstudy.typed_parameters import typed_parameters
+from lrstudy.unquoted_parameters import unquoted_parameters
 
 MAX_LENGTH = 100
 
@@ -24,7 +24,7 @@ def name_of_request(run: Run) -> str:
     entry_point = run.data.tags.get(ENTRY_POINT, "main")
     fields = ENTRY_POINTS[entry_point][1].model_fields if entry_point in ENTRY_POINTS else {}
     defaults = {name: format_setting(field.default) for name, field in fields.items() if not field.is_required()}
-    params = typed_parameters(run.data.params, run.data.tags)
+    params = unquoted_parameters(run.data.params, run.data.tags)
     changed = [f"{name}={value}" for name, value in params.items() if not _is_equal(value, defaults.get(name))]
     words = ["train" if entry_point == "main" else entry_point, *changed]
     return printable(" ".join(words))[:MAX_LENGTH]

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import setting_error
 from lrstudy.networks import has_batch_norm
-from lrstudy.training.class_counts import ClassCounts
+from lrstudy.training.class_metrics import ClassCounts
 from lrstudy.training.data_splits import DataSplit
 from lrstudy.training.epoch import BATCH_SUMS, Epoch
 from lrstudy.training.recipe import PLAIN, Recipe

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lrstudy import provenance
+from lrstudy.chance_level import ChanceLevel
 from lrstudy.data.duplicates import NO_DUPLICATES, Duplicates
 from lrstudy.data.records import BadImage
 from lrstudy.formatting import format_setting, join_and, truncate
-from lrstudy.guessing import Guessing
 from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import SWITCHES
 from lrstudy.server_names import (
@@ -73,9 +73,9 @@ class DataSummary:
         return f"{len(self.classes)} classes: {join_and(names, len(self.classes))}"
 
     @property
-    def guessing(self) -> Guessing:
+    def chance_level(self) -> ChanceLevel:
         """The scores of a guess that ignores the image."""
-        return Guessing(self.chance_accuracy, self.chance_loss, self.split_sizes["validation"])
+        return ChanceLevel(self.chance_accuracy, self.chance_loss, self.split_sizes["validation"])
 
 
 @dataclass(frozen=True)

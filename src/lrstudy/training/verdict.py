@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from lrstudy.improvement import LAST_PART, still_improves
+from lrstudy.convergence import LAST_PART, still_improves
 from lrstudy.training.epoch import Epoch
 
 # The final loss is the median of the last epochs: one epoch that ends on a jump is not a trend.

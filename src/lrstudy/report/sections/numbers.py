@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lrstudy.convergence import BEST_PART
 from lrstudy.formatting import (
     NOTHING,
     format_epochs,
@@ -14,7 +15,6 @@ from lrstudy.formatting import (
     format_percent,
     format_with_deviation,
 )
-from lrstudy.improvement import BEST_PART
 from lrstudy.report import tables
 from lrstudy.report.comparison import BELOW_BEST, SLOW_SHARE
 from lrstudy.report.differences import CONFIDENCE
@@ -104,7 +104,7 @@ def cells_table(group_report: GroupReport) -> Table:
                 row.optimizer,
                 format_lr(row.lr),
                 f"{row.n}",
-                _verdict(row, group_report.conclusion.best),
+                _verdict(row, group_report.state.best_label),
                 row.kind,
                 _loss(row),
                 _accuracy(row),

@@ -24,7 +24,7 @@ def several_groups(groups: Sequence[Group], _: Run | None) -> Iterator[ReportWar
     names = differing_settings(groups)
     files = (
         " Another version of this project may have made other pixels of the same files."
-        if preprocessing.NAME in names
+        if preprocessing.SETTING in names
         else ""
     )
     shapes = " The section “Network shapes” compares the same cells." if names == ["hidden"] else ""

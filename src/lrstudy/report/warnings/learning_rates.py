@@ -10,7 +10,7 @@ from lrstudy.report.commands import grid_command
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.optimizer_summary import OptimizerSummary
 from lrstudy.report.runs import Run
-from lrstudy.report.warnings.ranges import command_below, command_beyond, unsampled_ends
+from lrstudy.report.warnings.range_commands import command_below, command_beyond, unsampled_ends
 from lrstudy.report.warnings.seeds import FINALISTS
 from lrstudy.report.warnings.warning import ReportWarning
 

@@ -1,4 +1,4 @@
-"""What a group of trainings shows: a recommendation, or only the best so far, or nothing."""
+"""The state of a group's answer: a recommendation, only the best cell so far, or neither."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from lrstudy.report.runs import Run
 from lrstudy.server_names import CONVERGED
 
 
-class Conclusion(StrEnum):
-    """The states of an answer; only the first is a recommendation."""
+class AnswerState(StrEnum):
+    """The state of an answer, by its name in `summary.json`; only `RECOMMENDED` is a recommendation."""
 
     RECOMMENDED = "recommended"
     NOT_CONVERGED = "not_converged"
@@ -22,30 +22,30 @@ class Conclusion(StrEnum):
     NOTHING_FINISHED = "nothing_finished"
 
     @property
-    def best(self) -> str:
-        """The word for the cell with the lowest loss: `best`, `best so far`, or none where no cell learned."""
-        if self is Conclusion.RECOMMENDED:
+    def best_label(self) -> str:
+        """The label of the cell with the lowest loss: `best`, `best so far`, or empty if no cell learned."""
+        if self is AnswerState.RECOMMENDED:
             return "best"
-        so_far = (Conclusion.NOT_CONVERGED, Conclusion.UNFINISHED, Conclusion.SINGLE)
+        so_far = (AnswerState.NOT_CONVERGED, AnswerState.UNFINISHED, AnswerState.SINGLE)
         return "best so far" if self in so_far else ""
 
 
-def conclude(comparison: Comparison, study: Run | None) -> Conclusion:
-    """Return what a group shows, as part of a study if there is one."""
+def answer_state(comparison: Comparison, study: Run | None) -> AnswerState:
+    """Return the state of a group's answer; `study` is the run of the study that it belongs to, if any."""
     if not comparison.group.cells:
-        return Conclusion.NOTHING_FINISHED
+        return AnswerState.NOTHING_FINISHED
     if not comparison.ranking:
-        return Conclusion.ALL_DIVERGED
+        return AnswerState.ALL_DIVERGED
     learned = [cell for cell in comparison.ranking if comparison.has_learned(cell)]
     if not learned:
-        return Conclusion.NOTHING_LEARNED
+        return AnswerState.NOTHING_LEARNED
     if len(comparison.group.cells) == 1:
-        return Conclusion.SINGLE
+        return AnswerState.SINGLE
     if study and study.status != "FINISHED":
-        return Conclusion.UNFINISHED
+        return AnswerState.UNFINISHED
     if all(_has_not_converged(comparison, cell) for cell in learned):
-        return Conclusion.NOT_CONVERGED
-    return Conclusion.RECOMMENDED
+        return AnswerState.NOT_CONVERGED
+    return AnswerState.RECOMMENDED
 
 
 def _has_not_converged(comparison: Comparison, cell: Cell) -> bool:

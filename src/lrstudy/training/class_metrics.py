@@ -1,4 +1,4 @@
-"""Metrics of imbalanced classes, from counts per class."""
+"""Metrics that weigh all classes equally, from counts per class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of the terminal on the data of a training or a study."""
+"""Messages in the terminal about the data of a training or a study."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from lrstudy.formatting import pluralize
 from lrstudy.training.specification import DataSummary
 
 
-def left_out(data: DataSummary) -> str:
-    """Return clauses that count the images and files that are left out or equal, if there are any."""
+def describe_left_out(data: DataSummary) -> str:
+    """Return clauses that count the images and files that are left out, and those that are equal, if any."""
     counts = [
         (len(data.bad_images), "broken image", "left out"),
         (data.skipped_files, "file", "passed over, not images or in no class"),
@@ -19,6 +19,6 @@ def left_out(data: DataSummary) -> str:
 
 
 def print_warnings(data: DataSummary) -> None:
-    """Print what may be wrong with the data, a line each."""
+    """Print the warnings about the data, one per line."""
     for sentence in data.warnings:
         print(f"warning: {sentence}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Tell learning from guessing, by the scores on the validation split."""
+"""The scores of guessing on the validation split, which a network that has learned exceeds."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-# An accuracy is better than guessing if it exceeds the largest class's share by this many binomial standard errors.
+# An accuracy is better than chance if it exceeds the largest class's share by this many binomial standard errors.
 STANDARD_ERRORS = 3
-# Where the share leaves no room for that, as 99% does, a loss of at most this share of guessing's shows learning too.
+# A large class, such as one of 99%, leaves no room for that: a loss of at most this share of chance shows learning too.
 LOSS_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Guessing:
+class ChanceLevel:
     """The scores, on `images` validation images, of a guess that ignores the image.
 
     `accuracy` is the share of the largest class; `loss` the cross-entropy, in nats, of predicting the class shares.
@@ -24,7 +24,7 @@ class Guessing:
     images: int
 
     @classmethod
-    def of_counts(cls, counts: Collection[int]) -> Guessing:
+    def from_counts(cls, counts: Collection[int]) -> ChanceLevel:
         """Return the scores of guessing on a split with these numbers of images per class, not all 0."""
         images = sum(counts)
         shares = [count / images for count in counts if count]
@@ -36,5 +36,5 @@ class Guessing:
         return self.accuracy + STANDARD_ERRORS * math.sqrt(self.accuracy * (1 - self.accuracy) / self.images)
 
     def is_beaten_by(self, accuracy: float, loss: float) -> bool:
-        """Return True if a network with these scores has learned; False for scores that are NaN."""
+        """Return True if a network with these scores has learned; scores that are NaN have not."""
         return accuracy > self.limit or loss <= LOSS_SHARE * self.loss

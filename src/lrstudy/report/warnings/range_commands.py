@@ -13,7 +13,7 @@ from lrstudy.settings.fields import MAX_FLOAT, MIN_FLOAT
 LOW, HIGH = "low", "high"
 # The range of a search is extended by this factor at its end.
 EXTENSION = 100.0
-# A grid that has extended itself gets learning rates at these factors from its best one.
+# A grid that has extended itself gets learning rates that differ from its best one by these factors.
 FURTHER = (10.0, 100.0)
 # A search has tried the end of its range if a learning rate was at most this factor away.
 NEAR_END = 10**0.5
@@ -45,7 +45,7 @@ def command_below(group: Group, study: Run | None, lowest: float) -> str | None:
 
 
 def unsampled_ends(study: Run | None, summary: OptimizerSummary) -> dict[str, float]:
-    """Return those ends of a search's range that are far beyond a best learning rate which is the last one tried."""
+    """Return the ends of a search's range that it never came near, although the best learning rate is on that side."""
     search = _of_kind(study, SEARCH_STUDY)
     if not search or not summary.best:
         return {}
