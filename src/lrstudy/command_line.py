@@ -57,7 +57,7 @@ def _values(settings: type[BaseModel], arguments: list[str]) -> dict[str, str]:
 
 
 def _named(unknown: list[str]) -> list[str]:
-    """Return those unknown arguments that have a name; a value after one of them needs no sentence of its own."""
+    """Return the unknown arguments that have a name: a value that follows one of them is not an error of its own."""
     return [text for text in unknown if text[:1] in DASHES or "=" in text] or unknown[:1]
 
 
@@ -91,7 +91,7 @@ def _flags(settings: type[BaseModel]) -> set[str]:
 def _join_values(arguments: list[str], flags: set[str], known: set[str]) -> Iterator[str]:
     """Yield `--lr -1e-3` as `--lr=-1e-3`, since argparse would take a value that starts with a dash for an option.
 
-    A known option is not taken for the value of the one before.
+    A known option is not joined to the one before it.
     """
     rest = iter([*arguments, None])
     following = next(rest)
@@ -130,7 +130,7 @@ def _sentence(settings: type[BaseModel], values: dict[str, str], problem: dict[s
 
 
 def _repaired(field: FieldInfo, typed: str, *, is_list: bool) -> str | None:
-    """Return a list with commas between its values, or a number with a decimal point; None if that is not valid."""
+    """Return a list with commas between its values, or a number with a decimal point; None if that is invalid."""
     if is_list:
         repaired = ",".join(re.findall(r"[^\s,\[\](){}'\"]+", typed)) if re.search(r"[\s\[({'\"]", typed) else typed
     else:

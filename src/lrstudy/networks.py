@@ -156,7 +156,7 @@ def _timm_model(name: str, package: str, model: str, shape: Shape) -> nn.Module:
 
 
 def _tried(name: str, network: object, shape: Shape) -> nn.Module:
-    """Return `network`, or raise SettingsError if it is no network from these images to logits."""
+    """Return `network`, or raise SettingsError if it does not map these images to logits."""
     import torch
     from torch import nn
 

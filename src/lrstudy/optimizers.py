@@ -66,7 +66,7 @@ SWITCHES = ("foreach", "fused", "capturable", "differentiable")
 
 
 def has_momentum(name: str) -> bool:
-    """Return whether the optimizer may take a momentum: for one that is not in the table its class decides later."""
+    """Return whether the optimizer may take a momentum; outside the table, its class decides later."""
     spec = OPTIMIZERS.get(name)
     return spec is None or spec.momentum
 
@@ -89,7 +89,7 @@ def load_optimizer_class(name: str) -> type[torch.optim.Optimizer]:
 
 
 def _class_of_package(name: str) -> Any:
-    """Return the class of `package:name`; timm's and pytorch-optimizer's are known by the packages' own names too."""
+    """Return the class of `package:name`; for timm and pytorch-optimizer, also by the package's own name of it."""
     package, class_name = package_reference(name) or ("", name)
     module = import_package("optimizer", name, f"{package}.optim" if package == "timm" else package)
     found = getattr(module, class_name, None)
@@ -119,7 +119,7 @@ def build_optimizer(
         lr: learning rate.
         momentum: 0 for an optimizer without momentum.
         weight_decay: None for the class's own default, which is not 0 for AdamW.
-        arguments: further ones of its class, by their names.
+        arguments: further arguments of its class, by their names.
 
     Raises:
         SettingsError: the package that has the optimizer is not installed, or the class does not take an argument.
@@ -157,7 +157,7 @@ def _check_arguments(
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-    """Return the arguments of `betas=0.9,0.95;eps=1e-6;nesterov=true`, by their names; none for `none`.
+    """Parse arguments such as `betas=0.9,0.95;eps=1e-6;nesterov=true`, by their names; none for `none`.
 
     Raises:
         ValueError: the text has another form, or names an argument that has a setting of its own.

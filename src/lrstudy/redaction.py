@@ -21,9 +21,9 @@ def redact_credentials(text: str) -> str:
 
 
 def describe_ambiguity(address: str) -> str | None:
-    """Return why a library would take a part of an address's password for something else; None if it would not.
+    """Return a sentence if a library would misread part of an address's password, else None.
 
-    That library's errors would show the part. SQLAlchemy ends a password at its first `@`, a web client at the first
+    Errors of that library would show the part. SQLAlchemy ends a password at its first `@`, a web client at the first
     `/`, `?` or `#`.
     """
     match = _CREDENTIALS.search(address)

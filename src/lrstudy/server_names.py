@@ -4,11 +4,11 @@
 KIND, KEY, PRUNED_KEY = "lrstudy.kind", "lrstudy.key", "lrstudy.pruned_key"
 DATA_DIGEST, DEVICE, THREADS = "lrstudy.data_digest", "lrstudy.device", "lrstudy.threads"
 PRECISION = "lrstudy.precision"
-# The version of the code that makes pixels of image files.
+# The version of the code that reads image files.
 PREPROCESSING = "lrstudy.preprocessing"
 VERSIONS, HARDWARE, UNCOMMITTED = "lrstudy.versions", "lrstudy.hardware", "lrstudy.git_uncommitted_changes"
 VERDICT = "lrstudy.verdict"
-# The values of this tag for a training that learned all that it could.
+# The values of this tag for a training that has converged.
 CONVERGED = ("good", "overfits")
 # The process that owns a run, and the run that this one continues.
 OWNER, CONTINUES = "lrstudy.process", "lrstudy.continues"
@@ -19,7 +19,7 @@ SEARCH = "lrstudy.search"
 # Of a reproduction: the run that it repeats, and its outcome.
 REPRODUCES, REPRODUCTION = "lrstudy.reproduces", "lrstudy.reproduction"
 
-# The suffix of parameters that hold the digest of a user's own file, after the setting that names it.
+# After the setting that names a user's own file, the suffix of the parameter that holds its digest.
 CODE = ".code"
 
 # MLflow's own tags; the first is the run's description in its UI.

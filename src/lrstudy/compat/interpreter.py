@@ -15,8 +15,8 @@ def gc_paused() -> Iterator[None]:
     a driver take 2.4 s instead of 2.1 s, as do those of the fork server and of the exporter, and the end of the
     process scans them once more. Seen to work with CPython 3.11.
 
-    Triton's bindings, which torchvision imports, report objects that are not collected at the end of the process:
-    forty lines on standard error. For them, objects are included again at the end. Seen with triton 3.8.
+    Triton's bindings, which torchvision imports, print forty lines about objects that are not collected before the
+    process ends: if they are loaded, the objects are collected at the end after all. Seen with triton 3.8.
     """
     gc.disable()
     try:

@@ -52,9 +52,8 @@ def spanning_groups(groups: Groups, splits: np.ndarray) -> Iterator[str]:
     pairs = np.unique(np.stack([groups.numbers, np.unique(splits, return_inverse=True)[1]]), axis=1)
     if several := int((np.bincount(pairs[0]) > 1).sum()):
         are = "group is" if several == 1 else "groups are"
-        yield (
-            f"{several} {are} in several of the folder's own splits, which groups={quote(groups.pattern)} does not change"
-        )
+        setting = f"groups={quote(groups.pattern)}"
+        yield f"{several} {are} in several of the folder's own splits, which {setting} does not change"
 
 
 def _key(match: re.Match[str]) -> tuple[str | None, ...]:

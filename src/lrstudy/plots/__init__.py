@@ -1,4 +1,4 @@
 """Figures of one training.
 
-`figures` draws, `network_figures` reads the network, `fonts` finds fonts for its classes, and `png` makes files.
+`figures` draws, `network_figures` reads the network, `fonts` finds fonts for its classes, and `png` renders PNG files.
 """

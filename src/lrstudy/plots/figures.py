@@ -15,7 +15,7 @@ from lrstudy.formatting import truncate
 from lrstudy.training.epoch import Epoch
 
 # Okabe and Ito's colours, which colour-blind readers can distinguish.
-TRAIN_COLOUR, VALIDATION_COLOUR, RATE_COLOUR = "#0072B2", "#D55E00", "#009E73"
+TRAIN_COLOUR, VALIDATION_COLOUR, LR_COLOUR = "#0072B2", "#D55E00", "#009E73"
 MAX_FILTERS = 64
 MAX_MAPS = 16
 MAX_NAMED_CLASSES = 40
@@ -66,7 +66,7 @@ def loss_curves(history: Sequence[Epoch], best: Epoch, title: str) -> Figure:
     accuracy.set_ylim(0, 1.02)
     accuracy.text(best.epoch, 0.02, f" best epoch {best.epoch}", color="0.35", ha=_alignment(best.epoch, epochs[-1]))
     for axes in others:
-        axes.plot(epochs, rates, color=RATE_COLOUR)
+        axes.plot(epochs, rates, color=LR_COLOUR)
         axes.set_xlabel("epoch")
         axes.set_ylabel("learning rate at the end of the epoch")
         axes.set_ylim(0, None)

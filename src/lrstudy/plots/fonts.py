@@ -1,4 +1,4 @@
-"""Fonts for the names of classes: installed ones that have the characters, and readable escapes where none has them."""
+"""Fonts for the names of classes: installed fonts that have the characters, and escapes for the others."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ OWN_FONT = "DejaVu Sans"
 LAST_RESORT = "Last Resort"
 REGULAR_WEIGHT = 400
 MAX_NAMED_CHARACTERS = 5
-# What it takes to draw the characters of most languages.
+# A family of fonts that draws most languages.
 EXAMPLE_FONT = "Noto Sans CJK"
 
 
 @dataclass(frozen=True)
 class Fonts:
-    """The families of fonts that draw a text, and the characters of it that no installed font has."""
+    """The families of fonts that draw a text, and those of its characters that no installed font has."""
 
     families: tuple[str, ...]
     missing: frozenset[str]
@@ -36,7 +36,7 @@ class Fonts:
         return mpl.rc_context({"font.family": list(self.families)})
 
     def legible(self, text: str) -> str:
-        """Return `text` as these fonts can draw it, with all other characters escaped by their code points."""
+        """Return `text` with the characters that these fonts lack escaped as their code points."""
         drawn = (character for character in text if not _is_invisible(character))
         return "".join(_escape(character) if character in self.missing else character for character in drawn)
 
@@ -56,9 +56,9 @@ def find_fonts(text: str) -> Fonts:
     """Return the fonts for a text: matplotlib's own and, only if that lacks characters, installed ones."""
     missing = {character for character in text if not _is_invisible(character)}
     families = [OWN_FONT]
-    missing -= _drawn(font_manager.findfont(OWN_FONT), 0, missing)
+    missing -= _drawable(font_manager.findfont(OWN_FONT), 0, missing)
     for name, path, index in _installed_fonts() if missing else ():
-        if drawn := _drawn(path, index, missing):
+        if drawn := _drawable(path, index, missing):
             families.append(name)
             missing -= drawn
         if not missing:
@@ -70,7 +70,7 @@ def _installed_fonts() -> Iterator[tuple[str, str, int]]:
     """Yield the family, the file and the index of each font, upright and of a regular weight first."""
     manager = font_manager.fontManager
     for path in set(font_manager.findSystemFonts()) - {font.fname for font in manager.ttflist}:
-        with suppress(Exception):  # matplotlib cannot read every font; its list of those it can is older than some
+        with suppress(Exception):  # matplotlib cannot read every font; its cached list lacks recently installed ones
             manager.addfont(path)
     fonts = sorted(manager.ttflist, key=lambda font: (font.style != "normal", _distance(font.weight), font.name))
     yield from ((font.name, font.fname, font.index) for font in fonts if not font.name.startswith(LAST_RESORT))
@@ -80,7 +80,7 @@ def _distance(weight: int | str) -> int:
     return abs(weight - REGULAR_WEIGHT) if isinstance(weight, int) else 0
 
 
-def _drawn(path: str, index: int, characters: set[str]) -> set[str]:
+def _drawable(path: str, index: int, characters: set[str]) -> set[str]:
     """Return the characters that a font has outlines for; none if it cannot be read."""
     try:
         font = FT2Font(path, face_index=index)
@@ -90,7 +90,7 @@ def _drawn(path: str, index: int, characters: set[str]) -> set[str]:
 
 
 def _is_invisible(character: str) -> bool:
-    """Return whether a character only changes how others are drawn: joined, in a variant or in a direction."""
+    """Return whether a character only changes how others are drawn, such as a joiner or a variation selector."""
     return unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f"
 
 

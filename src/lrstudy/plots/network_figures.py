@@ -50,9 +50,9 @@ def first_filters(network: nn.Module, channels: int, side: int) -> np.ndarray:
     layers = (layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear))
     first = next(layers, None)
     weights = torch.zeros(1, channels, 1, 1) if first is None else first.weight.detach().cpu()
-    if weights.ndim == 2:  # a dense layer of pixels, or of features that a user's network makes in its own way
-        pixels = weights.shape[1] == channels * side**2
-        weights = weights.reshape(-1, channels, side, side) if pixels else weights[:, None, None, :1]
+    if weights.ndim == 2:  # the input of a dense layer is pixels, or features that a user's network computes
+        from_pixels = weights.shape[1] == channels * side**2
+        weights = weights.reshape(-1, channels, side, side) if from_pixels else weights[:, None, None, :1]
     return weights.permute(0, 2, 3, 1).numpy()
 
 

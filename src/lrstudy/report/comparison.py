@@ -23,13 +23,13 @@ BELOW_BEST = 0.02
 SLOW_SHARE = 0.25
 # Cells with one of these verdicts have worse faults than slowness.
 FAULTS = ("diverged", "collapsed", "unstable")
-# The word for a cell whose trainings have no verdict.
+# The verdict of a cell whose trainings have none.
 NOT_JUDGED = "not judged"
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The cells of a group, compared with each other, and with guessing.
+    """The cells of a group, compared with each other and with chance.
 
     `class_counts` are the validation images by class, empty if unknown.
     """
@@ -54,7 +54,7 @@ class Comparison:
         return self.ranking[0] if self.ranking else None
 
     def has_learned(self, cell: Cell) -> bool:
-        """Return True if a cell is better than guessing, or guessing's scores are not known."""
+        """Return True if a cell is better than chance, or chance is not known."""
         return self.chance_level is None or self.chance_level.is_beaten_by(cell.accuracy.mean, cell.loss.mean)
 
     @property

@@ -23,7 +23,7 @@ AXES = {"optimizer", "lr", "log10_lr", "seed", OPTIMIZER_ARGS}
 # Settings that change where and how fast a training runs, but not its result.
 MACHINE = {"device", "threads", "data_root"}
 DATA = "data"
-# Settings that the digest of the images, as scaled and split, stands for.
+# Settings that the digest of the scaled and split images covers.
 IN_DIGEST = set(DATA_SETTINGS) - MACHINE
 PREFIX = "optimizer."
 # From this number of runs on, a parameter that differs in every run can be the run's name…
@@ -76,7 +76,7 @@ def hyperparameters(run: Run) -> dict[str, str]:
 
 
 def _optimizer_settings(run: Run) -> set[str]:
-    """Return the settings that belong to a run's optimizer; none of a program that does not log all of them."""
+    """Return the settings of a run's optimizer; none for programs that do not log all of them."""
     return set(OF_OPTIMIZER) if set(OF_OPTIMIZER) <= set(run.params) else set()
 
 
@@ -102,7 +102,7 @@ def comparable_settings(run: Run, usual_length: int) -> dict[str, str]:
 
 
 def _is_plain_recipe(name: str, value: str) -> bool:
-    """Return whether a parameter is a setting of the recipe at its default: runs of older versions do not have it."""
+    """Return whether a parameter is a setting of the recipe at its default, which runs of older versions lack."""
     field = RecipeSettings.model_fields.get(name)
     return field is not None and normalize(value) == normalize(format_setting(field.default))
 

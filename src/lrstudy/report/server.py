@@ -48,10 +48,10 @@ def server_errors(server: str) -> Iterator[None]:
 
 
 def check_database(address: str) -> None:
-    """Check that a database can be used, if `address` is that of one: MLflow would retry that for two minutes.
+    """Check that a database can be used, if `address` names one; MLflow would retry for two minutes.
 
     Raises:
-        ReportError: it is an SQLite file that is missing or invalid, where MLflow would create tables.
+        ReportError: the SQLite file is missing or invalid; MLflow would create tables in it.
         SQLAlchemyError: it does not answer, or rejects the user.
         ImportError: its driver is not installed.
     """

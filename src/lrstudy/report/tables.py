@@ -202,7 +202,7 @@ def heat_map_table(comparison: Comparison, best: str) -> pd.DataFrame:
     """Return a row per field of the heat map: an optimizer with a learning rate, named in `column`.
 
     With more learning rates than `MAX_COLUMNS`, a column spans half a decade and shows the best of its cells. `best` is
-    the word for the best cell; if it is empty, there is none.
+    the label of the best cell; if it is empty, none is labelled.
     """
     cells = comparison.group.cells
     lrs = sorted({cell.lr for cell in cells})
@@ -231,7 +231,7 @@ def heat_map_table(comparison: Comparison, best: str) -> pd.DataFrame:
 
 
 def place(best: str, *, is_best: bool, is_tied: bool) -> str:
-    """Return a cell's place after a comma: the word for the best one, `tied`, or nothing."""
+    """Return a cell's label after a comma: that of the best cell, `tied`, or nothing."""
     word = (best if is_best else "tied" if is_tied else "") if best else ""
     return f", {word}" if word else ""
 

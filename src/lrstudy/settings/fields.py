@@ -36,14 +36,14 @@ def split_semicolons(value: object) -> object:
     return value.split(";") if isinstance(value, str) else value
 
 
-def refuse_list(instead: Callable[[list[str]], str]) -> BeforeValidator:
-    """Return a validator that refuses several values.
+def reject_list(instead: Callable[[list[str]], str]) -> BeforeValidator:
+    """Return a validator that rejects several values.
 
     Args:
-        instead: returns what a user may type instead, given the first of the values.
+        instead: returns a suggestion, given the first values.
     """
 
-    def refuse(value: object) -> object:
+    def reject(value: object) -> object:
         values = (
             re.findall(r"[\w.+-]+", value) if isinstance(value, str) and re.search(r"[\w.][\s,;]+[\w.]", value) else []
         )
@@ -51,11 +51,11 @@ def refuse_list(instead: Callable[[list[str]], str]) -> BeforeValidator:
             raise ValueError(f"has several values; {instead(values[:MAX_VALUES])}.")
         return value
 
-    return BeforeValidator(refuse)
+    return BeforeValidator(reject)
 
 
 def known_optimizer(name: str, known: tuple[str, ...] = tuple(OPTIMIZERS)) -> str:
-    """Return `name`, or raise ValueError if it is not one of `known`, nor a class of the user or of a package."""
+    """Return `name`, or raise ValueError if it is not one of `known`, nor a user's class or one of a package."""
     if name not in known and not is_user_code(name):
         raise ValueError(f"is not a known optimizer; {did_you_mean(name, known)}")
     return name
@@ -67,7 +67,7 @@ def known_optimizer_or_all(name: str) -> str:
 
 
 def known_model(name: str) -> str:
-    """Return `name`, or raise ValueError if it is not a known network, nor a function of the user or timm's."""
+    """Return `name`, or raise ValueError if it is not a known network, nor a user's function or a network of timm."""
     if is_user_code(name):
         return name
     # torchvision takes seconds to import: it is not imported for the project's own networks.
@@ -89,12 +89,12 @@ def is_user_code(name: str) -> bool:
 
 
 def optimizer_arguments(text: str) -> str:
-    """Return `text`, arguments of an optimizer, in one way of writing them; raise ValueError if they are none."""
+    """Return an optimizer's arguments in a canonical form; raise ValueError if they are invalid."""
     return format_arguments(parse_arguments(text))
 
 
 def several_arguments(text: str) -> str:
-    """Return lists of arguments separated by `|`, in one way of writing them; raise ValueError if one is invalid."""
+    """Return lists of arguments separated by `|` in a canonical form; raise ValueError if one is invalid."""
     parts = [optimizer_arguments(part) for part in text.split("|")]
     if len(set(parts)) < len(parts):
         raise ValueError("has a duplicate value.")
@@ -119,7 +119,7 @@ def regular_expression(pattern: str) -> str:
     """Return `pattern`, or raise ValueError if it is not a regular expression."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", FutureWarning)  # a later Python may read it in another way
+            warnings.simplefilter("error", FutureWarning)  # a later version of Python may read it differently
             re.compile(pattern)
     except (re.error, OverflowError, RecursionError, FutureWarning) as error:
         raise ValueError(f"is not a regular expression: {error}.") from None

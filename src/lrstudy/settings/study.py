@@ -20,7 +20,7 @@ from lrstudy.settings.fields import (
     UserPath,
     WeightDecay,
     known_optimizer_or_all,
-    refuse_list,
+    reject_list,
     several_arguments,
     split_commas,
     split_semicolons,
@@ -129,7 +129,7 @@ class GridSettings(StudySettings):
         return choices(self.optimizers, self.momentum, self.weight_decay, self.optimizer_args.split("|"))
 
 
-_ONE_OR_ALL = refuse_list(
+_ONE_OR_ALL = reject_list(
     lambda names: f"a search takes one or all, and a grid several, as optimizers={','.join(names)}"
 )
 

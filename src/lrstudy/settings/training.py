@@ -28,7 +28,7 @@ from lrstudy.settings.fields import (
     WeightDecay,
     known_device,
     known_model,
-    refuse_list,
+    reject_list,
     regular_expression,
 )
 from lrstudy.settings.recipe import RecipeSettings
@@ -46,12 +46,12 @@ DATA_SETTINGS = (
 
 
 def _one_of(grid_setting: str) -> BeforeValidator:
-    """Return a validator that refuses a list, and names the setting of a grid that takes it."""
-    return refuse_list(lambda values: f"a training takes one, and a grid several, as {grid_setting}={','.join(values)}")
+    """Return a validator that rejects a list and names the setting of a grid that takes it."""
+    return reject_list(lambda values: f"a training takes one, and a grid several, as {grid_setting}={','.join(values)}")
 
 
 class BasicSettings(BaseModel):
-    """The settings of data, network, length and machine."""
+    """The settings of data, network, length, seed and machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -78,7 +78,7 @@ class BasicSettings(BaseModel):
     weight_decay: WeightDecay = Field("auto", description="auto: torch's default")
     epochs: int = Field(50, ge=1, le=MAX_EPOCHS, description="passes over the training split")
     batch_size: int = Field(256, ge=1, le=MAX_IMAGES, description="images per step")
-    seed: Annotated[int, refuse_list(lambda values: f"a grid takes their number, as seeds={len(values)}")] = Field(
+    seed: Annotated[int, reject_list(lambda values: f"a grid takes their number, as seeds={len(values)}")] = Field(
         0, ge=0, lt=2**32, description="initial weights and order of batches"
     )
     device: Annotated[str, AfterValidator(known_device)] = Field("auto", description="cpu, cuda, cuda:N or mps")
@@ -113,7 +113,7 @@ class CommonSettings(RecipeSettings, BasicSettings):
 
 
 class OptimizerChoice(NamedTuple):
-    """An optimizer with those of its settings that a study can vary; without a momentum of its own it has 0."""
+    """An optimizer with those of its settings that a study can vary; `momentum` is 0 if it takes none."""
 
     optimizer: str
     momentum: float

@@ -86,13 +86,8 @@ class Search:
         settings, place = self._settings, number % len(self._studies)
         study, choice = self._studies[place], settings.choices[place]
         if (draw := number // len(self._studies)) < self._initial_draws:
-            study.enqueue_trial(
-                {
-                    "lr": evenly_spread_lr(
-                        draw, settings.low, settings.high, optimizer_seed(choice.optimizer, settings.seed)
-                    )
-                }
-            )
+            seed = optimizer_seed(choice.optimizer, settings.seed)
+            study.enqueue_trial({"lr": evenly_spread_lr(draw, settings.low, settings.high, seed)})
         trial = study.ask({"lr": FloatDistribution(settings.low, settings.high, log=True)})
         self._proposed.append(ProposedTrial(study, trial))
         lr = float(f"{trial.params['lr']:.{DIGITS}g}")

@@ -13,8 +13,8 @@ from lrstudy.server_names import KIND, SEARCH_STUDY
 
 # This many of a search's best cells are repeated with several seeds.
 FINALISTS = 3
-# With this many seeds, differences of cells get an interval.
-SEEDS = 3
+# With this many seeds, differences between cells have a confidence interval.
+MIN_SEEDS = 3
 
 
 def few_seeds(comparison: Comparison, study: Run | None) -> Iterator[ReportWarning]:
@@ -22,7 +22,7 @@ def few_seeds(comparison: Comparison, study: Run | None) -> Iterator[ReportWarni
     if not comparison.best:
         return
     counts = {cell.n for cell in comparison.ranking}
-    seeds = f"{max(SEEDS, *counts)}"
+    seeds = f"{max(MIN_SEEDS, *counts)}"
     if study and study.tags.get(KIND) == SEARCH_STUDY:
         command = grid_command(comparison.group, comparison.ranking[:FINALISTS], seeds=seeds)
     else:
