@@ -29,6 +29,12 @@ def three_classes(channels, side, classes):
 def seven(channels, side, classes):
     return 7
 
+def without_weights(channels, side, classes):
+    return nn.Flatten()
+
+def exits(channels, side, classes):
+    raise SystemExit("usage: mine.py FOLDER")
+
 def fails(channels, side, classes):
     return helper({})
 
@@ -79,6 +85,8 @@ def test_the_content_of_a_file_is_part_of_a_trainings_identity_and_its_place_is_
     [
         ("three_classes", "makes \\(2, 3\\), not \\(2, 10\\)"),
         ("seven", "the function returned int, not a torch.nn.Module"),
+        ("without_weights", "the network has no weights to train"),
+        ("exits", "cannot build the network: SystemExit: usage: mine.py FOLDER"),
         ("biuld", "mine.py has no 'biuld'; did you mean 'build'"),
     ],
 )

@@ -128,6 +128,13 @@ def test_a_verdict_gives_the_numbers_that_led_to_it() -> None:
     assert "1.5" in reason
 
 
+@pytest.mark.parametrize(("end", "words"), [(2.4, "not below that of chance"), (2.22, "hardly below that of chance")])
+def test_the_reason_of_a_slow_training_says_on_which_side_of_chance_it_ended(end: float, words: str) -> None:
+    verdict = judge(curve(lambda step: 2.5 + (end - 2.5) * step, epochs=2))
+    assert verdict.word == "too slow"
+    assert words in verdict.reason
+
+
 def listed(
     train: Sequence[float], val: Sequence[float], chance_loss: float = LN10, chance_accuracy: float = 0.1, **more: float
 ) -> str:

@@ -163,6 +163,8 @@ def _tried(name: str, network: object, shape: Shape) -> nn.Module:
     if not isinstance(network, nn.Module):
         problem = f": the function returned {type(network).__name__}, not a torch.nn.Module."
         raise SettingsError(setting_error("model", name, problem))
+    if not any(weight.requires_grad for weight in network.parameters()):
+        raise SettingsError(setting_error("model", name, ": the network has no weights to train."))
     images = torch.zeros(2, shape.channels, shape.side, shape.side)
     with user_errors("model", name, f"fails on images of {shape.channels}×{shape.side}×{shape.side}"), torch.no_grad():
         logits = network.eval()(images)

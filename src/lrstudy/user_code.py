@@ -25,8 +25,9 @@ from lrstudy.formatting import did_you_mean, quote, setting_error
 
 FILE = re.compile(r"(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)", re.S)
 PACKAGE = re.compile(r"(?P<package>[A-Za-z_][\w.-]*):(?P<name>[\w.-]+)")
+PROJECT = str(Path(__file__).parent)
 # The folders of code that is not the user's: this project, the standard library, installed packages.
-OTHER_CODE = (str(Path(__file__).parent), "<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "purelib")))
+OTHER_CODE = (PROJECT, "<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "purelib")))
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,9 @@ def user_errors(setting: str, text: str, action: str) -> Iterator[None]:
         yield
     except SettingsError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if _is_own_exit(error):
+            raise
         raise UserCodeError(setting_error(setting, text, f"{action}: {describe(error)}")) from None
 
 
@@ -129,13 +132,18 @@ def errors_of_files(references: Sequence[FileReference]) -> Iterator[None]:
     """Raise the block's errors that come from one of these files as a UserCodeError, and others as they are."""
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         files = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
         for reference in references:
-            if str(reference.path) in files:
+            if str(reference.path) in files and not _is_own_exit(error):
                 problem = f"fails while it trains: {describe(error)}"
                 raise UserCodeError(setting_error(reference.setting, reference.text, problem)) from None
         raise
+
+
+def _is_own_exit(error: BaseException) -> bool:
+    """Return whether this project ends the process, as after SIGTERM, and not the user's code, as by `sys.exit()`."""
+    return isinstance(error, SystemExit) and traceback.extract_tb(error.__traceback__)[-1].filename.startswith(PROJECT)
 
 
 def describe(error: BaseException) -> str:

@@ -199,8 +199,9 @@ def _learned_by_heart(curve: Curve) -> str | None:
 
 def _too_slow(curve: Curve) -> str | None:
     if min(curve.end, curve.val_end) >= NOTHING_LEARNED * curve.chance_loss:
+        below = "not below" if curve.end >= curve.chance_loss else "hardly below"
         return (
-            f"the training loss went from {curve.train[0]:.4g} to {curve.train[-1]:.4g}, not below that of chance "
+            f"the training loss went from {curve.train[0]:.4g} to about {curve.end:.4g}, {below} that of chance "
             f"({curve.chance_loss:.4g})"
         )
     if curve.best.val_loss < NEAR_FLOOR * curve.chance_loss or not still_improves(curve.val):
