@@ -35,8 +35,8 @@ def loss_curves(history: Sequence[Epoch], best: Epoch, title: str) -> Figure:
 
     If the learning rate changes, draw it as well.
     """
-    rates = [epoch.learning_rate for epoch in history]
-    changes = len({rate for rate in rates if math.isfinite(rate)}) > 1
+    lrs = [epoch.learning_rate for epoch in history]
+    changes = len({lr for lr in lrs if math.isfinite(lr)}) > 1
     figure = Figure(figsize=(14 if changes else 10, 4), layout="constrained")
     loss, accuracy, *others = figure.subplots(1, 3 if changes else 2)
     epochs = [epoch.epoch for epoch in history]
@@ -66,14 +66,18 @@ def loss_curves(history: Sequence[Epoch], best: Epoch, title: str) -> Figure:
     accuracy.set_ylim(0, 1.02)
     accuracy.text(best.epoch, 0.02, f" best epoch {best.epoch}", color="0.35", ha=_alignment(best.epoch, epochs[-1]))
     for axes in others:
-        axes.plot(epochs, rates, color=LR_COLOUR)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("learning rate at the end of the epoch")
-        axes.set_ylim(0, None)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.spines[["top", "right"]].set_visible(False)
+        _draw_learning_rate(axes, epochs, lrs)
     figure.suptitle(title, parse_math=False)
     return figure
+
+
+def _draw_learning_rate(axes: Axes, epochs: Sequence[int], lrs: Sequence[float]) -> None:
+    axes.plot(epochs, lrs, color=LR_COLOUR)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("learning rate at the end of the epoch")
+    axes.set_ylim(0, None)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def augmented_images(images: np.ndarray, title: str) -> Figure:

@@ -28,8 +28,8 @@ from lrstudy.settings.fields import (
     WeightDecay,
     known_device,
     known_model,
-    reject_list,
     regular_expression,
+    reject_list,
 )
 from lrstudy.settings.recipe import RecipeSettings
 from lrstudy.user_code import file_reference

@@ -24,7 +24,7 @@ from lrstudy.training.specification import PreflightResult, TrialSpecification
 def describe_study(
     preflight: PreflightResult, estimate: StudyEstimate, trainings: int, epochs: int, concurrency: int
 ) -> str:
-    """Return what will be trained on which data, and about how long the command will take in all."""
+    """Return lines on the data, the trainings, and the estimated time of the whole command."""
     data = preflight.context.data
     height, width, _ = data.image_shape
     parts = " + ".join(str(number) for number in data.split_sizes.values())
@@ -105,7 +105,7 @@ class StudyDisplay:
 
 
 def result_table(results: Sequence[TrialResult], best_label: str) -> Table:
-    """Return a row per trial with the settings that vary and its result; `best_label` stands beside the best one.
+    """Return a row per trial with the settings that vary and its result; the best one is marked with `best_label`.
 
     The trials of an optimizer are adjacent, from the highest learning rate to the lowest.
     """

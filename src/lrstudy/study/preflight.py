@@ -20,8 +20,8 @@ from lrstudy.training.specification import PreflightResult
 # A step of this many images is timed first; if it is slow, no whole batch is tried.
 FEW_IMAGES = 16
 MAX_SECONDS = 0.5
-# An epoch that takes less than `MAX_SECONDS` is timed whole, again and again for this long.
-MOMENT = 0.1
+# Whole epochs are timed for this long if one takes less than `MAX_SECONDS`.
+TIMED_SECONDS = 0.1
 # A forward pass takes about a third of the time of a step: https://arxiv.org/abs/2001.08361, section 2.1.
 FORWARD_SHARE = 1 / 3
 
@@ -58,7 +58,7 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
 
 
 def _epoch_seconds(training: TrainingSetup) -> tuple[float, float]:
-    """Estimate the seconds of an epoch, and those of a training beside its epochs, which evaluates all splits."""
+    """Estimate the seconds of an epoch, and the seconds that a training takes besides, to evaluate all splits."""
     images, batch = len(training.train), min(training.plan.settings.batch_size, len(training.train))
     few = min(FEW_IMAGES, batch)
     _step_seconds(training, few)  # the first step takes longer
@@ -72,11 +72,11 @@ def _epoch_seconds(training: TrainingSetup) -> tuple[float, float]:
 
 
 def _whole_epoch_seconds(training: TrainingSetup) -> float:
-    """Train for a moment, at least an epoch; return the shortest time of an epoch."""
+    """Train for `TIMED_SECONDS`, at least an epoch; return the shortest time of an epoch."""
     ends: list[float] = []
     for _ in training.epochs():  # the first is the untrained network
         ends.append(time.perf_counter())
-        if len(ends) > 1 and ends[-1] - ends[0] > MOMENT:
+        if len(ends) > 1 and ends[-1] - ends[0] > TIMED_SECONDS:
             break
     return min((after - before for before, after in pairwise(ends)), default=0.0)
 

@@ -31,7 +31,7 @@ def render_network(settings: TrainSettings, key: str, weights: bytes) -> dict[st
 
     training = setup.build(as_begun(settings, key))
     training.network.load_state_dict(_load(weights))
-    training.network.eval()  # else batch normalisation and dropout would show another network
+    training.network.eval()  # batch normalisation and dropout behave differently in training mode
     return network_figures(training)
 
 

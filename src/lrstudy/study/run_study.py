@@ -43,17 +43,17 @@ from lrstudy.study.trial_runner import TrialRunner
 from lrstudy.tracking.failures import failure_reason, is_transient
 from lrstudy.tracking.server import truncate_tag
 from lrstudy.tracking.training_run import data_tables, log_tables
-from lrstudy.training.specification import PreflightResult, StudyContext
+from lrstudy.training.specification import DataSummary, PreflightResult, StudyContext
 from lrstudy.training_steps import print_steps
 
 # One more trial than there are workers is submitted if trials are shorter than this, so that no worker waits for the
 # next one. A longer trial in the queue would look on the server as if it were running.
 SHORT_SECONDS = 5.0
-# What an interrupted study has kept before and after its trainings.
+# The reports on an interruption before and after the trainings of a study.
 NOTHING_TRAINED = "no training had begun; the same command starts the study."
 ALL_TRAINED = "all trainings are finished and kept; the same command adds the figures, the model and the summary."
-# Settings that change how a study runs or how far it extends, but not which trials it proposes; or that the digest of
-# the data stands for.
+# Settings that change how a study runs or how far it extends, but not which trials it proposes; and settings that the
+# digest of the data covers.
 NOT_OF_IDENTITY = {"workers", "log_models", "study_file", "trials", "seeds", "extend", "layout", "duplicates", "groups"}
 
 
@@ -92,24 +92,16 @@ def run_study(
         proposer = propose(file, concurrency)
         expected = estimate_study(settings, preflight, _process_seconds(), proposer.planned, concurrency)
         print(describe_study(preflight, expected, proposer.planned, settings.epochs, concurrency), flush=True)
-        data = preflight.context.data
-        print_steps(data.split_sizes["train"], settings.batch_size, settings.epochs)
-        print_warnings(data)
-        log_tables(study.run, data_tables(data.bad_images, data.duplicates))
+        _report_data(study, settings, preflight.context.data)
         with ProgressChannel() as channel, StudyDisplay(proposer, settings.epochs, expected) as display:
             short = settings.epochs * preflight.epoch_seconds < SHORT_SECONDS
-            warming = WarmUpExecutor(executor, helper)
-            trials = TrialRunner(proposer, preflight, study, warming, concurrency + short, display)
+            warming_up = WarmUpExecutor(executor, helper)
+            trials = TrialRunner(proposer, preflight, study, warming_up, concurrency + short, display)
             kept.describe = trials.describe_progress
             results = trials.run(channel)
         kept.describe = lambda: ALL_TRAINED
         trained = any(not trial.reused for trial in results)
-        remarks = proposer.finish()
-        conclusion = conclude(results)
-        # Where nothing learned, which learning rate is lowest by chance means nothing.
-        sentences = [*conclusion.sentences, *(remarks if conclusion.best_label else [])]
-        Console().print(result_table(results, conclusion.best_label))
-        _print_lines(sentences)
+        conclusion, sentences = _print_results(results, proposer.finish())
         best = _best(results)
         with _optional_artifacts():
             if trained:
@@ -126,8 +118,27 @@ def run_study(
             **trials.seconds,
             "total": _process_seconds(),
         }
-        sentences = [*data.warnings, *sentences, *changes]
+        sentences = [*preflight.context.data.warnings, *sentences, *changes]
         _log_end(study, best, seconds, _description(results, best, conclusion, sentences))
+
+
+def _report_data(study: StudyRun, settings: StudySettings, data: DataSummary) -> None:
+    """Print the steps per training and the warnings about the data, and log its tables."""
+    print_steps(data.split_sizes["train"], settings.batch_size, settings.epochs)
+    print_warnings(data)
+    log_tables(study.run, data_tables(data.bad_images, data.duplicates))
+
+
+def _print_results(results: Sequence[TrialResult], remarks: Sequence[str]) -> tuple[Conclusion, list[str]]:
+    """Print the table of the results, the conclusion from them, and remarks; return the conclusion and all sentences.
+
+    Where nothing learned, remarks on the best learning rate are left out: the lowest loss is lowest by chance.
+    """
+    conclusion = conclude(results)
+    sentences = [*conclusion.sentences, *(remarks if conclusion.best_label else [])]
+    Console().print(result_table(results, conclusion.best_label))
+    _print_lines(sentences)
+    return conclusion, sentences
 
 
 def _print_lines(lines: Sequence[str]) -> None:
@@ -153,7 +164,7 @@ def _optional_artifacts() -> Iterator[None]:
                 f"the tracking server cannot be used ({failure_reason(error)}); when it is back, the same command "
                 "makes them"
             )
-        elif isinstance(error, BrokenExecutor | OSError):  # a worker that died again and again, or a full disk
+        elif isinstance(error, BrokenExecutor | OSError):  # a worker that died at every try, or a full disk
             reason = f"{failure_reason(error)}; the same command makes them"
         else:
             reason = f"{type(error).__name__}: {first_line(error)}"
@@ -167,7 +178,7 @@ def _changes(executor: Executor, trial: TrialResult, preflight: PreflightResult)
         return []
     try:
         return RetriedTask(executor, worker_tasks.data_changes, settings, data.digest, data.files_state).result()
-    except Exception as error:  # such as the death of the worker, again and again
+    except Exception as error:  # such as a worker that died at every try
         problem = f": whether the images have changed is not known: {first_line(error)}."
         return [setting_error("data", settings.data, problem)]
 

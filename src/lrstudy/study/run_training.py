@@ -100,7 +100,7 @@ def _log(
 
 
 def _beginning(specification: TrialSpecification, preflight: PreflightResult) -> str:
-    """Return lines on the data and on the training that begins."""
+    """Return lines on the data and on the training."""
     data, settings, context = specification.context.data, specification.settings, specification.context
     _, side, channels = data.image_shape
     parts = " + ".join(str(images) for images in data.split_sizes.values())

@@ -106,7 +106,7 @@ class Search:
         self._results[result.number] = result
 
     def finish(self) -> list[str]:
-        """Give Optuna the remaining results; return a sentence if none of them had an effect on a learning rate."""
+        """Give Optuna the remaining results; return a sentence if no learning rate depended on results."""
         self._tell_results_up_to(len(self._proposed) - 1)
         settings, initial = self._settings, self._initial_draws
         if not initial or settings.trials > initial:
@@ -120,7 +120,7 @@ class Search:
 
     @property
     def _initial_draws(self) -> int:
-        """The number of learning rates of each optimizer that are drawn before its sampler knows enough results."""
+        """The number of learning rates per optimizer that are drawn before its sampler has enough results to adapt."""
         if self._settings.sampler not in ADAPTIVE:
             return 0
         return MIN_RESULTS - 1 + math.ceil(self._window / len(self._studies))

@@ -21,7 +21,7 @@ SECONDS_BETWEEN_LOOKS = 0.1
 
 
 class TrainingWorkers:
-    """Two workers that start in the background: one tries out and trains, `exporter` prepares to save the model.
+    """Two workers that start in the background: `trainer` runs the preflight and trains, `exporter` saves the model.
 
     Args:
         settings: of the training.

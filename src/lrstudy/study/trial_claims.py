@@ -88,7 +88,7 @@ def _claim_among(
 ) -> Run | TrackedRun | None:
     """See `claim`; `state_of` returns the state of a run to resume, None if it is not known.
 
-    A finished run without its files is trained again like an interrupted one: it then gets them.
+    A finished run without its files is trained again, like an interrupted one, and then has them.
     """
     for candidate in candidates:
         if candidate.is_finished and has_files(candidate.run):

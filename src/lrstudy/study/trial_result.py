@@ -39,12 +39,12 @@ class TrialResult:
 
     @property
     def completed(self) -> bool:
-        """Return whether it was trained to its end."""
+        """True if the trial was trained to its end."""
         return bool(self.verdict) and not self.pruned
 
     @property
     def diverged(self) -> bool:
-        """Return whether its losses diverged, so that it can never be the best."""
+        """True if the losses diverged; such a trial is never the best."""
         return self.verdict == DIVERGED
 
     @property
@@ -62,7 +62,7 @@ def best_of(results: Sequence[TrialResult]) -> TrialResult | None:
 
 
 def reason_without_best(results: Sequence[TrialResult]) -> str:
-    """Return the sentence on a study in which no trial trained: how many diverged, were pruned, and failed."""
+    """Return the error of a study without a best trial: how many diverged, were pruned, and failed."""
     counts = {
         "diverged": sum(result.diverged for result in results),
         "pruned": sum(result.pruned for result in results),
@@ -70,9 +70,8 @@ def reason_without_best(results: Sequence[TrialResult]) -> str:
     }
     listed = join_and([f"{count} {word}" for word, count in counts.items() if count])
     first_error = next((result.reason for result in results if result.reason), "")
-    sentence = f"none of the {pluralize(len(results), 'training')} trained: {listed}" + f" ({first_error})" * bool(
-        first_error
-    )
+    cause = f" ({first_error})" if first_error else ""
+    sentence = f"none of the {pluralize(len(results), 'training')} trained: {listed}{cause}"
     if not counts["diverged"]:
         return f"{sentence}."
     lowest = min(result.specification.settings.lr for result in results if result.diverged)

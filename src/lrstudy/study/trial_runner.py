@@ -56,7 +56,7 @@ class TrialRunner:
         return self._time_spent.seconds
 
     def describe_progress(self) -> str:
-        """Return how many trainings have ended and how many run, for a study that is interrupted."""
+        """Return a sentence for an interrupted study: how many trainings have ended, and how many will resume."""
         ended = {result.run_id for result in self._results}
         running = self._open_runs.keys() - ended
         resumed = f", {len(running)} will resume from the last checkpoint" if running else ""

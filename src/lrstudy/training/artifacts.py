@@ -44,7 +44,7 @@ def artifact_files(training: TrainingSetup, result: Result) -> dict[str, bytes]:
 
 
 def weights_file(network: nn.Module) -> bytes:
-    """Return the file of a network's weights, which `torch.load` reads with `weights_only=True`."""
+    """Return a network's weights as a file that `torch.load` reads with `weights_only=True`."""
     content = io.BytesIO()
     torch.save({name: value.cpu() for name, value in network.state_dict().items()}, content)
     return content.getvalue()

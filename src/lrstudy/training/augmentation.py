@@ -129,7 +129,7 @@ def _trivial(images: Tensor, seeds: Tensor) -> Tensor:
     state = torch.get_rng_state()
     changed = []
     for image, seed in zip(images.permute(0, 3, 1, 2), seeds.tolist(), strict=True):
-        torch.default_generator.manual_seed(seed)  # that of the CPU alone, which the transform draws from
+        torch.default_generator.manual_seed(seed)  # the transform draws from it; it is the CPU's alone
         changed.append(transform(image))
     torch.set_rng_state(state)
     return torch.stack(changed).permute(0, 2, 3, 1)

@@ -73,9 +73,9 @@ class InMemorySplit:
 
 
 class StoredSplit:
-    """A split whose stored images are augmented, if wanted, and normalised when they are used.
+    """A split whose images are augmented, if an augmentation is given, and normalised batch by batch.
 
-    They are read from the disk batch by batch, or kept on the device as `stored`, uint8 `(n, side, side, channels)`.
+    They are read from disk, or kept on the device as `stored`, uint8 `(n, side, side, channels)`.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ class Epoch:
     """The metrics of one pass over the training split. Losses are mean cross-entropies in nats.
 
     `learning_rate` is that of the epoch's last step; epoch 0 has that of the first step. Metrics that end in `_ema` are
-    those of the averaged weights. A metric that does not exist, such as that of no average, is NaN.
+    those of the averaged weights. A metric that a training does not have is NaN.
 
     Epoch 0 is the untrained network, evaluated on both splits. From epoch 1 on, the training metrics are means over the
     epoch's steps, each computed before its update, as is common in deep-learning libraries; the validation metrics are

@@ -16,7 +16,7 @@ from lrstudy.networks import has_batch_norm
 from lrstudy.training.class_metrics import ClassCounts
 from lrstudy.training.data_splits import DataSplit
 from lrstudy.training.epoch import BATCH_SUMS, Epoch
-from lrstudy.training.recipe import PLAIN, Recipe
+from lrstudy.training.recipe import PLAIN_RECIPE, Recipe
 from lrstudy.training.weight_average import WeightAverage
 
 # Images per forward pass of an evaluation: its numbers do not depend on the setting batch_size.
@@ -32,7 +32,7 @@ def train_epochs(
     epochs: int,
     batch_size: int,
     seed: int,
-    recipe: Recipe = PLAIN,
+    recipe: Recipe = PLAIN_RECIPE,
     average: WeightAverage | None = None,
     last_done: int = -1,
 ) -> Iterator[Epoch]:
@@ -115,7 +115,7 @@ def _untrained(
 
 
 def _evaluate_average(average: WeightAverage | None, split: DataSplit) -> dict[str, float]:
-    """Return the metrics of the averaged network, if there is one, by names of their own."""
+    """Return the metrics of the averaged network by their names, which end in `_ema`; none without an average."""
     return {f"{name}_ema": value for name, value in evaluate(average.network, split).items()} if average else {}
 
 

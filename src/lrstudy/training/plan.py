@@ -24,7 +24,7 @@ from lrstudy.training.runtime import Runtime
 from lrstudy.training.specification import DataSummary, StudyContext, TrialSpecification
 from lrstudy.user_code import FileReference, file_reference
 
-USED_BEFORE = "Training used the images as they were read."
+USED_AS_READ = "Training used the images as they were read."
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class TrainingPlan:
 
     @property
     def digests(self) -> dict[str, str]:
-        """The digests of these files, by the settings' values that name them."""
+        """The digests of the user's own files, by the settings' values that name them."""
         return {reference.text: reference.digest for reference in self.code}
 
     @property
@@ -133,7 +133,7 @@ class TrainingPlan:
 
 
 def data_changes(settings: TrainSettings, digest: str, files_state: str) -> list[str]:
-    """Return a sentence if the data folder that `settings` name may no longer have the images of this digest and state.
+    """Return a sentence if the data folder may no longer have the images of this digest and state.
 
     Compare every file's size and times, and decode the folder again if one has changed.
     """
@@ -143,7 +143,7 @@ def data_changes(settings: TrainSettings, digest: str, files_state: str) -> list
         if data.files_state(settings.data, settings.layout) == files_state:
             return []
     except DataError as error:
-        return [f"{error} {USED_BEFORE}"]
+        return [f"{error} {USED_AS_READ}"]
     try:
         if load_data(settings).digest == digest:
             return []
@@ -152,7 +152,7 @@ def data_changes(settings: TrainSettings, digest: str, files_state: str) -> list
         problem = f": files have changed since they were read; whether the images have is not known: {error}"
     except DataError:  # an image is broken by now
         problem = ": the images have changed since they were read."
-    return [f"{setting_error('data', settings.data, problem)} {USED_BEFORE}"]
+    return [f"{setting_error('data', settings.data, problem)} {USED_AS_READ}"]
 
 
 def load_data(settings: TrainSettings) -> ImageData:

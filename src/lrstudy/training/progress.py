@@ -30,7 +30,7 @@ class Progress:
     best_average: Epoch | None = None
 
     def should_stop(self, patience: int) -> bool:
-        """Return whether the validation loss has not improved for `patience` epochs; never for 0."""
+        """Return whether the validation loss has not improved for `patience` epochs; False if it is 0."""
         return bool(patience and self.best and self.history[-1].epoch - self.best.epoch >= patience)
 
 
@@ -43,7 +43,7 @@ def initial_progress(training: TrainingSetup) -> Progress:
 def track_best(training: TrainingSetup, progress: Progress, epochs: Iterable[Epoch]) -> Iterator[Epoch]:
     """Yield `epochs`, each after recording it in `progress`; end early once the training's patience is exhausted."""
     patience = training.plan.settings.patience
-    if progress.should_stop(patience):  # as the checkpoint of a training that was interrupted at its end
+    if progress.should_stop(patience):  # resumed from a checkpoint of the last epoch
         return
     for epoch in epochs:
         _record(training, progress, epoch)

@@ -1,4 +1,4 @@
-"""The recipe of a training's steps: the loss, the schedule of the learning rate, limits, precision."""
+"""The recipe of a training's steps: loss, schedule of the learning rate, gradient clipping and precision."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ PLAIN_LOSS = Loss()
 
 @dataclass(frozen=True)
 class Recipe:
-    """How each step of a training is made.
+    """The loss, the learning rates, the limit and the precision of a training's steps.
 
-    `clip_norm` is the largest norm of a gradient, 0 for no limit; `autocast` the type of numbers that the forward pass
-    computes with where its precision suffices, None for float32 throughout.
+    `clip_norm` is the largest norm of a gradient, 0 for no limit; `autocast` is the lower precision of the forward
+    pass, None for float32 throughout.
     """
 
     schedule: Schedule = CONSTANT
@@ -69,8 +69,8 @@ class Recipe:
             torch.nn.utils.clip_grad_norm_(weights, self.clip_norm)
 
 
-# One learning rate, plain cross-entropy, float32.
-PLAIN = Recipe()
+# A constant learning rate, plain cross-entropy, float32.
+PLAIN_RECIPE = Recipe()
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from lrstudy.settings import CommonSettings
 
-# Precisions that switch TF32 on CUDA, for matrices and convolutions alike.
+# The precisions that turn TF32 on or off on CUDA, both for matrices and for convolutions.
 TF32 = {"fp32": False, "tf32": True, "bf16": True}
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """A device of torch, a number of CPU threads, and the precision of the arithmetic in words."""
+    """A torch device, a number of CPU threads, and a description of the precision."""
 
     device: torch.device
     threads: int
@@ -41,7 +41,7 @@ def prepare(settings: CommonSettings) -> Runtime:
     """Set this process up to train what `settings` describe, once, before the first tensor is computed.
 
     Raises:
-        SettingsError: this machine does not have the device, or the device not the precision.
+        SettingsError: this machine does not have the device, or the device does not have the precision.
     """
     import torch
 
@@ -69,7 +69,7 @@ def check_precision(precision: str, device: torch.device) -> None:
 
 
 def describe_precision(precision: str, device: torch.device) -> str:
-    """Return what computes, in words: `auto` is torch's default, which on CUDA is TF32 for convolutions alone."""
+    """Return a description of the precision; `auto` is torch's default, on CUDA TF32 for convolutions alone."""
     if precision == "bf16":
         return "bf16 autocast"
     if device.type == "cuda" and precision != "fp32":

@@ -45,9 +45,9 @@ class DataSummary:
     """A data set without its images. `image_shape` is that of a stored image, `split_sizes` are images per split.
 
     `chance_loss` is the cross-entropy, in nats, of predicting the class shares of the training split for every image;
-    `chance_accuracy` is the share of the validation split's largest class.
-    `skipped_files` counts the files that are not images or belong to no class. `remarks`, `preprocessing`,
-    `files_state`, `warnings` and `duplicates` are those of `ImageData`.
+    `chance_accuracy` is the share of the validation split's largest class. `skipped_files`
+    counts the files that are not images or belong to no class. `remarks`, `preprocessing`, `files_state`, `warnings`
+    and `duplicates` are those of `ImageData`.
     """
 
     name: str
@@ -82,7 +82,7 @@ class DataSummary:
 class StudyContext:
     """The data and the machine, which all trainings of a study share.
 
-    `precision` is that of the machine's arithmetic, `code` the digests of the user's own files, by the settings' values
+    `precision` describes the arithmetic; `code` are the digests of the user's own files, by the settings' values
     that name them.
     """
 
@@ -187,8 +187,8 @@ class PreflightResult:
     """The result of a preflight: the context of a study, the hyperparameters of each optimizer, and some measurements.
 
     `weights` is the number of weights of the first network, `data_seconds` the time that it took to load the data,
-    `epoch_seconds` an estimate of the time of an epoch; 0 where it was not measured. `fixed_seconds` are those of a
-    training beside its epochs.
+    `epoch_seconds` an estimate of the time of an epoch; 0 where it was not measured. `fixed_seconds` are the
+    seconds that a training takes besides.
     """
 
     context: StudyContext

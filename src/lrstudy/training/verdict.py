@@ -20,7 +20,7 @@ END_EPOCHS = 3
 # The loss of a collapsed network hovers a few percent around chance, where most curves begin: only a loss that ends
 # further above its start is worse than no training.
 DIVERGED_RATIO = 1.2
-# A validation loss that ends at this multiple of its start is no overfit, however far the training loss fell.
+# A validation loss that ends above this multiple of its start has diverged, however far the training loss fell.
 EXPLODED_RATIO = 20.0
 # With a loss above this share of chance, nothing has been learned…
 NOTHING_LEARNED = 0.95
@@ -31,9 +31,10 @@ MOVED = 0.02
 # A jump is a rise, from one epoch to the next, by this share of chance. Close to its floor a loss doubles and halves by
 # meaningless amounts, so jumps are not measured relative to the loss itself.
 JUMP = 0.05
-# A validation loss varies more, by the few images that it is computed on.
+# A validation loss varies more, since it is computed on fewer images.
 VAL_JUMP = 0.15
-# A loss that rose to this multiple of its start was thrown far off; unless it later falls far, it has settled there.
+# A loss that rose to this multiple of its start was thrown far off; it has settled there unless it ends below this
+# share of chance.
 THROWN = 2.0
 SETTLED = 0.5
 # A descent that ends well jumps a few times while the rate is large for the slope; an unstable one keeps jumping.
