@@ -76,7 +76,7 @@ def _draw_learning_rate(axes: Axes, epochs: Sequence[int], lrs: Sequence[float])
     axes.set_xlabel("epoch")
     axes.set_ylabel("learning rate at the end of the epoch")
     axes.set_ylim(0, None)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
