@@ -4,4 +4,8 @@ The data flows one way. The command line becomes frozen `settings`; they name a 
 uint8 images, labels and a split; `training` yields one record per epoch, which `tracking` logs to MLflow; `plots` draws
 the figures of a training. A `study` runs many trainings; `report` reads them from MLflow and compares them. `compat`
 holds every use of another library's private parts. The docstring of each package describes its modules.
+
+All packages share the modules beside them: the tables of `optimizers`, `networks` and `schedules`, with `user_code` of
+the user's own files; `chance_level` and `convergence`, which judge scores and curves; and the `command_line`,
+`entry_point`, `output`, `interruption` and `errors` of every command.
 """

@@ -1,4 +1,8 @@
-"""Every setting of the commands, declared once, as frozen and validated records."""
+"""Every setting of the commands, declared once, as frozen and validated records.
+
+`fields` has the types and checks of single settings; `training`, `recipe`, `study`, `reproduce`, `sync` and `report`
+declare those of the commands; `mlproject` writes `MLproject` from them.
+"""
 
 from lrstudy.settings.recipe import RecipeSettings
 from lrstudy.settings.reproduce import ReproduceSettings
