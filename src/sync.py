@@ -11,12 +11,12 @@ def main(arguments: list[str]) -> None:
     settings = parse(SyncSettings, arguments)
 
     from lrstudy.interruption import report_interruption
-    from lrstudy.tracking import queued, sync
+    from lrstudy.tracking import queued_calls, sync
 
     if settings.list:
-        print(*queued.list_queued(), sep="\n")
+        print(*queued_calls.describe_journals(), sep="\n")
     elif settings.discard != "none":
-        print(queued.discard(settings.discard))
+        print(queued_calls.discard(settings.discard))
     else:
         with report_interruption(lambda: "what was not sent stays queued; the same command sends it."):
             print(*sync.sync_all(), sep="\n")

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from lrstudy import cache_paths
 from lrstudy.errors import LearningRateStudyError, NotSyncedError, SettingsError, TrackingError
 from lrstudy.study.kept_files import kept_on_failure
-from lrstudy.tracking import availability, journal, queued, sync
+from lrstudy.tracking import availability, journal, queued_calls, sync
 from lrstudy.tracking.calls import CreateModel, EndModel, Log, LogFiles, LogModel, RemoveCheckpoint, SetStatus, local_id
 from lrstudy.tracking.claims import claim_lock
 from lrstudy.tracking.failures import is_refusal, is_transient
@@ -102,7 +102,7 @@ def test_a_store_that_cannot_be_written_blocks_no_other_run_and_no_start(
             pass
     (reported,) = capsys.readouterr().err.splitlines()
     assert f"--discard {folder.name}` gives them up" in reported
-    (listed,) = queued.list_queued()
+    (listed,) = queued_calls.describe_journals()
     assert listed.startswith(f"{folder.name}  6 log calls of run {stuck}, 0.0 MB, for {tracking_uri}")
     with pytest.raises(NotSyncedError, match=re.escape(str(no_store))):
         sync.sync_all()
@@ -110,7 +110,7 @@ def test_a_store_that_cannot_be_written_blocks_no_other_run_and_no_start(
     no_store.unlink()
     assert sync.sync_all() == [f"6 log calls sent to the tracking server {tracking_uri}"]
     check_finished_run(stuck, tmp_path)
-    assert queued.list_queued() == ["nothing is queued"]
+    assert queued_calls.describe_journals() == ["nothing is queued"]
 
 
 def test_runs_that_a_killed_process_left_together_are_sent_except_the_one_without_a_store(
@@ -130,8 +130,8 @@ def test_runs_that_a_killed_process_left_together_are_sent_except_the_one_withou
     (folder,) = journal.pending_journals()
     assert folder != left.folder
     with pytest.raises(SettingsError, match=rf"discard='none such' is not queued; what is: '{folder.name}'"):
-        queued.discard("none such")
-    assert queued.discard(folder.name).startswith(f"discarded {folder.name}  6 log calls of run {stuck}")
+        queued_calls.discard("none such")
+    assert queued_calls.discard(folder.name).startswith(f"discarded {folder.name}  6 log calls of run {stuck}")
     assert sync.sync_all() == ["nothing to sync"]
 
 
@@ -168,7 +168,7 @@ def test_files_that_the_server_refuses_are_kept_and_their_run_has_failed(front: 
         assert [file.read_text() for file in folder.rglob("weights.pt")] == [f"weights.pt of {run_id}"]
         assert mlflow.get_run(run_id).info.status == "FAILED"
     assert sync.sync_all() == ["nothing to sync"]
-    assert queued.list_queued()[0].startswith(folder.name)
+    assert queued_calls.describe_journals()[0].startswith(folder.name)
 
 
 def test_queued_calls_that_are_logged_again_are_discarded_unless_they_hold_more_than_files(tracking_uri: str) -> None:
@@ -181,7 +181,7 @@ def test_queued_calls_that_are_logged_again_are_discarded_unless_they_hold_more_
     queue(SetStatus("a", "FINISHED", 1))
     queue(Log("b", {}, {"a": "tag"}), SetStatus("b", "FINISHED", 1))
     queue(SetStatus("c", "FINISHED", 1), SetStatus("d", "FINISHED", 1))
-    assert [queued.discard_superseded(run) for run in "abcde"] == [True, False, False, False, True]
+    assert [queued_calls.discard_superseded(run) for run in "abcde"] == [True, False, False, False, True]
     assert len(journal.pending_journals()) == 2
 
 
@@ -211,9 +211,9 @@ def test_queued_calls_on_a_read_only_disk_are_reported_and_block_no_start(
         with claim_lock():
             pass
     assert capsys.readouterr().err.count("Read-only file system") == 1
-    assert not queued.discard_superseded("a")
+    assert not queued_calls.discard_superseded("a")
     with pytest.raises(SettingsError, match="cannot be deleted: Read-only file system"):
-        queued.discard(left.folder.name)
+        queued_calls.discard(left.folder.name)
 
 
 def test_the_pause_after_hours_of_failures_is_a_few_seconds() -> None:

@@ -27,7 +27,7 @@ from lrstudy.tracking.claims import (
     read_run_state,
 )
 from lrstudy.tracking.owner import OwnerState
-from lrstudy.tracking.queued import discard_superseded
+from lrstudy.tracking.queued_calls import discard_superseded
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.specification import TrialSpecification
 

@@ -1,4 +1,4 @@
-"""The artifact store of the active experiment, tried before a training whose files it is to keep."""
+"""Check the artifact store of the active experiment before a training logs files to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lrstudy.formatting import join_and, quote
 from lrstudy.redaction import redact_credentials
 from lrstudy.tracking.failures import failure_reason
 
-# By the scheme of a store's address: a module that MLflow needs for it, and the packages that have it.
+# By the scheme of a store's address: a module that MLflow imports for it, and the packages that provide it.
 PACKAGES = {
     "s3": ("boto3", "boto3"),
     "r2": ("boto3", "boto3"),
@@ -38,7 +38,7 @@ def check_artifact_store(client: MlflowClient) -> None:
     """Write a small file to the artifact store of the active experiment, read it back, and delete it.
 
     Raises:
-        TrackingError: that cannot be done, or a package is missing that it takes.
+        TrackingError: the store cannot be used, or needs a package that is not installed.
     """
     experiment = client.get_experiment(active_experiment_id())
     store = experiment.artifact_location
@@ -66,7 +66,7 @@ def _write_and_read(repository: ArtifactRepository) -> None:
         try:
             content = Path(repository.download_artifacts(name, str(read))).read_bytes()
         finally:
-            with suppress(Exception):  # a store that keeps all that was written serves as well
+            with suppress(Exception):  # a store that forbids deletion is fine
                 repository.delete_artifacts(name)
     if content != CONTENT:
         raise OSError("a file that was written to it comes back with another content")

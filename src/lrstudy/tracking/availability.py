@@ -66,7 +66,7 @@ def failed_at_once(began: float) -> bool:
 
 def pause_seconds(failures: int) -> float:
     """Return how long to pause after that many failed tries in a row: doubled each time up to a maximum, jittered."""
-    doublings = min(failures - 2, 10)  # after an hour of failures, the power would be too large for a float
+    doublings = min(failures - 2, 10)  # without a limit, the power overflows a float after an hour of failures
     longest = min(FIRST_PAUSE_SECONDS * 2**doublings, MAX_PAUSE_SECONDS)
     # Jittered, since many machines that overload a server would otherwise return to it at once.
     return random.uniform(longest / 2, longest)  # noqa: S311
@@ -80,5 +80,5 @@ def extend_timeout(took: float) -> None:
 
 
 def report(sentence: str) -> None:
-    """Print a sentence on a server for the user at once."""
+    """Print a sentence at once."""
     print(sentence, file=sys.stderr, flush=True)

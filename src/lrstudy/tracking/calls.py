@@ -118,7 +118,7 @@ class LogModel:
 
     model: str
     folder: str
-    run: str = ""  # which journals of earlier versions lack
+    run: str = ""  # empty in journals of earlier versions
 
 
 @dataclass(frozen=True)
@@ -173,14 +173,14 @@ def local_id() -> str:
 
 
 def run_of(call: Call) -> str:
-    """Return the id of a call's run; its model's in journals of earlier versions."""
+    """Return the id of a call's run; in journals of earlier versions, that of its model."""
     return call.run or getattr(call, "model", "")
 
 
 def waits_for_files(call: Call) -> bool:
-    """Return True if a call must not overtake files of its run that cannot be stored yet.
+    """Return True if a call must wait for files of its run that cannot be stored yet.
 
-    A run is FINISHED, and a model READY, only with its files.
+    A run becomes FINISHED, and a model READY, only with its files.
     """
     if isinstance(call, SetStatus | EndModel):
         return call.status in ("FINISHED", "READY")

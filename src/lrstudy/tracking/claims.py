@@ -68,7 +68,7 @@ class CandidateRun:
 
     @property
     def is_finished(self) -> bool:
-        """True if it ended as it should; its files may be missing all the same."""
+        """True if its status is FINISHED; its files may be missing."""
         return bool(self.run.info.status == "FINISHED")
 
     @property
@@ -94,7 +94,7 @@ def fresh_candidate_runs(client: MlflowClient, runs: Iterable[Run]) -> list[Cand
 
 
 def has_files(client: MlflowClient, run: Run) -> bool:
-    """Return True if a finished run has its files: their upload can have failed in earlier versions."""
+    """Return True if a finished run has its files; in earlier versions the upload could fail."""
     try:
         files = {file.path for file in client.list_artifacts(run.info.run_id)}
     except Exception as error:  # each kind of artifact store has its own errors

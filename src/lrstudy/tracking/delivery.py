@@ -157,7 +157,7 @@ def _(call: CreateModel, client: MlflowClient) -> Ids:
 def _existing_model(client: MlflowClient, run: Run) -> LoggedModel | None:
     """Return the model that an earlier try, or a process that was interrupted, created for a run.
 
-    One that failed is completed: the run is left with one model.
+    A failed model is completed, so that the run has one model.
     """
     models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
     return min(models, key=lambda model: model.status == LoggedModelStatus.FAILED, default=None)

@@ -1,7 +1,7 @@
-"""Errors while calls are sent: what the server refuses, what a later try can deliver, and the reason in a few words.
+"""Classify errors while calls are sent, and describe them in a few words.
 
-Three kinds are never mixed: the server is away (`is_transient`), the server refuses a call for good (`is_refusal`), and
-everything else, such as this machine's disk or a worker that died, which is not the server's fault.
+There are three kinds: the server is unavailable (`is_transient`), the server refuses a call for good (`is_refusal`),
+and faults of this machine, such as a full disk or a worker that died.
 """
 
 from __future__ import annotations

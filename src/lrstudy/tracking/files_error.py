@@ -1,4 +1,4 @@
-"""The error of files that cannot be stored although the tracking server answers: their store has a fault of its own."""
+"""The error of files that cannot be stored although the tracking server answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrstudy.tracking.failures import failure_reason, is_refusal
 class FilesError(Exception):
     """The files of a call of `run` cannot be stored in `store`, for `reason`; other calls can be delivered.
 
-    `refused` is whether the server itself refuses the files, so that it would refuse them again.
+    `refused` is True if the server itself refuses the files, and would refuse them again.
     """
 
     def __init__(self, run: str, store: str, error: Exception) -> None:
@@ -28,7 +28,7 @@ def files_error(client: MlflowClient, call: LogFiles | LogModel, error: Exceptio
     """Return the error of files that cannot be stored.
 
     Raises:
-        Exception: MLflow's, if it is the server that is unavailable.
+        Exception: MLflow's, if the server is unavailable.
     """
     client.search_experiments(max_results=1)
     store = "the artifact store"

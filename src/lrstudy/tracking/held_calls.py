@@ -1,4 +1,4 @@
-"""The calls that wait until the files of their run can be stored, while all other calls are sent."""
+"""Calls that wait until the files of their run can be stored, while all other calls are sent."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from lrstudy.tracking.pending_calls import PendingCalls
 
 
 class HeldCalls:
-    """The calls of a run from the first whose files cannot be stored, because of `error`. They have their own journal.
+    """The calls of a run that wait because files cannot be stored, with the `error`. They have a journal of their own.
 
     Args:
-        server: its address.
-        error: of the first call.
+        server: the address of the server.
+        error: the error of the first of the calls.
     """
 
     def __init__(self, server: str, error: FilesError) -> None:
         self.error = error
         self.calls = PendingCalls(server)
         self._since = time.monotonic()
-        self._tries = 2  # a call is held after two
+        self._tries = 2  # a call is held after two tries
         self._next_try = self._since + pause_seconds(self._tries)
         self._timeout = request_timeout()
 
     def add(self, call: Call, server_ids: Mapping[str, str]) -> None:
-        """Add a call, and write it to disk, with the server's ids of what earlier calls created by the local ones."""
+        """Add a call and write it to disk, with the server's ids, by the local ones, of what earlier calls created."""
         self.calls.learn(server_ids)
         self.calls.append(call)
         self.calls.store()
@@ -49,12 +49,12 @@ class HeldCalls:
         return not self.error.refused and time.monotonic() >= self._next_try
 
     def has_failed_for(self, seconds: float) -> bool:
-        """Return True if another try is of no use, or has been for so many seconds."""
+        """Return True if the server refuses the files, or tries have failed for that many seconds."""
         return self.error.refused or time.monotonic() - self._since >= seconds
 
     @contextmanager
     def trying(self) -> Iterator[None]:
-        """Try to deliver within the block; large files get twice the time after each try that ran out of it."""
+        """Record a try to deliver in the block; after a timeout, the next try has twice the time, for large files."""
         usual, began = request_timeout(), time.monotonic()
         set_request_timeout(self._timeout)
         try:

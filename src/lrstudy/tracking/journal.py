@@ -163,15 +163,15 @@ def pending_journals() -> list[Path]:
 
 
 class DamagedJournalError(ValueError):
-    """A journal's first line is damaged, or missing: it is not known which server its calls are for."""
+    """The first line of a journal, which names its server, is damaged or missing."""
 
 
 def read_journal(folder: Path) -> JournalContent:
     """Return the content of a journal.
 
     Raises:
-        DamagedJournalError: its server is not known, since it is empty, for example.
-        ValueError: it is one of another version.
+        DamagedJournalError: it is empty, or its first line is damaged.
+        ValueError: it was written by another version.
         OSError: it cannot be read.
     """
     lines, damaged = _read_lines(folder / JOURNAL_FILE)

@@ -40,7 +40,7 @@ def save_network(classifier: Classifier, inputs: ModelInputs, path: Path, identi
     Args:
         classifier: on the CPU, with the weights to save.
         inputs: of the training.
-        path: of the folder to write; what a worker that died has left there is removed.
+        path: of the folder to write; files of a worker that died are removed.
         identity: arguments of MLflow's `Model`, which name its run and itself.
 
     Raises:
@@ -49,7 +49,7 @@ def save_network(classifier: Classifier, inputs: ModelInputs, path: Path, identi
     shutil.rmtree(path, ignore_errors=True)
     try:
         _save(classifier.eval(), inputs.example, list(inputs.classes), path, Model(**identity))
-    except MlflowException as error:  # which is no answer of a server
+    except MlflowException as error:  # not an answer of the server
         raise LearningRateStudyError(f"the model cannot be saved: {first_line(error)}.") from None
 
 

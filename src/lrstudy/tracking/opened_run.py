@@ -1,7 +1,6 @@
-"""The run that the environment names for this process: `mlflow run` opens one, and a user can name one.
+"""The run that the environment names for this process: `mlflow run` opens one, or the user names one.
 
-Only a run that is open and empty is logged to, or an interrupted one of the same training: never one that has ended, or
-that belongs to something else.
+The run must be open and empty, or an interrupted run of the same training. Any other run is left unchanged.
 """
 
 from __future__ import annotations
@@ -76,8 +75,8 @@ def not_ours(run_id: str, problem: str) -> OtherRunError:
 def mark_failed(run_id: str, sentence: str) -> None:
     """End the run that `mlflow run` opened for this process as failed, with `sentence` as its description.
 
-    A run that has ended, or that belongs to something else, is left as it is; so is one that cannot be reached. A name
-    that MLflow made up is replaced by what was asked for.
+    A run that has ended, that belongs to something else, or that cannot be reached is left unchanged. A name that
+    MLflow made up is replaced by the entry point and its parameters.
     """
     limit_retries()
     uri = mlflow.get_tracking_uri()
@@ -94,14 +93,14 @@ def mark_failed(run_id: str, sentence: str) -> None:
 
 
 def _may_be_failed(run: Run) -> bool:
-    """Return True if a run is open, and this process has begun it, or it is as empty as `mlflow run` opens it."""
+    """Return True if a run is open, and either empty, as `mlflow run` opens it, or owned by this process."""
     tags = run.data.tags
     is_new = KIND not in tags and not run.data.metrics and (ENTRY_POINT in tags or not run.data.params)
     return _is_active(run) and run.info.status in OPEN and (is_new or tags.get(OWNER) == owner.this_process())
 
 
 def _problem(client: MlflowClient, run: Run, kind: str, settings: BaseModel) -> str | None:
-    """Return what is wrong with a run that this command is to log to, if anything."""
+    """Return the reason why this command must not log to a run, if any."""
     tags, status = run.data.tags, run.info.status
     if not _is_active(run):
         return "is a deleted run"
@@ -111,7 +110,7 @@ def _problem(client: MlflowClient, run: Run, kind: str, settings: BaseModel) -> 
         return f"is the run of another command ({other})"
     if status == "FINISHED" or (status not in OPEN and kind != TRAINING):
         return f"is a run that has ended ({status})"
-    if other == TRAINING:  # an interrupted one: whether it is the same training is known once the data are
+    if other == TRAINING:  # an interrupted one, which is compared once the data are known
         return None
     if status not in OPEN:
         return f"is a run that has ended ({status})"
@@ -135,7 +134,7 @@ def _content(client: MlflowClient, run: Run) -> str | None:
 
 
 def _contradiction(run: Run, settings: BaseModel) -> str | None:
-    """Return which parameter of a run is not that of the command."""
+    """Return a clause on a parameter of the run that contradicts the command's settings, if any."""
     recorded = unquoted_parameters(run.data.params, run.data.tags)
     ours: dict[str, Any] = dict(settings)
     if unknown := [name for name in recorded if name not in ours]:

@@ -26,7 +26,7 @@ from lrstudy.tracking.delivery import deliver
 from lrstudy.tracking.failures import is_transient
 from lrstudy.tracking.sender import Sender
 from lrstudy.tracking.server import truncate_tag
-from lrstudy.tracking.unsent import describe_held, describe_unsent
+from lrstudy.tracking.unsent_messages import describe_held, describe_unsent
 
 Answer = TypeVar("Answer")
 
@@ -169,7 +169,7 @@ class Outbox:
     def flush(self, max_silence: float) -> bool:
         """Wait until all calls are sent, and return True; return False once the server was silent that long.
 
-        Files that cannot be stored are tried for that long, too.
+        Files that cannot be stored are also tried for that long.
 
         Raises:
             Exception: MLflow's, if the server has rejected a call.
@@ -179,7 +179,7 @@ class Outbox:
         return sent_all
 
     def final_status(self, run_id: str, status: str) -> str:
-        """Return the status of a run whose end was queued as `status`: RUNNING while that, or its files, wait."""
+        """Return the status of a run whose end was queued as `status`: RUNNING while its end or its files wait."""
         held = self._sender.held.get(self.server_id(run_id))
         if held and status == "FINISHED":
             return "FAILED" if held.error.refused else "RUNNING"
@@ -207,7 +207,7 @@ class Outbox:
         return not self._sender.pending and all(calls.has_failed_for(max_silence) for calls in held)
 
     def _fail_refused_runs(self) -> None:
-        """End the runs whose files the server refuses as failed: a study that is started again trains them again."""
+        """End the runs whose files the server refuses as failed, so that a restarted study trains them again."""
         for run_id, held in list(self._sender.held.items()):
             if held.error.refused:
                 self.enqueue(Log(run_id, {}, {DESCRIPTION: truncate_tag(str(held.error))}), despite_rejections=True)

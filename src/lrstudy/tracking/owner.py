@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-# Where the system reports no ticks, a process's start time is computed from the clock, which may be adjusted meanwhile.
+# Without ticks, a process's start time is computed from the clock, which may be adjusted meanwhile.
 START_TOLERANCE_SECONDS = 2.0
 
 
@@ -66,7 +66,7 @@ def _is_alive(pid: int, ticks: int | None, started: float) -> bool:
 def _start_ticks(pid: int) -> int | None:
     """Return the kernel's ticks from boot to the start of a process, which no adjustment of the clock changes.
 
-    None where the system does not report them, or without such a process.
+    None if the system does not report them, or there is no such process.
     """
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")

@@ -18,7 +18,7 @@ class PendingCalls:
     """A queue of calls, in order. Only one thread at a time may use it.
 
     `added` and `delivered` count calls; `server_ids` are the server's ids by our local ones; `storage_failure` is the
-    reason why calls cannot be written to disk, `folder` that of the journal if there is one.
+    reason why calls cannot be written to disk; `folder` is the journal's, if there is one.
     """
 
     def __init__(self, server: str) -> None:
@@ -42,7 +42,7 @@ class PendingCalls:
 
     @property
     def unstored_files(self) -> bool:
-        """Return True if some artifacts are not in the journal."""
+        """True if some artifacts are not in the journal."""
         return any(isinstance(call, LogFiles | LogModel) for call in list(self._calls)[self._stored :])
 
     def learn(self, server_ids: Mapping[str, str]) -> None:
@@ -73,7 +73,7 @@ class PendingCalls:
         self._stored = max(0, self._stored - count)
 
     def drop_first(self) -> None:
-        """Remove the first call, which waits elsewhere from now on, with its files."""
+        """Remove the first call, which now waits elsewhere with its files."""
         if self._journal:
             self._journal.mark_delivered(min(1, self._stored), {})
         self._calls.popleft()

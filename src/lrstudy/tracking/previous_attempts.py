@@ -18,7 +18,7 @@ from lrstudy.tracking import owner
 from lrstudy.tracking.calls import MAX_ITEMS_PER_CALL
 from lrstudy.tracking.claims import can_resume, fresh_candidate_runs
 from lrstudy.tracking.owner import OwnerState
-from lrstudy.tracking.queued import discard_superseded
+from lrstudy.tracking.queued_calls import discard_superseded
 from lrstudy.tracking.recorded_training import recorded_settings
 from lrstudy.training.epoch import METRICS
 from lrstudy.training.specification import TrialSpecification

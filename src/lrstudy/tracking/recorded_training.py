@@ -43,7 +43,7 @@ class RecordedTraining:
 
     `epochs` are the metrics of each epoch from 0 on; `complete` is whether all epochs are there. `scores` are the
     metrics that it has once. `assumed` are the settings that were not logged, and have their defaults. `code` are the
-    digests of the user's own files, by the settings that name them.
+    digests of the user's own files, by setting.
     """
 
     run_id: str

@@ -47,7 +47,7 @@ PREPROCESSING_DIFFERS = "the run's images were read by another version of this p
 SAME, DIFFERENT = "the same bits", "different"
 NOT_COMPARED, NOT_REACHED = "not compared", "not compared, since they cannot be reached"
 
-# Metrics that a run of an older version lacks.
+# Metrics that runs of older versions lack.
 LATER_METRICS = (BEST_VAL_BALANCED_ACCURACY, BEST_VAL_MACRO_F1, f"{TEST}balanced_accuracy", f"{TEST}macro_f1")
 
 ShowProgress = Callable[[Iterable[Epoch], int], Iterator[Epoch]]

@@ -1,4 +1,4 @@
-"""Names for the runs that `mlflow run` opens: MLflow makes one up, such as `painted-crow-311`."""
+"""Replace names that MLflow makes up for runs, such as `painted-crow-311`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MAX_LENGTH = 100
 
 
 def is_made_up(run: Run) -> bool:
-    """Return whether MLflow made up the name of a run, so that the user did not choose it."""
+    """Return whether MLflow, not the user, chose the name of a run."""
     return re.fullmatch(r"[a-z]+-[a-z]+-\d+", run.info.run_name or "") is not None
 
 
 def name_of_request(run: Run) -> str:
-    """Return the entry point of a run and the parameters that were not left at their defaults: `train lr=abc`."""
+    """Return the entry point of a run and its parameters that differ from their defaults: `train lr=abc`."""
     entry_point = run.data.tags.get(ENTRY_POINT, "main")
     fields = ENTRY_POINTS[entry_point][1].model_fields if entry_point in ENTRY_POINTS else {}
     defaults = {name: format_setting(field.default) for name, field in fields.items() if not field.is_required()}

@@ -23,7 +23,7 @@ SECONDS_BETWEEN_CALLS = 1.0
 class Sender:
     """A thread that sends the `pending` calls in order, each once.
 
-    `held` are the calls, by run, that wait for files of their run which cannot be stored. `rejections` are the errors
+    `held` are the calls, by run, that wait because files of the run cannot be stored. `rejections` are the errors
     of calls that the server has rejected, which are not sent again. `possible_duplicates` are the runs whose creation
     was tried more than once: late answers can leave more than one of each. All of this is shared between threads: hold
     `changed` to use it.
@@ -118,7 +118,7 @@ class Sender:
                 self._retry_held()
 
     def _must_wait(self, calls: Sequence[Call]) -> bool:
-        """Hold the next call, and return True, if files of its run wait that it must not overtake."""
+        """Hold the next call and return True if it must wait for held files of its run."""
         with self.changed:
             held = self.held.get(self._run_of(calls[0])) if calls and waits_for_files(calls[0]) else None
             if held and not self._closed:
@@ -127,7 +127,7 @@ class Sender:
         return held is not None
 
     def _hold(self, call: Call, error: FilesError) -> None:
-        """Let the next call wait, and report the first one that does."""
+        """Hold the next call; report the error if no other call is held."""
         with self.changed:
             if self._closed:
                 return

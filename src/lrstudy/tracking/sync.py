@@ -17,6 +17,7 @@ from lrstudy.formatting import pluralize
 from lrstudy.redaction import first_line, redact_credentials
 from lrstudy.tracking import owner
 from lrstudy.tracking.availability import MAX_TIMEOUT_SECONDS
+from lrstudy.tracking.blocked_runs import BlockedRuns, FilesNotSyncedError, keep
 from lrstudy.tracking.calls import Call, next_batch, run_of, waits_for_files
 from lrstudy.tracking.delivery import deliver
 from lrstudy.tracking.failures import failure_reason
@@ -31,10 +32,9 @@ from lrstudy.tracking.journal import (
     sync_command,
 )
 from lrstudy.tracking.owner import OwnerState
-from lrstudy.tracking.separated_runs import FilesNotSyncedError, SeparatedRuns, keep
 
 SECONDS_BETWEEN_TRIES = 0.2
-# The journals that this process could not send, though their server can be used; it tries them only once.
+# The journals that this process could not send although their server can be used: it tries them only once.
 _not_sent: set[Path] = set()
 
 
@@ -69,7 +69,7 @@ def sync_all() -> list[str]:
 def sync_server(server: str) -> None:
     """Send the journals that dead processes have left for a server, before runs on it are taken over.
 
-    What cannot be sent for another reason than an absent server is reported once, and blocks no other run.
+    Calls that cannot be sent for another reason than an unavailable server are reported once, and block no other run.
 
     Raises:
         TrackingError: the server cannot be used; a resumed training would log the same again.
@@ -105,7 +105,7 @@ def _sync_left(folder: Path, content: JournalContent) -> str | None:
 
 
 def _local_fault(folder: Path, error: OSError) -> str:
-    """Return a sentence on a journal that this machine, not its server, keeps from being sent."""
+    """Return a sentence on a journal that cannot be sent because of this machine, not of its server."""
     return (
         f"the log calls in {folder} cannot be sent, since that folder cannot be read or written here "
         f"({failure_reason(error)}); when it can, `{sync_command()}` sends them."
@@ -130,12 +130,12 @@ def _sync(journal: Journal) -> str:
     """
     try:
         content = read_journal(journal.folder)
-        separated = SeparatedRuns(content.server, {})
-        rejections = _deliver_all(journal, content, separated)
+        blocked = BlockedRuns(content.server, {})
+        rejections = _deliver_all(journal, content, blocked)
         sentence = _finish(journal, content, rejections)
-        separated.release()
+        blocked.release()
         return sentence
-    except FilesError as error:  # all that is left waits for these files
+    except FilesError as error:  # all remaining calls wait for these files
         sentence, folder = keep(content.server, journal, error)
         raise FilesNotSyncedError([sentence], [folder]) from error
     except DamagedJournalError as error:
@@ -164,13 +164,13 @@ def _finish(journal: Journal, content: JournalContent, rejections: list[Exceptio
     return f"{count} sent to the tracking server {server}"
 
 
-def _deliver_all(journal: Journal, content: JournalContent, separated: SeparatedRuns) -> list[Exception]:
+def _deliver_all(journal: Journal, content: JournalContent, blocked: BlockedRuns) -> list[Exception]:
     """Send the calls of a journal; return MLflow's errors for those that the server rejects.
 
     Args:
         journal: of the calls.
         content: of the journal.
-        separated: gets the calls of runs whose files cannot be stored.
+        blocked: receives the calls of runs whose files cannot be stored.
 
     Raises:
         FilesError: all calls that are left wait for files of one run, which cannot be stored.
@@ -186,8 +186,8 @@ def _deliver_all(journal: Journal, content: JournalContent, separated: Separated
         batch, count = next_batch(calls)
         run = server_ids.get(run_of(batch[0]), run_of(batch[0]))
         created: dict[str, str] = {}
-        if run in separated.journals and waits_for_files(batch[0]):
-            separated.add(run, batch[0], server_ids)
+        if run in blocked.journals and waits_for_files(batch[0]):
+            blocked.add(run, batch[0], server_ids)
         else:
             try:
                 with _long_timeout(), _server_away(content.server, journal.folder, calls):
@@ -195,8 +195,8 @@ def _deliver_all(journal: Journal, content: JournalContent, separated: Separated
             except FilesError as error:
                 if all(waits_for_files(call) and run_of(call) == run_of(batch[0]) for call in calls):
                     raise
-                separated.add_run(run, error, server_ids)
-                separated.add(run, batch[0], server_ids)
+                blocked.add_run(run, error, server_ids)
+                blocked.add(run, batch[0], server_ids)
         server_ids |= created
         journal.mark_delivered(count, created)
         for _ in range(count):

@@ -135,7 +135,7 @@ def log_result(
 
 
 def data_tables(bad_images: Sequence[BadImage], duplicates: Duplicates = NO_DUPLICATES) -> dict[str, bytes]:
-    """Return tables of the images that were left out, and of those with copies in another split or class."""
+    """Return tables of the images that were left out, and of images with copies in another split or class."""
     copies = [[image.copy, image.path, image.class_name, image.split] for image in duplicates.images]
     tables = {
         BAD_IMAGES: (["path", "reason"], [[bad.path, bad.reason] for bad in bad_images]),

@@ -1,4 +1,4 @@
-"""The runs of a journal whose files cannot be stored: their calls move to journals of their own, the rest is sent."""
+"""Runs of a journal whose files cannot be stored: their calls move to journals of their own, all others are sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lrstudy.tracking.journal import Journal, sync_command
 
 
 class FilesNotSyncedError(NotSyncedError):
-    """Files cannot be stored, and are kept in the journals in `folders`; all other calls are sent."""
+    """Files cannot be stored, and stay in the journals in `folders`; all other calls are sent."""
 
     def __init__(self, sentences: list[str], folders: list[Path]) -> None:
         super().__init__(" ".join(sentences))
@@ -25,8 +25,8 @@ class FilesNotSyncedError(NotSyncedError):
 
 
 @dataclass
-class SeparatedRuns:
-    """Journals by run, each with the error of its files; all are for `server`."""
+class BlockedRuns:
+    """The journal of each blocked run of `server`, and the error of its files."""
 
     server: str
     journals: dict[str, tuple[Journal, FilesError]]
@@ -40,7 +40,7 @@ class SeparatedRuns:
         self.journals[run] = Journal.create(self.server, server_ids), error
 
     def add(self, run: str, call: Call, server_ids: Mapping[str, str]) -> None:
-        """Move a call to the journal of its run, with the server's ids of what calls between created.
+        """Move a call to the journal of its run, with the server's ids of what earlier calls created.
 
         Raises:
             OSError: it cannot be written.
@@ -53,7 +53,7 @@ class SeparatedRuns:
         """Leave the journals to other processes.
 
         Raises:
-            FilesNotSyncedError: there is one.
+            FilesNotSyncedError: a run is blocked.
         """
         if self.journals:
             kept = [keep(self.server, journal, error) for journal, error in self.journals.values()]
@@ -61,9 +61,9 @@ class SeparatedRuns:
 
 
 def keep(server: str, journal: Journal, error: FilesError) -> tuple[str, Path]:
-    """Unlock a journal of files that cannot be stored; return a sentence, and its folder.
+    """Unlock a journal of files that cannot be stored; return a sentence and the journal's folder.
 
-    If the server refuses them, the journal is set aside, and the run is FAILED.
+    If the server refuses the files, set the journal aside and end the run as FAILED.
     """
     if not error.refused:
         journal.release()

@@ -1,4 +1,4 @@
-"""Sentences for the user on calls that a process leaves unsent at its end."""
+"""Messages about the calls that are unsent when a process ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrstudy.tracking.sender import Sender
 
 
 def describe_unsent(sender: Sender) -> str:
-    """Return a sentence on the calls that a server which is away has not got."""
+    """Return a sentence on the calls that wait for an unavailable server."""
     pending, lost = sender.pending, ""
     if pending.unstored:
         calls = f"{pending.unstored} of {pluralize(len(pending), 'log call')}"
@@ -22,7 +22,7 @@ def describe_unsent(sender: Sender) -> str:
 
 
 def describe_held(held: Mapping[str, HeldCalls]) -> list[str]:
-    """Return a sentence on the files of runs that a working server could not store, and one on those it refused."""
+    """Return a sentence on files that could not be stored, and one on files that the server refused, if any."""
     waiting = [calls for calls in held.values() if not calls.error.refused]
     refused = [calls for calls in held.values() if calls.error.refused]
     sentences = []

@@ -1,4 +1,4 @@
-"""The log calls that wait on this machine: list them, and throw some of them away."""
+"""List and discard the log calls that are queued on this machine."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from lrstudy.tracking.journal import (
 SHOWN_RUNS = 3
 
 
-def list_queued() -> list[str]:
-    """Return a line for each journal: its id, what is in it, and for which server."""
+def describe_journals() -> list[str]:
+    """Return a line for each journal: its id, its content, and its server."""
     return [_describe(folder) for folder in _all_journals()] or ["nothing is queued"]
 
 
 def discard(journal_id: str) -> str:
-    """Delete a journal with its log calls and files; return a sentence for the user.
+    """Delete a journal with its log calls and files; return a sentence that describes it.
 
     Raises:
         SettingsError: there is no such journal, a process uses it, or it cannot be deleted.
@@ -53,10 +53,10 @@ def discard(journal_id: str) -> str:
 
 
 def discard_superseded(run_id: str) -> bool:
-    """Delete queued calls that wait for files of a run which is about to be trained again, and gets the files again.
+    """Delete the queued calls of a run that wait for its files, since the run is about to be trained again.
 
     Returns:
-        False if calls of the run stay queued: logging to it would then log some things twice.
+        False if calls of the run stay queued, so that a new training would log some things twice.
     """
     return all(_discard_superseded(folder, run_id) for folder in pending_journals())
 
