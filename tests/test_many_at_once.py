@@ -18,9 +18,10 @@ import pytest
 import sqlalchemy
 
 from conftest import ROOT
+from lrstudy.training.epoch import METRICS
 from preloaded_process import run_preloaded
 from servers import free_port, tracking_server
-from studies import CURVES, runs
+from studies import runs
 
 EPOCHS = 12
 
@@ -46,7 +47,7 @@ def check_every_run(count: int, database: str) -> None:
         assert [int(row["epoch"]) for row in rows] == list(range(EPOCHS + 1))
         for name in run.data.metrics:
             steps, values = zip(*points[run.info.run_id, name], strict=True)
-            if name in CURVES:
+            if name in METRICS:
                 assert steps == tuple(range(EPOCHS + 1))
                 assert values == pytest.approx([float(row[name]) for row in rows])
             else:

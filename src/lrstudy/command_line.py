@@ -3,6 +3,7 @@
 import argparse
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -116,7 +117,7 @@ def _sentence(settings: type[BaseModel], values: dict[str, str], problem: dict[s
     name, *within = problem["loc"]
     if problem["type"] == "missing":
         return f"--{name.replace('_', '-')} is required: {settings.model_fields[name].description}."
-    schema, typed = settings.model_json_schema()["properties"][name], values[name]
+    schema, typed = _schema(settings)[name], values[name]
     is_list = schema.get("type") == "array"
     if repaired := _repaired(settings.model_fields[name], typed, is_list=is_list):
         needed = "commas between its values" if is_list else "a decimal point"
@@ -143,6 +144,13 @@ def _repaired(field: FieldInfo, typed: str, *, is_list: bool) -> str | None:
     except ValidationError:
         return None
     return repaired
+
+
+@cache
+def _schema(settings: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schemas of a class's fields, by their names."""
+    properties: dict[str, Any] = settings.model_json_schema()["properties"]
+    return properties
 
 
 def _accepted(schema: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ SMALLER = {
 }
 # What a reader of these pages has done before.
 BEFORE = {
-    "how-to/report.md": "mlflow run . --env-manager uv -e grid",
+    "how-to/report.md": "mlflow run . --env-manager uv -e grid -P optimizers=adam",
     "how-to/repeat.md": "mlflow run . --env-manager uv",
 }
 WRONG = "--optimizer adm"  # the command of the reference that shows an error
