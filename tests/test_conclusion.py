@@ -31,7 +31,11 @@ CONTEXT = StudyContext(DATA, "cpu", 1, "a machine", "fp32")
 
 
 def trial(lr: float, verdict: str, loss: float, accuracy: float, batch_size: int = 256) -> TrialResult:
-    settings = TrainSettings(optimizer="adam", lr=lr, epochs=10, batch_size=batch_size)
+    return trial_of(TrainSettings(optimizer="adam", lr=lr, epochs=10, batch_size=batch_size), verdict, loss, accuracy)
+
+
+def trial_of(settings: TrainSettings, verdict: str, loss: float, accuracy: float) -> TrialResult:
+    lr = settings.lr
     return TrialResult(0, TrialSpecification(settings, CONTEXT, {}), f"{lr}", loss, accuracy, verdict)
 
 
@@ -66,6 +70,12 @@ def test_a_trial_that_learned_and_converged_is_the_best() -> None:
     results = [trial(0.001, "good", 1.0, 0.6), trial(0.1, "collapsed", 2.3, 0.1)]
     assert conclude(results).sentences == ()
     assert table(results).count("best") == 1
+
+
+def test_the_trials_of_each_momentum_are_told_apart() -> None:
+    settings = [TrainSettings(optimizer="sgd", lr=lr, momentum=momentum) for lr in (0.1, 0.01) for momentum in (0, 0.9)]
+    lines = table([trial_of(each, "good", 1.0, 0.6) for each in settings]).splitlines()
+    assert [line.split("  ")[0] for line in lines[1:]] == ["sgd", "sgd", "sgd momentum=0.9", "sgd momentum=0.9"]
 
 
 def test_where_all_diverged_there_is_no_best() -> None:

@@ -142,7 +142,8 @@ def test_arguments_of_an_optimizer_reach_its_class_and_its_identity() -> None:
     ("optimizer", "arguments", "sentence"),
     [
         ("adam", "beta=0.9", "optimizer_args='beta=0.9': adam does not take 'beta'; did you mean 'betas'"),
-        ("sgd", "nesterov=true", "optimizer='sgd' cannot be made: ValueError: Nesterov momentum requires a momentum"),
+        ("sgd", "nesterov=true", "optimizer_args='nesterov=true' cannot be used with sgd: ValueError: Nesterov momentum"),
+        ("adam", "betas=0.9", "optimizer_args='betas=0.9' cannot be used with adam: TypeError"),
     ],
 )
 def test_arguments_that_an_optimizer_does_not_take_are_refused(optimizer: str, arguments: str, sentence: str) -> None:

@@ -133,7 +133,8 @@ def build_optimizer(
     if weight_decay is not None:
         options["weight_decay"] = weight_decay
     _check_arguments(name, optimizer_class, options, arguments)
-    with user_errors("optimizer", name, "cannot be made"):
+    cause = ("optimizer_args", format_arguments(arguments)) if arguments else ("optimizer", name)
+    with user_errors(*cause, f"cannot be used with {name}" if arguments else "cannot be made"):
         optimizer: torch.optim.Optimizer = without_compiler_hooks(optimizer_class)(weights, **options, **arguments)
     return optimizer
 

@@ -111,13 +111,13 @@ def result_table(results: Sequence[TrialResult], best_label: str) -> Table:
     """
     best = best_of(results)
     settings = [result.specification.settings for result in results]
-    optimizers = list(dict.fromkeys(training.optimizer for training in settings))
+    optimizers = list(dict.fromkeys(training.optimizer_label for training in settings))
     varied = [name for name in ("hidden", "seed") if len({getattr(training, name) for training in settings}) > 1]
     rows = Table("optimizer", "lr", *varied, "val loss", "val accuracy", "verdict", "", box=None, pad_edge=False)
     for result in sorted(results, key=lambda result: _sort_key(result, optimizers)):
         marks = [best_label] * (result is best and bool(best_label)) + ["reused"] * result.reused
         training = result.specification.settings
-        names = [format_setting(getattr(training, name)) for name in ("optimizer", "lr", *varied)]
+        names = [training.optimizer_label, *(format_setting(getattr(training, name)) for name in ("lr", *varied))]
         scores = (f"{result.val_loss:.4f}", f"{result.val_accuracy:.1%}") if result.verdict else ("", "")
         rows.add_row(*names, *scores, result.verdict or Text(f"failed: {result.reason}"), ", ".join(marks))
     return rows
@@ -125,7 +125,7 @@ def result_table(results: Sequence[TrialResult], best_label: str) -> Table:
 
 def _sort_key(result: TrialResult, optimizers: list[str]) -> tuple[object, ...]:
     settings = result.specification.settings
-    return optimizers.index(settings.optimizer), -settings.lr, settings.hidden, settings.seed
+    return optimizers.index(settings.optimizer_label), -settings.lr, settings.hidden, settings.seed
 
 
 def _line(result: TrialResult) -> str:
