@@ -20,6 +20,7 @@ from lrstudy.report.comparison import Comparison
 from lrstudy.report.curve_measures import generalisation_gap, steadiness
 from lrstudy.report.grouping import group_runs
 from lrstudy.report.load_runs import load_runs
+from lrstudy.report.run_settings import optimizer_name
 from lrstudy.report.warnings import find_warnings
 
 # Of a run that another program has logged.
@@ -179,6 +180,10 @@ def test_an_optimizer_is_the_same_by_the_name_of_its_class(experiment: str) -> N
         log_training(experiment, falling(0.1), optimizer=name, lr=lr)
     (one,) = groups(experiment)
     assert (len(one.of("adam")), len(one.of("adam_v1.2"))) == (4, 1)
+
+
+def test_the_class_of_a_user_keeps_its_spelling() -> None:
+    assert optimizer_name("path/To/Mine.py:SignSGD") == "path/To/Mine.py:SignSGD"
 
 
 def test_steps_of_another_program_that_are_batches_become_epochs(experiment: str) -> None:

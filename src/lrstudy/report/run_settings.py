@@ -58,8 +58,14 @@ def normalize(text: str) -> str:
 
 
 def optimizer_name(text: str) -> str:
-    """Return an optimizer's name, however it was typed: `Adam`, `'adam'`, `torch.optim.adam.Adam`."""
-    name = text.strip("'\" ").lower()
+    """Return an optimizer's name, however it was typed: `Adam`, `'adam'`, `torch.optim.adam.Adam`.
+
+    A class of the user or of another package, `path/to/file.py:Class`, stays as it was typed.
+    """
+    name = text.strip("'\" ")
+    if ":" in name:
+        return name
+    name = name.lower()
     return name.rpartition(".")[2] if re.fullmatch(r"([a-z_]\w*\.)+[a-z_]\w*", name) else name
 
 
