@@ -1,4 +1,4 @@
-"""What each part of a recipe adds to a training step: `python benchmarks/recipes.py [--model cnn --image-size 64 …]`.
+"""Measure the cost of each part of a recipe per step: `python benchmarks/recipes.py [--model cnn --image-size 64 …]`.
 
 Steps with and without the part alternate in one process, and the ratio of their medians is printed. All settings of a
 training can be given; they hold for both sides.

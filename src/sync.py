@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> None:
     elif settings.discard != "none":
         print(queued_calls.discard(settings.discard))
     else:
-        with report_interruption(lambda: "what was not sent stays queued; the same command sends it."):
+        with report_interruption(lambda: "unsent calls stay queued; the same command sends them."):
             print(*sync.sync_all(), sep="\n")
 
 

@@ -50,7 +50,7 @@ def test_a_store_that_can_be_used_is_left_as_it_was(tracking_uri: str, tmp_path:
     assert list((tmp_path / "artifacts").iterdir()) == []
 
 
-def test_the_trial_of_a_server_s_store_leaves_nothing_there(front: Front) -> None:
+def test_the_check_of_a_servers_store_leaves_nothing_there(front: Front) -> None:
     check_artifact_store(MlflowClient())
     experiment = os.environ["MLFLOW_EXPERIMENT_ID"]
     assert mlflow.artifacts.list_artifacts(mlflow.get_experiment(experiment).artifact_location) == []

@@ -94,7 +94,7 @@ def move(folder: Path) -> None:
         (move, "data='{}' is neither a known data set nor a folder. Training used the images as they were read."),
     ],
 )
-def test_images_are_not_said_to_have_changed_because_the_cache_was_lost(
+def test_images_are_not_reported_as_changed_because_the_cache_was_lost(
     harm: Callable[[Path], None], begin: str | None, folder: Path
 ) -> None:
     before = read(folder)

@@ -101,7 +101,7 @@ def test_a_store_that_cannot_be_written_blocks_no_other_run_and_no_start(
         with claim_lock():  # as any training on this server begins
             pass
     (reported,) = capsys.readouterr().err.splitlines()
-    assert f"--discard {folder.name}` gives them up" in reported
+    assert f"--discard {folder.name}` discards them" in reported
     (listed,) = queued_calls.describe_journals()
     assert listed.startswith(f"{folder.name}  6 log calls of run {stuck}, 0.0 MB, for {tracking_uri}")
     with pytest.raises(NotSyncedError, match=re.escape(str(no_store))):
@@ -129,7 +129,9 @@ def test_runs_that_a_killed_process_left_together_are_sent_except_the_one_withou
     check_finished_run(other, tmp_path)
     (folder,) = journal.pending_journals()
     assert folder != left.folder
-    with pytest.raises(SettingsError, match=rf"discard='none such' is not queued; what is: '{folder.name}'"):
+    with pytest.raises(
+        SettingsError, match=rf"discard='none such' is not the id of queued calls; there is '{folder.name}'"
+    ):
         queued_calls.discard("none such")
     assert queued_calls.discard(folder.name).startswith(f"discarded {folder.name}  6 log calls of run {stuck}")
     assert sync.sync_all() == ["nothing to sync"]
@@ -163,7 +165,8 @@ def test_files_that_the_server_refuses_are_kept_and_their_run_has_failed(front: 
         (folder,) = journal.journals_folder().glob("*.refused")
         assert sentence is not None
         assert (
-            f"(PERMISSION_DENIED: this file is not for you), which refuses them: they are kept in {folder}" in sentence
+            f"(PERMISSION_DENIED: this file is not for you); the server refuses them, and they are kept in {folder}"
+            in sentence
         )
         assert [file.read_text() for file in folder.rglob("weights.pt")] == [f"weights.pt of {run_id}"]
         assert mlflow.get_run(run_id).info.status == "FAILED"

@@ -205,7 +205,7 @@ class TestAGrid:
         models = mlflow.search_logged_models([studies()[0].info.experiment_id], output_format="list")
         assert {model.source_run_id for model in models} == {run.info.run_id for run in trainings()}
 
-    def test_a_tracking_server_that_is_not_there_is_one_sentence(self) -> None:
+    def test_a_missing_tracking_server_is_reported_in_one_sentence(self) -> None:
         there_is_none = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
         ended = run_script("grid.py", *SMALL, **there_is_none)
         assert ended.returncode == 2

@@ -24,7 +24,7 @@ def die_in_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -
 
 
 @pytest.fixture(autouse=True)
-def _doomed(monkeypatch: pytest.MonkeyPatch) -> None:
+def _dying_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_tasks, "run_preflight", die_in_preflight)
     monkeypatch.setattr(worker_tasks, "warm_up_exporter", os.getpid)  # which takes seconds
 
@@ -38,7 +38,7 @@ def test_a_preflight_whose_worker_is_killed_is_retried() -> None:
         assert str(workers.preflight()) == "1 False"
 
 
-def test_a_preflight_whose_worker_is_killed_each_time_is_an_error_of_one_sentence() -> None:
+def test_a_preflight_whose_worker_is_killed_at_every_try_is_an_error_of_one_sentence() -> None:
     Path("deaths").write_text("9")
     sentence = r"cannot be tried out: the worker process was killed by signal 9 \(3 tries\); is there too little memory"
     helper = HelperWorker([TrainSettings()], time_epochs=True)

@@ -1,4 +1,4 @@
-"""What a command that is interrupted says: what was kept, and that the same command continues."""
+"""The report of an interrupted command: the work that it kept, and that the same command continues."""
 
 import signal
 import sys
@@ -13,7 +13,7 @@ SLOW = ("--epochs", "100000", "--hidden", "8")
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(143)])
-def test_the_innermost_block_says_what_it_kept_and_outer_ones_add_nothing(
+def test_only_the_innermost_interrupted_block_prints_a_report(
     end: BaseException, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted() -> None:
@@ -29,7 +29,7 @@ def test_the_innermost_block_says_what_it_kept_and_outer_ones_add_nothing(
 
 
 @pytest.mark.parametrize("code", [0, 1, None, "a sentence"])
-def test_the_end_of_a_command_is_no_interruption(code: object, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_normal_exit_of_a_command_is_not_an_interruption(code: object, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), report_interruption(lambda: "nothing is kept."):
         sys.exit(code)  # type: ignore[arg-type]
     assert capsys.readouterr().err == ""
@@ -55,7 +55,7 @@ def test_the_end_of_a_command_is_no_interruption(code: object, capsys: pytest.Ca
         ),
     ],
 )
-def test_an_interrupted_command_says_what_was_kept(
+def test_an_interrupted_command_reports_what_was_kept(
     script: str, arguments: tuple[str, ...], number: signal.Signals, code: int, said: str
 ) -> None:
     with running(script, *arguments) as process:

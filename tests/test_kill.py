@@ -23,7 +23,7 @@ SETTINGS = ("--epochs", "40", "--hidden", "16", "--lr", "0.01")
 # epoch 20 there is time to log it.
 DOOMED = """
 import os, signal, sys, time
-import doomed
+import dying_tasks
 from lrstudy import progress
 from lrstudy.study import worker_tasks
 
@@ -34,22 +34,22 @@ def after_epoch_20(epochs, total):
             time.sleep(2)
             os.kill(os.getpid(), signal.SIGKILL)
 
-worker_tasks.train = doomed.train_with_checkpoints
+worker_tasks.train = dying_tasks.train_with_checkpoints
 if sys.argv[1] == "an epoch":
-    worker_tasks.train = doomed.train_to_epoch_20
+    worker_tasks.train = dying_tasks.train_to_epoch_20
     progress.print_progress = after_epoch_20
 elif sys.argv[1] == "the model":
-    worker_tasks.save_model = doomed.kill_driver
+    worker_tasks.save_model = dying_tasks.kill_driver
 else:
-    worker_tasks.train = doomed.train_and_die_once
-    worker_tasks.save_model = doomed.save_and_die_once
+    worker_tasks.train = dying_tasks.train_and_die_once
+    worker_tasks.save_model = dying_tasks.save_and_die_once
 
 from lrstudy.study.commands import run_train
 run_train(sys.argv[2:])
 """
 
 
-def run_doomed(dies: str) -> subprocess.CompletedProcess[str]:
+def run_dying(dies: str) -> subprocess.CompletedProcess[str]:
     """Run a training of which `dies` is killed."""
     path = os.pathsep.join([str(ROOT / "src"), str(Path(__file__).parent)])
     return run_preloaded(["-c", DOOMED, dies, *SETTINGS], env=os.environ | {"PYTHONPATH": path})
@@ -57,7 +57,7 @@ def run_doomed(dies: str) -> subprocess.CompletedProcess[str]:
 
 def killed(at: str) -> Run:
     """Return the run of a training that was killed at `at`."""
-    ended = run_doomed(at)
+    ended = run_dying(at)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     (left,) = trainings()
     assert left.info.status == "RUNNING"
@@ -108,7 +108,7 @@ def test_a_training_killed_after_an_epoch_resumes_its_run_with_the_same_bits(
 
 @pytest.mark.usefixtures("tracking_uri")
 def test_a_training_whose_workers_are_killed_is_retried_from_its_checkpoint_to_the_same_bits() -> None:
-    ended = run_doomed("workers")
+    ended = run_dying("workers")
     assert ended.returncode == 0, ended.stderr
     assert [line[:11] for line in ended.stderr.splitlines()] == [f"epoch {n:>2}/40" for n in range(0, 41, 2)]
     assert (Path("died").exists(), Path("died while saving").exists()) == (True, True)

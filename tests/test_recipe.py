@@ -112,7 +112,7 @@ def test_a_step_uses_its_learning_rate_clipped_gradient_and_loss_as_plain_torch_
         assert torch.equal(ours_weight, theirs_weight)
 
 
-def test_vectors_have_no_weight_decay_if_only_matrices_shall() -> None:
+def test_vectors_have_no_weight_decay_with_decay_of_matrices_alone() -> None:
     net = network()
     optimizer = build_optimizer("adamw", net.parameters(), lr=0.1)
     without_decay(optimizer)
@@ -211,7 +211,7 @@ def test_any_combination_resumes_after_any_epoch_with_the_same_bits(
         ({"optimizer_args": "lr=1"}, "optimizer_args='lr=1' names 'lr', which is a setting of its own; use lr=1"),
     ],
 )
-def test_a_recipe_that_cannot_be_is_refused_in_one_sentence(changes: dict[str, str], sentence: str) -> None:
+def test_an_invalid_recipe_is_rejected_in_one_sentence(changes: dict[str, str], sentence: str) -> None:
     from lrstudy.command_line import parse
 
     with pytest.raises(SettingsError, match=sentence):

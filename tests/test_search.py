@@ -139,7 +139,7 @@ class TestWhatASearchProposes:
         assert all(low * (1 - 1e-5) <= lr <= high * (1 + 1e-5) for lr in lrs)
 
     @pytest.mark.parametrize(("optimizer", "few", "enough"), [("sgd", 13, 14), ("all", 10, 11)])
-    def test_is_said_to_be_unadapted_if_all_were_drawn_before_enough_results(
+    def test_reports_that_nothing_was_adapted_if_all_were_drawn_before_enough_results(
         self, optimizer: str, few: int, enough: int
     ) -> None:
         (sentence,) = remarks(SearchSettings(optimizer=optimizer, trials=few))
@@ -210,7 +210,7 @@ class TestWhatOptunaIsTold:
         assert [state is TrialState.PRUNED for state in states] == [number in stopped for number in range(30)]
 
 
-def test_a_study_in_which_nothing_trained_is_told_with_its_counts_and_a_lower_learning_rate() -> None:
+def test_the_error_of_a_study_without_a_trained_trial_has_counts_and_a_lower_learning_rate() -> None:
     diverged = [done(number, TrainSettings(lr=lr), 2.0, "diverged") for number, lr in enumerate((100.0, 1363.25))]
     pruned = done(2, TrainSettings(), 0.2, PRUNED)
     failed = replace(done(3, TrainSettings(lr=0.5), verdict=""), reason="RuntimeError: no memory")

@@ -17,7 +17,7 @@ from studies import curve, only_run
 
 
 @pytest.mark.usefixtures("tracking_uri")
-def test_a_tracking_server_that_is_not_there_is_one_sentence(train: Command) -> None:
+def test_a_missing_tracking_server_is_reported_in_one_sentence(train: Command) -> None:
     ended = train("--epochs", "1", MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
     assert ended.returncode == 2
     assert "error: the tracking server http://127.0.0.1:9 cannot be used" in ended.stderr

@@ -116,7 +116,7 @@ def test_a_file_that_does_not_exist_is_refused_before_anything_is_imported(tmp_p
         parse(TrainSettings, ["--model", "none.py:build"])
 
 
-def test_a_name_that_is_no_optimizer_is_refused(code: Path) -> None:
+def test_a_name_that_is_not_an_optimizer_is_refused(code: Path) -> None:
     with pytest.raises(SettingsError, match=r"is not a subclass of torch\.optim\.Optimizer"):
         planned(TrainSettings(optimizer=f"{code}:build")).optimizer([])
 

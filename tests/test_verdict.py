@@ -187,7 +187,7 @@ class TestAThousandClasses:
         losses = [6.92, *spread(6.92, 5.5, 20)]
         assert listed(losses, losses, *self.CHANCE, accuracy=0.03) == "too slow"
 
-    def test_that_are_learned_by_heart_overfit(self) -> None:
+    def test_that_are_memorised_overfit(self) -> None:
         train, val = [6.92, *spread(6.92, 0.5, 20)], [6.92, *spread(6.92, 6.0, 8), *spread(6.0, 9.5, 12)]
         assert listed(train, val, *self.CHANCE, accuracy=0.03) == "overfits"
 

@@ -92,7 +92,7 @@ class TestTheSplit:
         with pytest.raises(DataError, match=f"groups='g' makes {count} of the images to split; 3 or more are needed"):
             split(grouped(groups, [0, 1] * 4), 0, "made")
 
-    def test_of_a_class_in_one_group_keeps_it_in_training_and_says_where_it_lacks(self) -> None:
+    def test_of_a_class_in_one_group_keeps_it_in_training_and_reports_where_it_is_missing(self) -> None:
         labelling = grouped([0] * 6 + list(range(1, 19)), [1] * 6 + [0] * 18)
         splits = split(labelling, 0, "made")
         assert set(range(6)) <= set(splits["train"].tolist())
@@ -101,7 +101,7 @@ class TestTheSplit:
             "the test split has no images of the class 'b'",
         ]
 
-    def test_of_many_groups_takes_no_time(self) -> None:
+    def test_of_many_groups_is_fast(self) -> None:
         labelling = grouped(list(range(30_000)), [0, 1] * 15_000)
         splits = split(labelling, 0, "made")
         assert [round(len(rows) / 30_000, 2) for rows in splits.values()] == [0.7, 0.15, 0.15]

@@ -1,4 +1,4 @@
-"""Which folders of a data folder are classes and which are splits, by their names and by what they contain."""
+"""Class folders and splits of a data folder, recognised by their names and contents."""
 
 import unicodedata
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where a folder of images is looked for: relative to where the user typed its name."""
+"""The place of a folder of images: relative to where the user typed its name."""
 
 import os
 import subprocess

@@ -67,7 +67,7 @@ def test_where_nothing_learned_in_many_steps_other_learning_rates_are_advised() 
     assert "lrs=1,0.01,0.0001" in answer.command
 
 
-def test_where_what_learned_has_not_converged_it_is_the_best_so_far() -> None:
+def test_a_best_cell_that_learned_but_has_not_converged_is_the_best_so_far() -> None:
     state, answer = answered(cell("too slow", 1.9, 0.25), cell("unstable", 2.1, 0.25, lr=0.1))
     assert state == "not_converged"
     assert answer.headline == "adam with a learning rate of 0.001 is the best so far, not converged"
@@ -135,7 +135,7 @@ def test_without_the_images_per_class_trainings_are_taken_to_have_learned() -> N
     assert answered(cell("good", 2.29, 0.1), cell("good", 2.3, 0.1, lr=0.01), counts={})[0] == "recommended"
 
 
-def test_the_best_cell_is_marked_as_far_as_the_conclusion_allows() -> None:
+def test_the_best_cell_is_labelled_as_the_state_allows() -> None:
     cells = (cell("too slow", 1.9, 0.25), cell("unstable", 2.1, 0.25, lr=0.1))
     comparison = Comparison(Group(SETTINGS, cells, {}), TEN_CLASSES)
     places = {word: list(heat_map_table(comparison, word).place) for word in ("best", "best so far", "")}

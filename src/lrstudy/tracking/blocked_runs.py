@@ -71,11 +71,11 @@ def keep(server: str, journal: Journal, error: FilesError) -> tuple[str, Path]:
     with suppress(MlflowException):
         MlflowClient(server).set_terminated(error.run, "FAILED")
     folder = journal.set_aside()
-    return f"{error}, which refuses them: they are kept in {folder}, and the run is FAILED.", folder
+    return f"{error}; the server refuses them, and they are kept in {folder}; the run is FAILED.", folder
 
 
 def _advice(folder: Path) -> str:
     return (
         f"when the store can be written, `{sync_command()}` sends them, and "
-        f"`{sync_command()} --discard {folder.name}` gives them up."
+        f"`{sync_command()} --discard {folder.name}` discards them."
     )

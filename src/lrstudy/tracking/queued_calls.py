@@ -35,8 +35,8 @@ def discard(journal_id: str) -> str:
     """
     folder = next((folder for folder in _all_journals() if folder.name == journal_id), None)
     if folder is None:
-        known = ", ".join(quote(folder.name) for folder in _all_journals()) or "nothing"
-        raise SettingsError(setting_error("discard", journal_id, f"is not queued; what is: {known}."))
+        known = ", ".join(quote(folder.name) for folder in _all_journals()) or "none"
+        raise SettingsError(setting_error("discard", journal_id, f"is not the id of queued calls; there is {known}."))
     description = _describe(folder)
     try:
         journal = Journal.open_existing(folder)

@@ -31,12 +31,12 @@ def describe_held(held: Mapping[str, HeldCalls]) -> list[str]:
         sentences.append(
             f"{_first_of(waiting)}: they are kept in {_folders(waiting)}, and the run is not FINISHED without them; "
             f"when the store can be written, `{command}` sends them; `{command} --list` lists them, and "
-            f"`{command} --discard ID` gives them up."
+            f"`{command} --discard ID` discards them."
         )
     if refused:
         sentences.append(
-            f"{_first_of(refused)}, which refuses them: they are kept in {_folders(refused)}, and the run is FAILED; "
-            "the same command trains it again."
+            f"{_first_of(refused)}; the server refuses them, and they are kept in {_folders(refused)}; "
+            "the run is FAILED, and the same command trains it again."
         )
     return sentences
 

@@ -67,7 +67,7 @@ def _call_after_epoch_20(then: Callable[[], object]) -> None:
     progress_channel.SECONDS_BETWEEN_MESSAGES = -1.0
     save_checkpoints = checkpoint.save_checkpoints
 
-    def doomed(*arguments: Any) -> Iterator[Epoch]:
+    def dying_tasks(*arguments: Any) -> Iterator[Epoch]:
         for epoch in save_checkpoints(*arguments):
             yield epoch
             if epoch.epoch == 15:
@@ -75,4 +75,4 @@ def _call_after_epoch_20(then: Callable[[], object]) -> None:
             if epoch.epoch == 20:
                 then()
 
-    checkpoint.save_checkpoints = doomed  # type: ignore[assignment]  # whose arguments it passes on
+    checkpoint.save_checkpoints = dying_tasks  # type: ignore[assignment]  # whose arguments it passes on
