@@ -17,7 +17,7 @@ LAYERS = (
         *("interruption", "chance_level", "convergence", "training_steps", "user_code"),
         *("cache_paths", "hardware", "provenance"),
     ),
-    ("output", "crash_safe_pool", "optimizers", "networks", "schedules"),
+    ("output", "crash_safe_pool", "optimizers", "networks", "pretrained", "schedules"),
     ("settings", "command_line", "unknown_parameters"),
     ("data",),
     ("training",),

@@ -45,6 +45,9 @@ OTHER_VALUES = {
     "patience": "4",
     "ema": "0.99",
     "precision": "fp32",
+    "weights": str(ROOT / "MLproject"),
+    "freeze": "backbone",
+    "head_lr": "10",
     "workers": "3",
     "log_models": "all",
     "optimizers": "adam,sgd",
@@ -62,7 +65,15 @@ OTHER_VALUES = {
     "discard": "20260102-030405-6-789abcde",
 }
 REQUIRED = {"reproduce": {"run_id": "0a1b"}}  # parameters without a default
-PRECONDITIONS = {("main", "momentum"): {"optimizer": "sgd"}}  # parameters that another one requires
+# Parameters that another one requires.
+PRECONDITIONS = {
+    ("main", "momentum"): {"optimizer": "sgd"},
+    **{
+        (entry_point, name): {"weights": OTHER_VALUES["weights"]}
+        for entry_point in ("main", "grid", "search")
+        for name in ("freeze", "head_lr")
+    },
+}
 
 
 def test_mlproject_is_as_the_settings_write_it() -> None:

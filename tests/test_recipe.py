@@ -1,5 +1,7 @@
 """The parts of a recipe, each against an independent computation, and trainings with all of them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 
 from lrstudy import cache_paths
 from lrstudy.errors import SettingsError
+from lrstudy.networks import Shape, build_model
 from lrstudy.optimizers import build_optimizer, without_decay
 from lrstudy.schedules import Schedule
 from lrstudy.settings import TrainSettings
@@ -163,15 +166,28 @@ RECIPES = st.fixed_dictionaries(
         "patience": st.sampled_from([0, 2]),
         "ema": st.sampled_from([0.0, 0.9]),
         "optimizer": st.sampled_from(["sgd", "adamw", "radam"]),
+        "fine_tuning": st.sampled_from(["none", "weights", "freeze=backbone", "head_lr=10"]),
     }
 )
+
+
+def fine_tuning(choice: str, path: Path) -> dict[str, object]:
+    """Return the settings of a kind of fine-tuning, from weights in a file at `path`."""
+    if choice == "none":
+        return {}
+    if not path.exists():
+        torch.save(build_model("mlp", Shape(1, 8, 4), (8,)).state_dict(), path)
+    name, _, value = choice.partition("=")
+    return {"weights": str(path), **({name: value} if value else {})}
 
 
 @given(recipe=RECIPES, killed_after=st.integers(1, 3))
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_combination_resumes_after_any_epoch_with_the_same_bits(
-    recipe: dict[str, object], killed_after: int, monkeypatch: pytest.MonkeyPatch
+    recipe: dict[str, object], killed_after: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    tuned = fine_tuning(str(recipe["fine_tuning"]), tmp_path / "weights.pt")
+    recipe = {name: value for name, value in recipe.items() if name != "fine_tuning"} | tuned
     monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", -1.0)
     monkeypatch.setattr(checkpoint, "MAX_SHARE", float("inf"))
     run_id = "a run"

@@ -4,6 +4,8 @@
 KIND, KEY, PRUNED_KEY = "lrstudy.kind", "lrstudy.key", "lrstudy.pruned_key"
 DATA_DIGEST, DEVICE, THREADS = "lrstudy.data_digest", "lrstudy.device", "lrstudy.threads"
 PRECISION = "lrstudy.precision"
+# How images are normalised for pretrained weights.
+NORMALISATION = "lrstudy.normalisation"
 # The version of the code that reads image files.
 PREPROCESSING = "lrstudy.preprocessing"
 VERSIONS, HARDWARE, UNCOMMITTED = "lrstudy.versions", "lrstudy.hardware", "lrstudy.git_uncommitted_changes"
@@ -21,6 +23,8 @@ REPRODUCES, REPRODUCTION = "lrstudy.reproduces", "lrstudy.reproduction"
 
 # After the setting that names a user's own file, the suffix of the parameter that holds its digest.
 CODE = ".code"
+# The parameter that holds the digest of the file of pretrained weights.
+WEIGHTS_DIGEST = "weights.digest"
 
 # MLflow's own tags; the first is the run's description in its UI.
 DESCRIPTION, PARENT, COMMIT = "mlflow.note.content", "mlflow.parentRunId", "mlflow.source.git.commit"

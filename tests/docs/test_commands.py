@@ -29,6 +29,7 @@ NOT_RUN = {
     "python docs/generate.py": "another test compares the files with its output",
     "python docs/record_outputs.py": "it trains at full length, for minutes",
     "mlflow ui": "it serves until it is stopped",
+    "mlflow run . --env-manager uv -e grid -P weights=default": "it downloads weights",
     "mkdocs serve": "it serves until it is stopped",
 }
 # Settings that replace those of the page, or are added to them.

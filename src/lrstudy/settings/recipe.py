@@ -1,12 +1,13 @@
 """The settings of a recipe: schedule, augmentation, loss, steps and precision; by default none has an effect."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from lrstudy.formatting import did_you_mean, join_and
+from lrstudy.formatting import did_you_mean, join_and, setting_error
+from lrstudy.pretrained import NONE
 from lrstudy.schedules import SCHEDULES
-from lrstudy.settings.fields import MAX_EPOCHS, MAX_FLOAT, Finite, FlushDenormal
+from lrstudy.settings.fields import MAX_EPOCHS, MAX_FLOAT, Finite, FlushDenormal, LearningRate, UserPath
 
 
 def known_schedule(name: str) -> str:
@@ -49,6 +50,29 @@ class RecipeSettings(BaseModel):
     precision: Literal["auto", "fp32", "tf32", "bf16"] = Field(
         "auto", description="arithmetic of training: torch's default, fp32, tf32 (CUDA) or bf16"
     )
+    weights: UserPath = Field(
+        NONE,
+        description="weights to begin from, with a new last layer: none, default (torchvision's), one of torchvision's "
+        "by its name, or a file with a state dict",
+    )
+    freeze: Literal["none", "backbone"] = Field(
+        "none", description="backbone: of a pretrained network, train the last layer alone"
+    )
+    head_lr: LearningRate = Field(
+        1.0, description="factor of the learning rate for the new last layer of a pretrained network"
+    )
+
+    @model_validator(mode="after")
+    def _fine_tuning_has_no_contradictions(self) -> Self:
+        for name in ("freeze", "head_lr"):
+            value = getattr(self, name)
+            if self.weights == NONE and value != RecipeSettings.model_fields[name].default:
+                problem = "has no effect without pretrained weights; use weights=default, or a file."
+                raise ValueError(setting_error(name, value, problem))
+        if self.freeze == "backbone" and self.head_lr != 1:
+            problem = "has no effect beside freeze='backbone', which trains the last layer alone; use head_lr=1."
+            raise ValueError(setting_error("head_lr", self.head_lr, problem))
+        return self
 
     @property
     def recipe(self) -> dict[str, Any]:

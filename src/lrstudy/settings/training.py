@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from lrstudy.formatting import format_setting, join_and, join_or, quote, setting_error
 from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import OPTIMIZERS, has_momentum
+from lrstudy.pretrained import weights_problem
 from lrstudy.schedules import SCHEDULES
 from lrstudy.settings.fields import (
     DEFAULT_HIDDEN,
@@ -102,6 +103,12 @@ class CommonSettings(RecipeSettings, BasicSettings):
         if self.patience and self.schedule == "one_cycle":
             problem = "would cut the cycle of schedule='one_cycle' short; use patience=0, or another schedule."
             raise ValueError(setting_error("patience", self.patience, problem))
+        return self
+
+    @model_validator(mode="after")
+    def _weights_are_known(self) -> Self:
+        if problem := weights_problem(self.weights, self.model):
+            raise ValueError(setting_error("weights", self.weights, problem))
         return self
 
     @model_validator(mode="after")

@@ -83,7 +83,7 @@ def _whole_epoch_seconds(training: TrainingSetup) -> float:
 
 def _step_seconds(training: TrainingSetup, images: int) -> float:
     started = time.perf_counter()
-    training.network.train()
+    training.recipe.set_training_mode(training.network)
     training.optimizer.zero_grad()
     inputs, labels = training.train.batch(torch.arange(images))
     loss = cross_entropy(training.network(inputs), labels)

@@ -215,6 +215,7 @@ def _identity(kind: str, settings: StudySettings, context: StudyContext, search_
         context.threads,
         of_study,
         search_window if kind == "search" else 0,
+        *([sorted(context.code.values())] if context.code else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

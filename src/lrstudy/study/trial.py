@@ -47,7 +47,7 @@ def as_begun(settings: TrainSettings, key: str) -> TrainingPlan:
     """
     plan = planned(settings)
     if plan.specification.key != key:
-        files = join_or(["the images", *(str(reference.path) for reference in plan.code)])
+        files = join_or(["the images", *map(str, plan.files)])
         raise DataError(f"data={printable(settings.data)}: {files} have changed since the study began; start it again.")
     return plan
 

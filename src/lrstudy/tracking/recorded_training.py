@@ -27,6 +27,7 @@ from lrstudy.server_names import (
     PRUNED_KEY,
     THREADS,
     VERSIONS,
+    WEIGHTS_DIGEST,
 )
 from lrstudy.settings import TrainSettings
 from lrstudy.tracking.stored_values import is_finite
@@ -43,7 +44,7 @@ class RecordedTraining:
 
     `epochs` are the metrics of each epoch from 0 on; `complete` is whether all epochs are there. `scores` are the
     metrics that it has once. `assumed` are the settings that were not logged, and have their defaults. `code` are the
-    digests of the user's own files, by setting.
+    digests of the user's own files, by setting, and that of pretrained weights.
     """
 
     run_id: str
@@ -109,7 +110,7 @@ def read_recorded_training(client: MlflowClient, run_id: str) -> RecordedTrainin
 
 def _code(run: Run) -> dict[str, str]:
     params = run.data.params.items()
-    return {name.removesuffix(CODE): value for name, value in params if name.endswith(CODE)}
+    return {name.removesuffix(CODE): value for name, value in params if name.endswith(CODE) or name == WEIGHTS_DIGEST}
 
 
 def download_weights(client: MlflowClient, run_id: str) -> bytes | None:

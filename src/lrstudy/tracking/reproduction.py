@@ -31,6 +31,7 @@ from lrstudy.server_names import (
     TIME,
     UNCOMMITTED,
     VERSIONS,
+    WEIGHTS_DIGEST,
 )
 from lrstudy.settings import ReproduceSettings
 from lrstudy.tracking import server, training_run
@@ -161,6 +162,13 @@ def _plan(recorded: RecordedTraining) -> TrainingPlan:
                 "put that one there to train it again."
             )
             raise SettingsError(setting_error(reference.setting, reference.text, problem))
+    weights = plan.weights
+    if weights and (digest := recorded.code.get(WEIGHTS_DIGEST)) != weights.digest:
+        problem = (
+            f": {weights.path.absolute()} differs from the file that the run began from, whose SHA-256 digest is "
+            f"{digest}; put that one there to train it again."
+        )
+        raise SettingsError(setting_error("weights", weights.text, problem))
     return plan
 
 

@@ -56,6 +56,7 @@ def _json(value: object) -> bytes:
 
 def _data_summary(training: TrainingSetup) -> dict[str, object]:
     data = training.plan.data
+    mean, std = training.plan.normalisation
     return {
         "name": data.name,
         "source": data.source,
@@ -63,7 +64,7 @@ def _data_summary(training: TrainingSetup) -> dict[str, object]:
         "classes": data.classes,
         "image": {"side": data.images.shape[1], "channels": data.images.shape[3]},
         "images": {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
-        "normalisation": {"mean": data.mean, "std": data.std, "unit": "0 to 255"},
+        "normalisation": {"mean": mean, "std": std, "unit": "0 to 255"},
         "bad_images_left_out": len(data.bad_images),
         "files_passed_over": len(data.skipped_files),
         "preprocessing": data.preprocessing,

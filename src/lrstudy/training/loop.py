@@ -132,7 +132,7 @@ def _train(
     The metrics are those before each step; the loss among them is the plain cross-entropy, whatever loss is trained.
     """
     metrics = _Metrics()
-    network.train()
+    recipe.set_training_mode(network)
     for step, rows in steps:
         recipe.set_learning_rate(optimizer, step)
         inputs, labels = split.batch(rows)

@@ -16,6 +16,7 @@ from lrstudy.data.splitting import SPLITS
 from lrstudy.errors import CacheError, DataError
 from lrstudy.formatting import setting_error
 from lrstudy.optimizers import build_optimizer, parse_arguments, without_decay
+from lrstudy.pretrained import NONE, PretrainedWeights, find_weights
 from lrstudy.schedules import Schedule
 from lrstudy.settings import TrainSettings
 from lrstudy.training.recipe import Loss, Recipe, balanced_weights
@@ -49,6 +50,8 @@ class TrainingPlan:
     def context(self) -> StudyContext:
         """The data and the machine, in plain values."""
         images = self.data
+        normalisation = self.weights.describe_normalisation(images.images.shape[3]) if self.weights else ""
+        remarks = (f"normalised {normalisation}",) if normalisation else ()
         summary = DataSummary(
             images.name,
             images.source,
@@ -59,7 +62,7 @@ class TrainingPlan:
             images.bad_images,
             images.classes,
             len(images.skipped_files),
-            images.remarks,
+            (*images.remarks, *remarks),
             images.preprocessing,
             self.chance_accuracy,
             images.files_state,
@@ -73,6 +76,7 @@ class TrainingPlan:
             hardware.describe(self.runtime.device),
             self.runtime.precision,
             self.digests,
+            normalisation,
         )
 
     @property
@@ -83,16 +87,38 @@ class TrainingPlan:
         return [reference for reference in references if reference]
 
     @property
+    def weights(self) -> PretrainedWeights | None:
+        """The pretrained weights that the training begins from; None if it begins from random ones.
+
+        Raises:
+            SettingsError: they cannot be downloaded or read.
+        """
+        text = self.settings.weights
+        return None if text == NONE else find_weights(text, self.settings.model)
+
+    @property
+    def files(self) -> list[Path]:
+        """The user's own code and the pretrained weights."""
+        return [*(reference.path for reference in self.code), *([self.weights.path] if self.weights else [])]
+
+    @property
     def digests(self) -> dict[str, str]:
-        """The digests of the user's own files, by the settings' values that name them."""
-        return {reference.text: reference.digest for reference in self.code}
+        """The digests of the user's own code and of pretrained weights, by the settings' values that name them."""
+        of_weights = {self.weights.text: self.weights.digest} if self.weights else {}
+        return {reference.text: reference.digest for reference in self.code} | of_weights
+
+    @property
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The mean and the deviation that images are normalised by, per channel, in units of 0 to 255."""
+        of_weights = self.weights.normalisation(self.data.images.shape[3]) if self.weights else None
+        return of_weights or (self.data.mean, self.data.std)
 
     @property
     def model_inputs(self) -> ModelInputs:
         """The inputs that the trained network takes, with two images as an example."""
         images = self.data
         example = np.asarray(images.images[images.train[:2]])
-        return ModelInputs(example, images.mean, images.std, tuple(images.classes))
+        return ModelInputs(example, *self.normalisation, tuple(images.classes))
 
     @property
     def chance_loss(self) -> float:
@@ -116,10 +142,11 @@ class TrainingPlan:
             Loss(settings.label_smoothing, weights),
             settings.clip_norm,
             torch.bfloat16 if settings.precision == "bf16" else None,
+            settings.freeze == "backbone",
         )
 
-    def optimizer(self, weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimizer that the settings name, for `weights`."""
+    def optimizer(self, weights: list[torch.nn.Parameter] | list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Return the optimizer that the settings name, for `weights` or groups of them."""
         settings = self.settings
         decay = None if settings.weight_decay == "auto" else settings.weight_decay
         arguments = parse_arguments(settings.optimizer_args)

@@ -44,13 +44,14 @@ class Recipe:
     """The loss, the learning rates, the limit and the precision of a training's steps.
 
     `clip_norm` is the largest norm of a gradient, 0 for no limit; `autocast` is the lower precision of the forward
-    pass, None for float32 throughout.
+    pass, None for float32 throughout; `frozen_backbone` is whether a part of the network has frozen weights.
     """
 
     schedule: Schedule = CONSTANT
     loss: Loss = PLAIN_LOSS
     clip_norm: float = 0.0
     autocast: torch.dtype | None = None
+    frozen_backbone: bool = False
 
     def set_learning_rate(self, optimizer: torch.optim.Optimizer, step: int) -> None:
         """Set the learning rate of each of the optimizer's groups for `step`, counted from 0 over the training."""
@@ -58,6 +59,16 @@ class Recipe:
             factor = self.schedule.factor(step)
             for group in optimizer.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+    def set_training_mode(self, network: torch.nn.Module) -> None:
+        """Set `network` to training mode, and the layers of a frozen backbone to evaluation mode.
+
+        Batch normalisation in training mode would change its running statistics, although its weights are frozen.
+        """
+        network.train()
+        if self.frozen_backbone:
+            for layer in network.modules():
+                layer.training = any(weight.requires_grad for weight in layer.parameters())
 
     def forward_precision(self, device: torch.device) -> AbstractContextManager[object]:
         """Return the context in which the forward pass of a training step runs; evaluations run outside it."""

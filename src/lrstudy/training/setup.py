@@ -14,6 +14,7 @@ from lrstudy.settings import TrainSettings
 from lrstudy.training.augmentation import AUGMENTATIONS, Augmentation
 from lrstudy.training.data_splits import DataSplit, Normalise, load_split
 from lrstudy.training.epoch import Epoch
+from lrstudy.training.fine_tuning import fine_tune
 from lrstudy.training.loop import batch_sizes, train_epochs
 from lrstudy.training.plan import TrainingPlan
 from lrstudy.training.recipe import Recipe
@@ -77,18 +78,21 @@ def build(plan: TrainingPlan) -> TrainingSetup:
     """Build the training that `plan` describes; the same seed gives the same initial weights.
 
     Raises:
-        SettingsError: the network does not accept these images, or cannot learn from batches of one.
+        SettingsError: the network does not accept these images, cannot learn from batches of one, or does not fit the
+            pretrained weights.
     """
     settings, data = plan.settings, plan.data
     shape = Shape(channels=data.images.shape[3], side=data.images.shape[1], classes=len(data.classes))
-    classifier = build_classifier(settings, shape, data.mean, data.std).to(plan.runtime.device)
+    classifier = build_classifier(settings, shape, *plan.normalisation).to(plan.runtime.device)
     network = classifier.network
+    weights = plan.weights
+    trained = fine_tune(network, weights, settings, shape.classes) if weights else list(network.parameters())
     # Reject the settings here, before a run is opened, and not at the first step.
     steps = len(batch_sizes(len(data.train), settings.batch_size, no_single=has_batch_norm(network)))
     average = WeightAverage(network, settings.ema) if settings.ema else None
     train = _load_split(plan, classifier, data.train, AUGMENTATIONS.get(settings.augment))
     validation = _load_split(plan, classifier, data.validation)
-    optimizer = plan.optimizer(list(network.parameters()))
+    optimizer = plan.optimizer(trained)
     return TrainingSetup(plan, classifier, optimizer, train, validation, plan.recipe(steps), average)
 
 

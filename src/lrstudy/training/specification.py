@@ -18,6 +18,7 @@ from lrstudy.data.records import BadImage
 from lrstudy.formatting import format_setting, join_and, truncate
 from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import SWITCHES
+from lrstudy.pretrained import NONE
 from lrstudy.server_names import (
     CODE,
     DATA_DIGEST,
@@ -25,11 +26,13 @@ from lrstudy.server_names import (
     HARDWARE,
     KEY,
     KIND,
+    NORMALISATION,
     PRECISION,
     PREPROCESSING,
     THREADS,
     UNCOMMITTED,
     VERSIONS,
+    WEIGHTS_DIGEST,
 )
 from lrstudy.settings import TrainSettings, parameters
 from lrstudy.settings.training import OptimizerChoice
@@ -82,8 +85,8 @@ class DataSummary:
 class StudyContext:
     """The data and the machine, which all trainings of a study share.
 
-    `precision` describes the arithmetic; `code` are the digests of the user's own files, by the settings' values
-    that name them.
+    `precision` describes the arithmetic; `code` are the digests of the user's own files and of pretrained weights, by
+    the settings' values that name them; `normalisation` says how images are normalised for pretrained weights.
     """
 
     data: DataSummary
@@ -92,6 +95,7 @@ class StudyContext:
     hardware: str
     precision: str
     code: Mapping[str, str] = field(default_factory=dict)
+    normalisation: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,10 @@ class TrialSpecification:
             "threads": self.context.threads,
             "version": TRAINING_VERSION,
         }
-        if settings.recipe:
-            identity["recipe"] = settings.recipe
+        if recipe := {name: value for name, value in settings.recipe.items() if name != "weights"}:
+            identity["recipe"] = recipe
+        if settings.weights != NONE:
+            identity["weights"] = self.context.code[settings.weights]
         if settings.optimizer_args != "none":
             identity["optimizer_args"] = settings.optimizer_args
         for setting, reference in self._files.items():
@@ -162,6 +168,7 @@ class TrialSpecification:
         return parameters(self.settings) | {
             **{f"optimizer.{name}": format_setting(value) for name, value in defaults.items()},
             **{f"{setting}{CODE}": self.context.code[file.text] for setting, file in self._files.items()},
+            **({WEIGHTS_DIGEST: self.context.code[self.settings.weights]} if self.settings.weights != NONE else {}),
         }
 
     @property
@@ -178,6 +185,8 @@ class TrialSpecification:
             PRECISION: self.context.precision,
             VERSIONS: ", ".join(f"{name} {version}" for name, version in provenance.versions().items()),
         }
+        if self.context.normalisation:
+            tags[NORMALISATION] = self.context.normalisation
         changed = provenance.uncommitted_changes()
         return tags if changed is None else tags | {UNCOMMITTED: str(changed).lower()}
 
