@@ -21,7 +21,8 @@ from lrstudy.training import artifacts, setup
 from lrstudy.training.fine_tuning import find_head, load_backbone
 from lrstudy.training.progress import initial_progress, track_best
 from lrstudy.training.setup import TrainingSetup
-from studies import only_run, run_script, run_train, trainings
+from studies import only_run, run_train
+from test_reproduce import change, reproduce
 
 HIDDEN = (8,)
 HEADS = {
@@ -270,16 +271,16 @@ def test_settings_that_contradict_each_other_are_refused(mlp: Path, changes: dic
 
 
 @pytest.mark.usefixtures("tracking_uri")
-def test_a_fine_tuned_training_is_reproduced_from_the_same_file_alone(mlp: Path) -> None:
+def test_a_fine_tuned_training_is_reproduced_from_the_same_file_alone(
+    mlp: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run_train("--epochs=2", "--hidden=8", f"--weights={mlp}", "--head_lr=4")
     run = only_run()
-    again = run_script("reproduce.py", f"--run_id={run.info.run_id}")
-    assert "identical: " in again.stdout, again.stdout + again.stderr
-    saved(build_model("mlp", Shape(1, 8, 4), HIDDEN), mlp)
-    refused = run_script("reproduce.py", f"--run_id={run.info.run_id}")
-    assert refused.returncode == 2
-    assert f"{mlp} differs from the file that the run began from" in refused.stderr
-    assert len(trainings()) == 1
+    code, printed = reproduce(run.info.run_id, capsys)
+    assert (code, "identical: " in printed) == (0, True), printed
+    change("update params set value = 'another digest' where key = 'weights.digest'")
+    with pytest.raises(SettingsError, match=f"{mlp} differs from the file that the run began from, .* another digest"):
+        reproduce(run.info.run_id, capsys)
 
 
 def test_the_average_of_frozen_weights_is_the_weights(with_batch_norm: tuple[str, Path]) -> None:

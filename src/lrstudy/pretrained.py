@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -151,6 +152,7 @@ def _downloaded(text: str, model: str, url: str) -> Path:
     if path.is_file():
         return path
     match = DIGEST_IN_URL.search(url)
+    print(f"downloading {url}", file=sys.stderr, flush=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), match[1] if match else None, progress=False)
