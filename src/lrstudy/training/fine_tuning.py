@@ -124,7 +124,7 @@ def _check_fit(weights: PretrainedWeights, own: Mapping[str, Tensor], state: Map
         problems.append(f"the network lacks {_layers(surplus)}")
     if differing:
         shapes = [f"{_shape(state[name])} in the file and {_shape(own[name])} in the network" for name in differing]
-        problems.append(f"other shapes have {_layers(differing)} ({differing[0]}: {shapes[0]})")
+        problems.append(f"the shapes of {_layers(differing)} differ ({differing[0]}: {shapes[0]})")
     if problems:
         problem = f"does not fit model={quote(weights.model)}: {'; '.join(problems)}."
         raise SettingsError(setting_error("weights", weights.text, problem))
