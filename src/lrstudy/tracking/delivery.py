@@ -83,12 +83,16 @@ def deliver(
                 raise files_error(client, call, error) from error
             if not is_refusal(error):
                 raise
-            if isinstance(call, Log) and call.points and not call.has_only_points:  # one of the two may be valid
-                parts = Log(call.run, points=call.points), Log(call.run, call.params, call.tags)
-                deliver(client, parts, {}, rejections, is_retry=is_retry)
+            if isinstance(call, Log) and call.points and not call.has_only_points:
+                deliver(client, _parts(call), {}, rejections, is_retry=is_retry)
             else:
                 rejections.append(error)
     return created
+
+
+def _parts(call: Log) -> tuple[Log, Log]:
+    """Return the points of a rejected call, and its parameters and tags: one of the two may be valid."""
+    return Log(call.run, points=call.points), Log(call.run, call.params, call.tags)
 
 
 def remove_sent_files(call: Call) -> None:
