@@ -17,6 +17,7 @@ from lrstudy.networks import Shape, build_model
 from lrstudy.optimizers import build_optimizer, without_decay
 from lrstudy.schedules import Schedule
 from lrstudy.settings import TrainSettings
+from lrstudy.study.run_training import describe_early_end
 from lrstudy.study.trial import planned
 from lrstudy.training import checkpoint, setup
 from lrstudy.training.class_metrics import ClassCounts
@@ -24,7 +25,9 @@ from lrstudy.training.epoch import Epoch
 from lrstudy.training.loop import train_epochs
 from lrstudy.training.progress import finalize, initial_progress, track_best
 from lrstudy.training.recipe import Loss, Recipe, balanced_weights
+from lrstudy.training.result import Result
 from lrstudy.training.setup import TrainingSetup
+from lrstudy.training.verdict import Verdict
 from lrstudy.training.weight_average import WeightAverage
 from test_training import network, part
 
@@ -131,6 +134,10 @@ def test_patience_ends_a_training_and_a_resumed_one_at_the_same_epoch() -> None:
     progress = initial_progress(training)
     progress.history, progress.best = records, records[best]
     assert not list(track_best(training, progress, training.epochs(len(records) - 1)))
+    result = Result(tuple(records), records[best], Verdict("good", ""), {})
+    line = f"stopped early, after epoch {best + 3} of 60: no lower validation loss in 3 epochs\n"
+    assert describe_early_end(training.plan.settings, result) == line
+    assert describe_early_end(TrainSettings(epochs=best + 3, patience=3), result) == ""
 
 
 def test_the_validation_loss_and_the_logged_training_loss_are_plain_cross_entropies() -> None:

@@ -238,8 +238,12 @@ def test_runs_that_are_not_trainings_are_refused(tracking_uri: str, capsys: pyte
         another(kind="search"): "the run of a search; give the run of one of its trainings[.]",
     }
     of_training = {"kind": "train", "key": "abc"}
-    refused[another(**of_training)] = "its parameters are not valid in this version: device='' must be 'auto'"
+    refused[another(**of_training)] = "its parameters are not valid here: device='' must be 'auto'"
     refused[another(**of_training, device="cpu", threads="1")] = "the server has only the first 0 of its 50 epochs"
+    gone = another(**of_training, device="cpu", threads="1")
+    client.log_param(gone, "model", "gone.py:build")
+    client.log_param(gone, "model.code", "0" * 64)
+    refused[gone] = r"\(the files that they name are the run's artifacts in 'code'\) are not valid here: .*no file"
     for run_id, sentence in refused.items():
         with pytest.raises(SettingsError, match=f"run_id='{run_id}': .*{sentence}"):
             reproduce(run_id, capsys)

@@ -121,10 +121,20 @@ def _resumption(run: TrackedRun, epoch: int) -> str:
     return f"an earlier start was interrupted: resuming after epoch {epoch}, in run {run.run_id}"
 
 
+def describe_early_end(settings: TrainSettings, result: Result) -> str:
+    """Return a line on a training that its patience ended before its last epoch; an empty text for any other."""
+    last = result.history[-1]
+    if not settings.patience or last.epoch >= settings.epochs or last.diverged:
+        return ""
+    waited = pluralize(settings.patience, "epoch")
+    return f"stopped early, after epoch {last.epoch} of {settings.epochs}: no lower validation loss in {waited}\n"
+
+
 def _scores(specification: TrialSpecification, result: Result) -> str:
-    """Return three lines: the verdict and the scores."""
+    """Return lines on the early end, if any, the verdict and the scores."""
     parts = specification.context.data.split_sizes
     return (
+        f"{describe_early_end(specification.settings, result)}"
         f"{specification.name}: {result.verdict.word}; {result.verdict.reason}.\n"
         f"validation: lowest loss {result.best.val_loss:.4g} at epoch {result.best.epoch}, "
         f"accuracy {result.best.val_accuracy:.1%} (n={parts['validation']})\n"

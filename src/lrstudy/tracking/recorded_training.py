@@ -90,7 +90,8 @@ def read_recorded_training(client: MlflowClient, run_id: str) -> RecordedTrainin
         machine = {"device": tags.get(DEVICE, ""), "threads": tags.get(THREADS, "")}
         settings = from_parameters(TrainSettings, unquoted_parameters(run.data.params, run.data.tags) | machine)
     except SettingsError as error:
-        raise SettingsError(f"run_id={quote(run_id)}: its parameters are not valid in this version: {error}") from None
+        files = " (the files that they name are the run's artifacts in 'code')" if _code(run) else ""
+        raise SettingsError(f"run_id={quote(run_id)}: its parameters{files} are not valid here: {error}") from None
     epochs = _read_epochs(client, run_id)[: settings.epochs + 1]  # another program logged what is beyond
     complete = bool(epochs) and (
         len(epochs) == settings.epochs + 1 or not _finite(epochs[-1]) or _ended_early(epochs, settings.patience)
