@@ -5,7 +5,7 @@ uint8 images, labels and a split; `training` yields one record per epoch, which 
 the figures of a training. A `study` runs many trainings; `report` reads them from MLflow and compares them. `compat`
 holds every use of another library's private parts. The docstring of each package describes its modules.
 
-All packages share the modules beside them: the tables of `optimizers`, `networks` and `schedules`, with `user_code` of
-the user's own files; `chance_level` and `convergence`, which judge scores and curves; and the `command_line`,
-`entry_point`, `output`, `interruption` and `errors` of every command.
+All packages share the modules beside them: the tables of `optimizers`, `networks` and `schedules`, with the `user_code`
+of a user's own files and `pretrained` weights; `chance_level` and `convergence`, which judge scores and curves; and the
+`command_line`, `entry_point`, `output`, `interruption` and `errors` of every command.
 """

@@ -37,7 +37,7 @@ class PretrainedWeights:
     """Weights to begin a training from: the value of the setting `weights`, the network, and the file.
 
     `mean` and `std` are those of the images that torchvision's weights were trained on, red, green and blue, from 0 to
-    1; None for weights of others.
+    1; None for other weights.
     """
 
     text: str
@@ -76,7 +76,7 @@ class PretrainedWeights:
         return mean, std
 
     def describe_normalisation(self, channels: int) -> str:
-        """Return what the images are normalised by, as a clause."""
+        """Return a clause on the normalisation of the images."""
         if (normalisation := self.normalisation(channels)) is None:
             return "by the mean and deviation of the training images"
         mean, std = ([f"{value / 255:.3g}" for value in values] for values in normalisation)
@@ -84,7 +84,7 @@ class PretrainedWeights:
 
 
 def weights_problem(text: str, model: str) -> str | None:
-    """Return what is wrong with the setting `weights` for this network; None if it names a file or known weights."""
+    """Return the problem of the setting `weights` for this network; None if it names a file or known weights."""
     if text == NONE or (text != DEFAULT and Path(text).expanduser().is_file()):
         return None
     missing = f"there is no file {quote(str(Path(text).expanduser().absolute()))}"

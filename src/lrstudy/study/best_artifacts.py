@@ -33,7 +33,7 @@ SECONDS_FOR_WEIGHTS = 60.0
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run whose training has ended, and what its figures and its model are made from.
+    """A run whose training has ended, and the sources of its figures and its model.
 
     `inputs` is None where a worker has to find them out.
     """
@@ -80,7 +80,7 @@ def log_best_artifacts(
 
 
 def log_figures_and_model(trained: TrainedRun, exporter: Executor, renderer: Executor) -> None:
-    """Render the figures of a training and save its model side by side; log what its run lacks.
+    """Render the figures of a training and save its model side by side; log those that its run lacks.
 
     Args:
         trained: the run.
@@ -118,7 +118,7 @@ def _log_figures(trained: TrainedRun, rendering: Sequence[RetriedTask[dict[str, 
 
 
 def _download(study: TrackedRun, trial: TrialResult) -> TrainedRun:
-    """Ask the server for what the run of a trial has and lacks."""
+    """Ask the server which artifacts the run of a trial has."""
     study.outbox.flush(0)
     run = replace(study, run_id=study.outbox.server_id(trial.run_id))
     logged = run.client.get_run(run.run_id)

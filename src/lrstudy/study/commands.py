@@ -17,7 +17,7 @@ DIFFERENT = 1
 
 
 def run_train(arguments: list[str]) -> None:
-    """Train what the command line describes; resume where an earlier start was interrupted."""
+    """Run the training of a command line; resume it if an earlier start was interrupted."""
     # The fork server imports PyTorch while this process imports MLflow.
     preload("lrstudy.study.preloaded_torch")
     with gc_paused():

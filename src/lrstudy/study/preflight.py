@@ -1,4 +1,4 @@
-"""The preflight: what a worker checks and measures before a study or a training begins."""
+"""The preflight: checks and measurements by a worker before a study or a training begins."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def run_study(
     helper: HelperWorker,
     propose: Callable[[StudyFile, int], Proposer],
 ) -> None:
-    """Train what is missing of a study; log and print its results.
+    """Train the missing trainings of a study; log and print the results.
 
     Args:
         kind: `grid` or `search`.

@@ -186,7 +186,7 @@ class Outbox:
         return "RUNNING" if self._sender.pending else status
 
     def close(self, max_silence: float) -> str | None:
-        """Stop sending; return a sentence on what could not be sent within so many seconds, None if all was."""
+        """Stop sending; return a sentence on calls that were not sent within that many seconds, None if all were."""
         for call in self._sender.possible_duplicates:
             duplicates = DeleteDuplicateRuns(call.run, call.experiment, call.tags, call.start)
             self.enqueue(duplicates, despite_rejections=True)

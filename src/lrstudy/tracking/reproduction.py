@@ -1,4 +1,4 @@
-"""Train again what a run on the server trained, and compare: the machine before it starts, the numbers afterwards."""
+"""Repeat the training of a run on the server; compare the machine before it starts, and the numbers afterwards."""
 
 from __future__ import annotations
 

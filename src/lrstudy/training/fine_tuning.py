@@ -25,7 +25,7 @@ OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)")
 def fine_tune(
     network: nn.Module, weights: PretrainedWeights, settings: TrainSettings, classes: int
 ) -> list[nn.Parameter] | list[dict[str, Any]]:
-    """Load pretrained weights into `network`, whose last layer keeps its initial ones; return what is to be trained.
+    """Load pretrained weights into `network`, except its new last layer; return the weights to train.
 
     Freeze the backbone, which is all but the last layer, if the settings say so.
 

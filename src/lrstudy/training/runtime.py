@@ -38,7 +38,7 @@ class Runtime:
 
 
 def prepare(settings: CommonSettings) -> Runtime:
-    """Set this process up to train what `settings` describe, once, before the first tensor is computed.
+    """Set this process up for the training of `settings`, once, before the first tensor is computed.
 
     Raises:
         SettingsError: this machine does not have the device, or the device does not have the precision.

@@ -1,4 +1,4 @@
-"""Commands that try learning rates beyond those of a study; they never narrow what the study allowed."""
+"""Commands that try learning rates beyond those of a study; they never narrow the range of a study."""
 
 from __future__ import annotations
 
