@@ -29,7 +29,8 @@ def cell(verdict: str, loss: float, accuracy: float, *, optimizer: str = "adam",
     params = {**SETTINGS, "optimizer": optimizer, "lr": f"{lr}", "seed": "0"}
     tags = {"lrstudy.kind": "train", "lrstudy.verdict": verdict}
     images = {"train": 350, "validation": 75, "test": 75}
-    run = Run(f"{optimizer} {lr}", "run", "FINISHED", 0, params, {}, tags, "", images, curves)
+    metrics = {"best/val_balanced_accuracy": accuracy / 2}
+    run = Run(f"{optimizer} {lr}", "run", "FINISHED", 0, params, metrics, tags, "", images, curves)
     return Cell(optimizer, lr, f"{lr}", (Training(run, "0"),))
 
 
@@ -56,6 +57,16 @@ def test_where_no_accuracy_is_above_guessing_nothing_is_recommended_and_more_ste
     # 50 epochs are the default and need not be typed.
     assert "epochs=10" not in answer.command
     assert "20.0% of adam 0.001, is not above 21.4%" in answer.sentences[0]
+
+
+@pytest.mark.parametrize(("largest", "shown"), [(15, False), (16, True)])
+def test_balanced_accuracy_is_shown_where_the_largest_class_has_more_than_twice_the_mean(
+    largest: int, shown: bool
+) -> None:
+    counts = {"large": largest, **{str(number): (75 - largest) // 9 for number in range(9)}}
+    counts["0"] += 75 - sum(counts.values())
+    _, answer = answered(cell("good", 0.4, 0.9), cell("good", 0.5, 0.8, lr=0.01), counts=counts)
+    assert ("its validation accuracy 90.0%, its balanced accuracy 45.0%" in " ".join(answer.sentences)) == shown
 
 
 def test_where_nothing_learned_in_many_steps_other_learning_rates_are_advised() -> None:

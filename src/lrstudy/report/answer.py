@@ -47,7 +47,7 @@ def make_answer(comparison: Comparison, state: AnswerState, study: Run | None) -
         headline = f"No training learned{step.so_far}; {step.advice}"
         return Answer(headline, (_no_better_than_guessing(comparison),), step.command, "To do that:")
     place = f"{best.optimizer} with a learning rate of {format_lr(best.lr)}"
-    scores = [_scores(best), *_when_to_stop(best)]
+    scores = [_scores(comparison, best), *_when_to_stop(best)]
     evidence = [*_runner_up(comparison, best), *_ties(comparison), _band(comparison, best), _test(best)]
     if state is AnswerState.RECOMMENDED:
         sentences = tuple(filter(None, [*scores, *evidence]))
@@ -96,10 +96,12 @@ def test_accuracy(cell: Cell) -> Spread:
     return Spread.of(training.test_accuracy for training in cell.trainings)
 
 
-def _scores(best: Cell) -> str:
+def _scores(comparison: Comparison, best: Cell) -> str:
     text = f"Its best validation loss is {format_spread(best.loss, format_loss)}"
     if best.accuracy.n:
         text += f", its validation accuracy {format_spread(best.accuracy, format_percent)}"
+    if comparison.is_imbalanced and best.balanced_accuracy.n:
+        text += f", its balanced accuracy {format_spread(best.balanced_accuracy, format_percent)}"
     seeds = f"mean ± standard deviation over n = {best.n} seeds" if best.n > 1 else "n = 1 seed"
     return f"{text} ({seeds})."
 

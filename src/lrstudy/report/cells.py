@@ -17,6 +17,7 @@ from lrstudy.report.runs import Curve, Run
 from lrstudy.server_names import (
     BEST_EPOCH,
     BEST_VAL_ACCURACY,
+    BEST_VAL_BALANCED_ACCURACY,
     BEST_VAL_LOSS,
     DESCRIPTION,
     FINAL,
@@ -107,6 +108,11 @@ class Training:
         return self.run.metrics.get(BEST_VAL_ACCURACY, math.nan) if math.isnan(at_best) else at_best
 
     @property
+    def best_val_balanced_accuracy(self) -> float:
+        """The balanced validation accuracy at the best epoch; NaN if it was not logged."""
+        return self.run.metrics.get(BEST_VAL_BALANCED_ACCURACY, math.nan)
+
+    @property
     def test_accuracy(self) -> float:
         """The accuracy on the held-out test split."""
         return self.run.metrics.get(TEST_ACCURACY, math.nan)
@@ -169,6 +175,11 @@ class Cell:
     def accuracy(self) -> Spread:
         """The spread of the validation accuracy at the best epoch."""
         return Spread.of(training.best_val_accuracy for training in self.trainings)
+
+    @cached_property
+    def balanced_accuracy(self) -> Spread:
+        """The spread of the balanced validation accuracy at the best epoch."""
+        return Spread.of(training.best_val_balanced_accuracy for training in self.trainings)
 
     @cached_property
     def verdict(self) -> str:

@@ -23,6 +23,8 @@ BELOW_BEST = 0.02
 SLOW_SHARE = 0.25
 # Cells with one of these verdicts have worse faults than slowness.
 FAULTS = ("diverged", "collapsed", "unstable")
+# Classes are imbalanced if the largest one has more than this multiple of the mean share.
+IMBALANCE = 2
 # The verdict of a cell whose trainings have none.
 NOT_JUDGED = "not judged"
 
@@ -41,6 +43,12 @@ class Comparison:
     def chance_level(self) -> ChanceLevel | None:
         """The scores of a guess that ignores the image, if they are known."""
         return ChanceLevel.from_counts(self.class_counts.values()) if any(self.class_counts.values()) else None
+
+    @cached_property
+    def is_imbalanced(self) -> bool:
+        """True if the largest class has more than twice the mean share: accuracy then says little of the others."""
+        counts = self.class_counts.values()
+        return bool(counts) and max(counts) * len(counts) > IMBALANCE * sum(counts)
 
     @cached_property
     def ranking(self) -> list[Cell]:

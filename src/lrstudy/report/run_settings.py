@@ -107,6 +107,12 @@ def comparable_settings(run: Run, usual_length: int) -> dict[str, str]:
     return settings | ({"data sets": run.data} if run.data else {})
 
 
+def recipe_settings(run: Run) -> dict[str, str]:
+    """Return the settings of a run's recipe that are not at their defaults."""
+    names = (name for name in RecipeSettings.model_fields if name in run.params)
+    return {name: run.params[name] for name in names if not _is_plain_recipe(name, run.params[name])}
+
+
 def _is_plain_recipe(name: str, value: str) -> bool:
     """Return whether a parameter is a setting of the recipe at its default, which runs of older versions lack."""
     field = RecipeSettings.model_fields.get(name)

@@ -23,14 +23,17 @@ MAX_COLUMNS = 10
 
 
 def scores(cell: Cell | None) -> dict[str, float]:
-    """Return the spreads of a cell's best validation loss and of the accuracy there; NaN where there is no cell."""
-    loss, accuracy = (cell.loss, cell.accuracy) if cell else (Spread.of([]), Spread.of([]))
+    """Return the spreads of a cell's best validation loss and of the accuracies there; NaN where there is no cell."""
+    nothing = Spread.of([])
+    loss, accuracy, balanced = (cell.loss, cell.accuracy, cell.balanced_accuracy) if cell else (nothing,) * 3
     return {
         "n": cell.n if cell else 0,
         "best_val_loss": loss.mean,
         "best_val_loss_sd": loss.deviation,
         "best_val_accuracy": accuracy.mean,
         "best_val_accuracy_sd": accuracy.deviation,
+        "best_val_balanced_accuracy": balanced.mean,
+        "best_val_balanced_accuracy_sd": balanced.deviation,
     }
 
 
@@ -59,6 +62,7 @@ def _cell_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
         "tied": comparison.tied(cell),
         **scores(cell),
         "best_epoch": _spread(cell, lambda training: training.best_epoch).mean,
+        "last_epoch": _spread(cell, lambda training: training.last_epoch).mean,
         "final_train_loss": _spread(cell, lambda training: training.last("train_loss")).mean,
         "final_val_loss": final.mean,
         "final_val_loss_sd": final.deviation,

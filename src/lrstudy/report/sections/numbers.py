@@ -97,8 +97,9 @@ def _sensitivity(value: float, unweighted: float) -> str:
 def cells_table(group_report: GroupReport) -> Table:
     """Return each cell's verdict and the numbers that led to it, the best first."""
     headers = ("optimizer", "learning rate", "seeds", "verdict", "kind", "best val. loss", "val. accuracy")
+    imbalanced = group_report.comparison.is_imbalanced
     return Table(
-        (*headers, "reason for the verdict"),
+        (*headers, *["balanced accuracy"] * imbalanced, "reason for the verdict"),
         tuple(
             (
                 row.optimizer,
@@ -108,6 +109,7 @@ def cells_table(group_report: GroupReport) -> Table:
                 row.kind,
                 _loss(row),
                 _accuracy(row),
+                *[_balanced_accuracy(row)] * imbalanced,
                 row.reason,
             )
             for row in group_report.cells.head(MAX_CELLS).itertuples()
@@ -119,8 +121,9 @@ def ends_table(group_report: GroupReport) -> Table:
     """Return the end of each cell's training and the time to the target, the best first."""
     target = format_percent(group_report.comparison.target)
     headers = ("optimizer", "learning rate", "best epoch", "final train. loss", "final val. loss", "gap", "steadiness")
+    stops_early = "patience" in group_report.group.settings
     return Table(
-        (*headers, f"epochs to {target}", f"seconds to {target}"),
+        (*headers, *["stopped after epoch"] * stops_early, f"epochs to {target}", f"seconds to {target}"),
         tuple(
             (
                 row.optimizer,
@@ -130,6 +133,7 @@ def ends_table(group_report: GroupReport) -> Table:
                 format_with_deviation(row.final_val_loss, row.final_val_loss_sd, format_loss),
                 format_loss(row.generalisation_gap),
                 format_percent(row.steadiness),
+                *[format_epochs(row.last_epoch)] * stops_early,
                 *_to_target(row),
             )
             for row in group_report.cells.head(MAX_CELLS).itertuples()
@@ -143,6 +147,10 @@ def _loss(row: Any) -> str:
 
 def _accuracy(row: Any) -> str:
     return format_with_deviation(row.best_val_accuracy, row.best_val_accuracy_sd, format_percent)
+
+
+def _balanced_accuracy(row: Any) -> str:
+    return format_with_deviation(row.best_val_balanced_accuracy, row.best_val_balanced_accuracy_sd, format_percent)
 
 
 def _verdict(row: Any, best: str) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from lrstudy.formatting import join_and
+from lrstudy.formatting import join_and, join_or
 from lrstudy.report.drawing import Drawing
 from lrstudy.report.group_report import Report
+from lrstudy.report.run_settings import recipe_settings
 from lrstudy.report.runs import Run
 from lrstudy.report.sections.section import Block, Facts, Items
-from lrstudy.server_names import COMMIT, DATA_DIGEST, DEVICE, HARDWARE, THREADS, UNCOMMITTED, VERSIONS
+from lrstudy.server_names import COMMIT, DATA_DIGEST, DEVICE, HARDWARE, PRECISION, THREADS, UNCOMMITTED, VERSIONS
 
 TAGS = {
     "data digest": DATA_DIGEST,
@@ -20,6 +21,7 @@ TAGS = {
     "hardware": HARDWARE,
     "device": DEVICE,
     "threads": THREADS,
+    "precision": PRECISION,
 }
 MAX_VALUES, MAX_SEEDS = 5, 20
 NOT_LOGGED = "not logged"
@@ -44,9 +46,19 @@ def blocks(report: Report, _: Sequence[Drawing]) -> Iterator[Block]:
             ("query", "; ".join(loaded.queries) if any(loaded.queries) else "all runs of the experiment"),
             ("runs by status", statuses),
             *((name, _values(loaded.trainings, tag)) for name, tag in TAGS.items()),
+            ("recipe", _recipe(loaded.trainings)),
             ("seeds", _seeds(loaded.trainings)),
         )
     )
+
+
+def _recipe(runs: Sequence[Run]) -> str:
+    """Return the settings of the recipe that are not at their defaults, with their values."""
+    values: dict[str, dict[str, None]] = {}
+    for run in runs:
+        for name, value in recipe_settings(run).items():
+            values.setdefault(name, {})[value] = None
+    return "; ".join(f"{name}={join_or([*of_name])}" for name, of_name in values.items()) or "plain"
 
 
 def _study(study: Run | None) -> list[tuple[str, str]]:
