@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import Command
@@ -152,6 +153,7 @@ def test_hidden_takes_any_list_of_layer_sizes(sizes: list[int]) -> None:
 
 
 @given(st.sampled_from(list(TrainSettings.model_fields)), st.text(max_size=20))
+@hypothesis_settings(deadline=None)  # the first text for `model` imports torchvision
 def test_any_text_for_any_parameter_is_taken_or_refused_in_words(name: str, text: str) -> None:
     with contextlib.suppress(SettingsError):
         assert isinstance(parse(TrainSettings, [f"--{name}", text]), TrainSettings)

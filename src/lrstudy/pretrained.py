@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import join_and, join_or, quote, setting_error
 from lrstudy.networks import BUILTIN_NETWORKS
-from lrstudy.user_code import file_reference, package_reference
+from lrstudy.user_code import file_reference, is_file, package_reference, user_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,9 +85,9 @@ class PretrainedWeights:
 
 def weights_problem(text: str, model: str) -> str | None:
     """Return the problem of the setting `weights` for this network; None if it names a file or known weights."""
-    if text == NONE or (text != DEFAULT and Path(text).expanduser().is_file()):
+    if text == NONE or (text != DEFAULT and is_file(user_path(text))):
         return None
-    missing = f"there is no file {quote(str(Path(text).expanduser().absolute()))}"
+    missing = f"there is no file {quote(str(user_path(text).absolute()))}"
     if model in BUILTIN_NETWORKS or file_reference("", model) or package_reference(model):
         if text != DEFAULT:
             return f": {missing}."
@@ -111,7 +111,7 @@ def find_weights(text: str, model: str) -> PretrainedWeights:
     """
     is_torchvisions = not (model in BUILTIN_NETWORKS or file_reference("", model) or package_reference(model))
     known = _known_weights(model) if is_torchvisions else {}
-    path = Path(text).expanduser()
+    path = user_path(text)
     if text == DEFAULT or (text in known and not path.is_file()):
         entry = _default_weights(model) if text == DEFAULT else known[text]
         path = _downloaded(text, model, entry.url)

@@ -80,10 +80,26 @@ class FileReference:
         return getattr(module, self.name)
 
 
+def user_path(text: str) -> Path:
+    """Return the path that a user typed, with `~` for a home folder; that of an unknown user stays as it is."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
+def is_file(path: Path) -> bool:
+    """Return whether `path` is a file; False also for a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a zero byte
+        return False
+
+
 def file_reference(setting: str, text: str) -> FileReference | None:
     """Return the file and the name of a value such as `path/to/file.py:name`; None for any other text."""
     match = FILE.fullmatch(text)
-    return FileReference(setting, text, Path(match["path"]).expanduser(), match["name"]) if match else None
+    return FileReference(setting, text, user_path(match["path"]), match["name"]) if match else None
 
 
 def package_reference(text: str) -> tuple[str, str] | None:

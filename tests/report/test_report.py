@@ -397,7 +397,7 @@ def test_where_no_training_is_better_than_guessing_the_page_recommends_none(expe
     for lr in ("0.1", "0.01"):
         run = log_training(experiment, guesses, lr=lr, tags={"lrstudy.verdict": "good"})
         mlflow.MlflowClient().log_text(run, table, "confusion_matrix.csv")
-    content = summary()
+    content = written_summary()
     assert (content["state"], content["recommendation"], content["best_so_far"]) == ("nothing_learned", None, None)
     page = Path("report/index.html").read_text()
     assert '<div class="answer nothing_learned">' in page
@@ -579,7 +579,7 @@ def test_a_real_grid_is_reported_as_it_was_trained(tracking_uri: str) -> None:
     trained = run_script("grid.py", "--optimizers", "sgd,adam", "--lrs", "0.1,0.01", "--epochs", "3", "--hidden", "16")
     assert trained.returncode == 0, trained.stderr
     content = summary()
-    printed = [line.split() for line in trained.stdout.splitlines() if line.startswith(("sgd ", "adam "))]
+    printed = [line.split() for line in trained.stdout.splitlines() if re.match(r"(sgd|adam) +[\d.]+ ", line)]
     told = {(row["optimizer"], row["lr"]): row for row in content["cells"]}
     assert len(told) == len(printed) == 4
     for optimizer, lr, val_loss, accuracy, *verdict in printed:

@@ -48,7 +48,11 @@ def grid_command(group: Group, cells: Sequence[Cell], **changed: str) -> str | N
         "seed": f"{min(whole_number(training.seed) for cell in cells for training in cell.trainings)}",
         "seeds": f"{max(cell.n for cell in cells)}",
         "optimizers": ",".join(dict.fromkeys(optimizer_name(run["optimizer"]) for run in params)),
-        **{name: ",".join(dict.fromkeys(run[name] for run in params if name in run)) for name in OF_OPTIMIZER},
+        **{
+            name: ",".join(values)
+            for name in OF_OPTIMIZER
+            if (values := dict.fromkeys(run[name] for run in params if name in run))
+        },
         OPTIMIZER_ARGS: "|".join(dict.fromkeys(run.get(OPTIMIZER_ARGS, "none") for run in params)),
         "lrs": ",".join(dict.fromkeys(cell.typed for cell in sorted(cells, key=lambda cell: -cell.lr))),
     }

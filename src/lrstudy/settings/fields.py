@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from lrstudy.formatting import did_you_mean, quote
 from lrstudy.networks import BUILTIN_NETWORKS, torchvision_classifiers
 from lrstudy.optimizers import OPTIMIZERS, format_arguments, parse_arguments
-from lrstudy.user_code import file_reference, package_reference
+from lrstudy.user_code import file_reference, is_file, package_reference
 
 Auto = Literal["auto"]
 MIN_FLOAT = sys.float_info.min
@@ -82,7 +82,7 @@ def is_user_code(name: str) -> bool:
     The code itself is read and run by a worker.
     """
     if reference := file_reference("", name):
-        if not reference.path.is_file():
+        if not is_file(reference.path):
             raise ValueError(f": there is no file {quote(str(reference.path.absolute()))}.")
         return True
     return package_reference(name) is not None

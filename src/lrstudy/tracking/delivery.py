@@ -153,9 +153,17 @@ def _(call: CreateModel, client: MlflowClient) -> Ids:
     model = _existing_model(client, run) or client.create_logged_model(
         run.info.experiment_id, "model", call.run, params=run.data.params
     )
-    if all(output.model_id != model.model_id for output in (run.outputs.model_outputs if run.outputs else [])):
-        client.log_outputs(call.run, [LoggedModelOutput(model.model_id, step=0)])
+    if not _is_output(model, run):
+        try:
+            client.log_outputs(call.run, [LoggedModelOutput(model.model_id, step=0)])
+        except MlflowException:  # as where another study linked the model meanwhile
+            if not _is_output(model, client.get_run(call.run)):
+                raise
     return {call.model: model.model_id, call.location: model.artifact_location}
+
+
+def _is_output(model: LoggedModel, run: Run) -> bool:
+    return any(output.model_id == model.model_id for output in (run.outputs.model_outputs if run.outputs else []))
 
 
 def _existing_model(client: MlflowClient, run: Run) -> LoggedModel | None:
