@@ -42,6 +42,13 @@ def wait_for_a_curve(process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+def wait_for_journal(process: subprocess.Popen[str]) -> None:
+    """Wait until the process has a journal on disk, which it begins once a call has failed."""
+    while not journal.pending_journals():
+        assert process.poll() is None
+        time.sleep(0.05)
+
+
 def logged() -> dict[str, object]:
     """Return all that the server has of the study, except ids and times, by the names of the runs."""
     (study,) = studies()
@@ -103,9 +110,7 @@ def test_trainings_of_a_study_killed_while_its_server_is_away_are_reused(front: 
         release()
         assert process.stdout is not None
         assert next(line for line in process.stdout if line.startswith("adam       0.01"))
-        while not journal.pending_journals():  # which has the calls once the first of them has failed
-            assert process.poll() is None
-            time.sleep(0.05)
+        wait_for_journal(process)
         process.send_signal(signal.SIGKILL)
         process.wait()
     front.how = "pass on"
@@ -200,6 +205,7 @@ def test_a_training_killed_while_its_server_is_away_resumes_its_run_after_its_jo
         assert process.stderr is not None
         next(line for line in process.stderr if "cannot be used now" in line)
         wait_for_pause(process, PAUSES[1])
+        wait_for_journal(process)
         process.send_signal(signal.SIGKILL)
         process.wait()
     front.how = "pass on"
