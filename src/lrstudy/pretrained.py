@@ -88,7 +88,7 @@ def weights_problem(text: str, model: str) -> str | None:
     if text == NONE or (text != DEFAULT and is_file(user_path(text))):
         return None
     missing = f"there is no file {quote(str(user_path(text).absolute()))}"
-    if model in BUILTIN_NETWORKS or file_reference("", model) or package_reference(model):
+    if not _is_torchvisions(model):
         if text != DEFAULT:
             return f": {missing}."
         return (
@@ -109,8 +109,7 @@ def find_weights(text: str, model: str) -> PretrainedWeights:
     Raises:
         SettingsError: they are not cached and cannot be downloaded, or the file cannot be read.
     """
-    is_torchvisions = not (model in BUILTIN_NETWORKS or file_reference("", model) or package_reference(model))
-    known = _known_weights(model) if is_torchvisions else {}
+    known = _known_weights(model) if _is_torchvisions(model) else {}
     path = user_path(text)
     if text == DEFAULT or (text in known and not path.is_file()):
         entry = _default_weights(model) if text == DEFAULT else known[text]
@@ -124,6 +123,10 @@ def find_weights(text: str, model: str) -> PretrainedWeights:
         return PretrainedWeights(text, model, path, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     transforms = entry.transforms()
     return PretrainedWeights(text, model, path, tuple(transforms.mean), tuple(transforms.std))
+
+
+def _is_torchvisions(model: str) -> bool:
+    return not (model in BUILTIN_NETWORKS or file_reference("", model) or package_reference(model))
 
 
 def _known_weights(model: str) -> dict[str, Any]:

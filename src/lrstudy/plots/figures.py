@@ -55,9 +55,6 @@ def loss_curves(history: Sequence[Epoch], best: Epoch, title: str) -> Figure:
                 markersize=3,
             )
         axes.axvline(best.epoch, color="0.6", linewidth=1, linestyle=":", zorder=0)
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.spines[["top", "right"]].set_visible(False)
     if _spans_decades(history):
         loss.set_yscale("log")
     loss.set_ylabel("cross-entropy loss (nats)")
@@ -66,18 +63,15 @@ def loss_curves(history: Sequence[Epoch], best: Epoch, title: str) -> Figure:
     accuracy.set_ylim(0, 1.02)
     accuracy.text(best.epoch, 0.02, f" best epoch {best.epoch}", color="0.35", ha=_alignment(best.epoch, epochs[-1]))
     for axes in others:
-        _draw_learning_rate(axes, epochs, lrs)
+        axes.plot(epochs, lrs, color=LR_COLOUR)
+        axes.set_ylabel("learning rate at the end of the epoch")
+        axes.set_ylim(0, None)
+    for axes in figure.axes:
+        axes.set_xlabel("epoch")
+        axes.locator_params(axis="x", integer=True)
+        axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, parse_math=False)
     return figure
-
-
-def _draw_learning_rate(axes: Axes, epochs: Sequence[int], lrs: Sequence[float]) -> None:
-    axes.plot(epochs, lrs, color=LR_COLOUR)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("learning rate at the end of the epoch")
-    axes.set_ylim(0, None)
-    axes.locator_params(axis="x", integer=True)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def augmented_images(images: np.ndarray, title: str) -> Figure:

@@ -33,7 +33,7 @@ from lrstudy.settings.fields import (
     reject_list,
 )
 from lrstudy.settings.recipe import RecipeSettings
-from lrstudy.user_code import file_reference
+from lrstudy.user_code import FileReference, file_reference
 
 BUILTIN_NAMES = join_and(list(BUILTIN_NETWORKS))
 OPTIMIZER_MEANING = f"{', '.join(OPTIMIZERS)}, path/to/file.py:Class, or package:Class"
@@ -135,6 +135,13 @@ class TrainSettings(CommonSettings):
     optimizer: Annotated[OptimizerName, _one_of("optimizers")] = Field("adam", description=OPTIMIZER_MEANING)
     lr: Annotated[LearningRate, _one_of("lrs")] = Field(0.001, description="learning rate")
     optimizer_args: OptimizerArguments = Field("none", description=OPTIMIZER_ARGS_MEANING)
+
+    @property
+    def code(self) -> list[FileReference]:
+        """The user's own files that the settings name."""
+        names = {"model": self.model, "optimizer": self.optimizer}
+        references = (file_reference(setting, text) for setting, text in names.items())
+        return [reference for reference in references if reference]
 
     @property
     def choice(self) -> OptimizerChoice:

@@ -26,7 +26,7 @@ def run_trial(job: TrialJob) -> WorkerResult:
         UserCodeError: the user's own network or optimizer fails.
     """
     plan = as_begun(job.settings, job.key)
-    with errors_of_files(plan.code):
+    with errors_of_files(plan.settings.code):
         training, progress = checkpoint.resume(setup.build(plan), job.run_id)
         if (stopped := _train(job, training, progress)) is not None:
             return pruned_result(progress.history, stopped)

@@ -155,7 +155,7 @@ def _plan(recorded: RecordedTraining) -> TrainingPlan:
             f"run_id={quote(recorded.run_id)}: it was trained {recorded.environment}, and here {error}"
         ) from None
     plan = TrainingPlan(settings, load_data(settings), here)
-    for reference in plan.code:
+    for reference in plan.settings.code:
         if recorded.code.get(reference.setting) != reference.digest:
             problem = (
                 f": {reference.path.absolute()} differs from the file of the run, which is among its artifacts; "

@@ -39,7 +39,7 @@ def artifact_files(training: TrainingSetup, result: Result) -> dict[str, bytes]:
         "environment.json": _json(_environment(training)),
         WEIGHTS: weights_file(training.network),
         **averaged,
-        **{f"code/{reference.path.name}": reference.content for reference in training.plan.code},
+        **{f"code/{reference.path.name}": reference.content for reference in training.plan.settings.code},
     }
 
 

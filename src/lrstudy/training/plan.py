@@ -23,7 +23,6 @@ from lrstudy.training.recipe import Loss, Recipe, balanced_weights
 from lrstudy.training.result import ModelInputs
 from lrstudy.training.runtime import Runtime
 from lrstudy.training.specification import DataSummary, StudyContext, TrialSpecification
-from lrstudy.user_code import FileReference, file_reference
 
 USED_AS_READ = "Training used the images as they were read."
 
@@ -80,13 +79,6 @@ class TrainingPlan:
         )
 
     @property
-    def code(self) -> list[FileReference]:
-        """The user's own files that the settings name."""
-        names = {"model": self.settings.model, "optimizer": self.settings.optimizer}
-        references = (file_reference(setting, text) for setting, text in names.items())
-        return [reference for reference in references if reference]
-
-    @property
     def weights(self) -> PretrainedWeights | None:
         """The pretrained weights that the training begins from; None if it begins from random ones.
 
@@ -99,13 +91,13 @@ class TrainingPlan:
     @property
     def files(self) -> list[Path]:
         """The user's own code and the pretrained weights."""
-        return [*(reference.path for reference in self.code), *([self.weights.path] if self.weights else [])]
+        return [*(reference.path for reference in self.settings.code), *([self.weights.path] if self.weights else [])]
 
     @property
     def digests(self) -> dict[str, str]:
         """The digests of the user's own code and of pretrained weights, by the settings' values that name them."""
         of_weights = {self.weights.text: self.weights.digest} if self.weights else {}
-        return {reference.text: reference.digest for reference in self.code} | of_weights
+        return {reference.text: reference.digest for reference in self.settings.code} | of_weights
 
     @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

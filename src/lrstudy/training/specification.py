@@ -36,7 +36,6 @@ from lrstudy.server_names import (
 )
 from lrstudy.settings import TrainSettings, parameters
 from lrstudy.settings.training import OptimizerChoice
-from lrstudy.user_code import FileReference, file_reference
 
 # Part of a training's identity: raise it whenever the numbers of trainings change.
 TRAINING_VERSION = 1
@@ -132,9 +131,12 @@ class TrialSpecification:
             identity["weights"] = self.context.code[settings.weights]
         if settings.optimizer_args != "none":
             identity["optimizer_args"] = settings.optimizer_args
-        for setting, reference in self._files.items():
+        for reference in settings.code:
             # The file's place is not part of the identity: the content is.
-            identity |= {setting: reference.name, f"{setting}_code": self.context.code[reference.text]}
+            identity |= {
+                reference.setting: reference.name,
+                f"{reference.setting}_code": self.context.code[reference.text],
+            }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
@@ -146,13 +148,6 @@ class TrialSpecification:
     def optimizer(self) -> str:
         """The optimizer's name, with the settings that distinguish it from its default: `sgd momentum=0.9`."""
         return self.settings.optimizer_label
-
-    @property
-    def _files(self) -> dict[str, FileReference]:
-        """The user's own files that the settings name, by the settings' names."""
-        names = {"model": self.settings.model, "optimizer": self.settings.optimizer}
-        references = {setting: file_reference(setting, text) for setting, text in names.items()}
-        return {setting: reference for setting, reference in references.items() if reference}
 
     @property
     def title(self) -> str:
@@ -167,7 +162,7 @@ class TrialSpecification:
         defaults = {name: value for name, value in self.hyperparameters.items() if name not in ("lr", "momentum")}
         return parameters(self.settings) | {
             **{f"optimizer.{name}": format_setting(value) for name, value in defaults.items()},
-            **{f"{setting}{CODE}": self.context.code[file.text] for setting, file in self._files.items()},
+            **{f"{file.setting}{CODE}": self.context.code[file.text] for file in self.settings.code},
             **({WEIGHTS_DIGEST: self.context.code[self.settings.weights]} if self.settings.weights != NONE else {}),
         }
 
