@@ -107,10 +107,11 @@ def test_trainings_of_a_study_killed_while_its_server_is_away_are_reused(front: 
     with running_with_pauses("grid", *GRID, "--optimizers", "adam") as process:
         wait_for_a_curve(process)
         front.how = "answer 500"
+        release(PAUSES[0])
+        wait_for_journal(process)  # to which all further calls go at once
         release()
         assert process.stdout is not None
         assert next(line for line in process.stdout if line.startswith("adam       0.01"))
-        wait_for_journal(process)
         process.send_signal(signal.SIGKILL)
         process.wait()
     front.how = "pass on"
