@@ -60,6 +60,15 @@ def test_where_nothing_that_learned_converged_the_best_is_the_best_so_far() -> N
     assert "best so far" in table(results)
 
 
+def test_where_the_best_has_not_converged_the_best_that_has_is_named() -> None:
+    results = [trial(0.001, "unstable", 0.9, 0.7), trial(0.01, "good", 1.0, 0.6), trial(0.1, "overfits", 1.1, 0.5)]
+    assert conclude(results).sentences == (
+        "adam lr=0.001 is the best so far, but has not converged: unstable; try lower learning rates.",
+        "adam lr=0.01 is the best that has converged, with a validation loss of 1.0000 and an accuracy of 60.0%.",
+    )
+    assert "best so far" in table(results)
+
+
 @pytest.mark.parametrize(("verdict", "remedy"), [("too slow", "epochs=20"), ("unstable", "lower learning rates")])
 def test_with_enough_steps_the_verdict_says_what_to_change(verdict: str, remedy: str) -> None:
     results = [trial(0.001, verdict, 1.9, 0.25, batch_size=8), trial(0.1, "collapsed", 2.3, 0.1, batch_size=8)]

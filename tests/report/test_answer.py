@@ -107,6 +107,22 @@ def test_a_converged_cell_that_learned_makes_a_recommendation() -> None:
     assert answer.headline == "Use adam with a learning rate of 0.001"
 
 
+@pytest.mark.parametrize("verdict", ["too slow", "unstable", "collapsed"])
+def test_a_best_cell_that_has_not_converged_is_not_recommended_and_the_best_that_has_is_named(verdict: str) -> None:
+    state, answer = answered(cell(verdict, 0.9, 0.7), cell("good", 1.0, 0.6, lr=0.01), cell("good", 1.1, 0.5, lr=0.1))
+    assert state == "not_converged"
+    assert answer.headline == (
+        "adam with a learning rate of 0.001 is the best so far, not converged; the best converged is adam with a "
+        "learning rate of 0.01"
+    )
+    assert answer.sentences[0].startswith("First, ")
+
+
+def test_a_converged_cell_that_has_not_learned_is_not_named() -> None:
+    _, answer = answered(cell("too slow", 1.9, 0.25), cell("overfits", 2.29, 0.12, lr=0.01))
+    assert answer.headline.endswith("is the best so far, not converged")
+
+
 def test_a_best_cell_that_overfits_says_when_to_stop() -> None:
     _, answer = answered(cell("overfits", 1.0, 0.6), cell("too slow", 2.2, 0.12, lr=0.0001))
     assert "It overfits: its validation loss is lowest at epoch 7; stop there, with epochs=7." in answer.sentences

@@ -15,7 +15,7 @@ from lrstudy.formatting import (
     join_and,
     pluralize,
 )
-from lrstudy.report.answer_state import AnswerState
+from lrstudy.report.answer_state import AnswerState, best_converged
 from lrstudy.report.cells import Cell, Spread, format_spread
 from lrstudy.report.commands import rerun_command
 from lrstudy.report.comparison import Comparison
@@ -46,7 +46,7 @@ def make_answer(comparison: Comparison, state: AnswerState, study: Run | None) -
         step = advise_learning(comparison, study)
         headline = f"No training learned{step.so_far}; {step.advice}"
         return Answer(headline, (_no_better_than_guessing(comparison),), step.command, "To do that:")
-    place = f"{best.optimizer} with a learning rate of {format_lr(best.lr)}"
+    place = _place(best)
     scores = [_scores(comparison, best), *_when_to_stop(best)]
     evidence = [*_runner_up(comparison, best), *_ties(comparison), _band(comparison, best), _test(best)]
     if state is AnswerState.RECOMMENDED:
@@ -55,7 +55,14 @@ def make_answer(comparison: Comparison, state: AnswerState, study: Run | None) -
         return Answer(f"Use {place}", sentences, command, "Command that repeats this training:")
     step = _NEXT_STEPS[state](comparison, study)
     sentences = tuple(filter(None, [f"First, {step.advice}.", *scores, *evidence]))
-    return Answer(_HEADLINES[state].format(place), sentences, step.command, "To do that:")
+    headline = _HEADLINES[state].format(place)
+    if state is AnswerState.NOT_CONVERGED and (converged := best_converged(comparison)):
+        headline += f"; the best converged is {_place(converged)}"
+    return Answer(headline, sentences, step.command, "To do that:")
+
+
+def _place(cell: Cell) -> str:
+    return f"{cell.optimizer} with a learning rate of {format_lr(cell.lr)}"
 
 
 _HEADLINES = {

@@ -36,17 +36,20 @@ def answer_state(comparison: Comparison, study: Run | None) -> AnswerState:
         return AnswerState.NOTHING_FINISHED
     if not comparison.ranking:
         return AnswerState.ALL_DIVERGED
-    learned = [cell for cell in comparison.ranking if comparison.has_learned(cell)]
-    if not learned:
+    if not any(map(comparison.has_learned, comparison.ranking)):
         return AnswerState.NOTHING_LEARNED
     if len(comparison.group.cells) == 1:
         return AnswerState.SINGLE
     if study and study.status != "FINISHED":
         return AnswerState.UNFINISHED
-    if all(_has_not_converged(comparison, cell) for cell in learned):
-        return AnswerState.NOT_CONVERGED
-    return AnswerState.RECOMMENDED
+    return AnswerState.RECOMMENDED if _has_converged(comparison, comparison.ranking[0]) else AnswerState.NOT_CONVERGED
 
 
-def _has_not_converged(comparison: Comparison, cell: Cell) -> bool:
-    return comparison.verdict(cell) not in (*CONVERGED, NOT_JUDGED)
+def best_converged(comparison: Comparison) -> Cell | None:
+    """Return the best cell of those that learned and converged, if any."""
+    learned = filter(comparison.has_learned, comparison.ranking)
+    return next((cell for cell in learned if _has_converged(comparison, cell)), None)
+
+
+def _has_converged(comparison: Comparison, cell: Cell) -> bool:
+    return comparison.verdict(cell) in (*CONVERGED, NOT_JUDGED)

@@ -27,10 +27,19 @@ def conclude(results: Sequence[TrialResult]) -> Conclusion:
     learned = [result for result in results if result.completed and not result.diverged and _has_learned(result)]
     if not learned:
         return Conclusion("", (_nothing_learned(best),))
-    if any(result.verdict in CONVERGED for result in learned):
+    if best.verdict in CONVERGED:
         return Conclusion("best")
     sentence = f"{best.specification.name} is the best so far, but has not converged: {best.verdict}; {_remedy(best)}."
-    return Conclusion("best so far", (sentence,))
+    return Conclusion("best so far", (sentence, *_best_converged(learned)))
+
+
+def _best_converged(learned: Sequence[TrialResult]) -> list[str]:
+    """Return a sentence on the best trial of those that converged, if any."""
+    best = best_of([result for result in learned if result.verdict in CONVERGED])
+    if best is None:
+        return []
+    scores = f"a validation loss of {best.val_loss:.4f} and an accuracy of {best.val_accuracy:.1%}"
+    return [f"{best.specification.name} is the best that has converged, with {scores}."]
 
 
 def _has_learned(result: TrialResult) -> bool:
