@@ -65,7 +65,7 @@ class TestAGrid:
         client = mlflow.MlflowClient()
         for run in trials:
             files = {file.path for file in client.list_artifacts(run.info.run_id)}
-            assert {"history.csv", "weights.pt", "confusion_matrix.csv"} <= files
+            assert {"history.csv", "weights.pt", "confusion_matrix.csv", "val_losses.npy"} <= files
             assert ("figures" in files) == (run == best)
         (model,) = mlflow.search_logged_models([study.info.experiment_id], output_format="list")
         assert model.source_run_id == best.info.run_id

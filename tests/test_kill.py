@@ -14,6 +14,7 @@ from mlflow.entities import Metric, Run
 
 from conftest import ROOT, mlflow_run
 from lrstudy import cache_paths
+from lrstudy.image_losses import TEST_LOSSES, VAL_LOSSES
 from lrstudy.tracking import owner
 from preloaded_process import run_preloaded
 from studies import curves, finals, reference_run, run_train, trainings
@@ -81,6 +82,7 @@ def check_equals_undisturbed_training(run: Run) -> None:
     assert [step for step, _ in curves(run)["val_loss"]] == list(range(41))
     assert (curves(run), finals(run)) == (curves(calm, other_client), finals(calm, other_client))
     assert files(run, client) == files(calm, other_client)
+    assert {VAL_LOSSES, TEST_LOSSES} <= set(files(run, client))
     assert set(run.data.metrics) == set(calm.data.metrics)
     assert {name: float(run.data.params[name]) for name in ("lr", "epochs")} == {"lr": 0.01, "epochs": 40}
     assert run.data.params.keys() == calm.data.params.keys()

@@ -134,7 +134,7 @@ def test_patience_ends_a_training_and_a_resumed_one_at_the_same_epoch() -> None:
     progress = initial_progress(training)
     progress.history, progress.best = records, records[best]
     assert not list(track_best(training, progress, training.epochs(len(records) - 1)))
-    result = Result(tuple(records), records[best], Verdict("good", ""), {})
+    result = Result(tuple(records), records[best], Verdict("good", ""), {}, np.empty(0))
     line = f"stopped early, after epoch {best + 3} of 60: no lower validation loss in 3 epochs\n"
     assert describe_early_end(training.plan.settings, result) == line
     assert describe_early_end(TrainSettings(epochs=best + 3, patience=3), result) == ""

@@ -288,6 +288,7 @@ class TestASearch:
             assert len(steps) < 61
             assert "lrstudy.key" not in run.data.tags
             assert "test/accuracy" not in run.data.metrics
+            assert [file.path for file in mlflow.MlflowClient().list_artifacts(run.info.run_id)] == ["history.csv"]
         again = run_script("search.py", *settings, "--workers", "1")
         assert again.returncode == 0, again.stderr
         assert again.stdout.count("reused") == 10

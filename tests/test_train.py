@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 
 from conftest import PHOTOS
 from lrstudy.settings import TrainSettings
+from lrstudy.training.plan import load_data
 from studies import curve, reference, run_train
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -107,6 +108,7 @@ class TestARun:
             counts = np.array([row[1:] for row in csv.reader(file)][1:], int)
         assert counts.sum() == 270
         assert counts.trace() / 270 == pytest.approx(run.data.metrics["best/val_accuracy"])
+        self.check_image_losses(run, files)
         assert (files / "weights.pt").stat().st_size > 58_442 * 4
         pictures = {path.name for path in (files / "figures").iterdir()}
         assert pictures == {
@@ -115,6 +117,23 @@ class TestARun:
             "first_layer_filters.png",
             "what_each_layer_sees.png",
         }
+
+    def check_image_losses(self, run: Run, files: Path) -> None:
+        split = load_data(TrainSettings())
+        parts = (("val_losses.npy", split.validation, "best/val_loss"), ("test_losses.npy", split.test, "test/loss"))
+        for name, rows, metric in parts:
+            losses = np.load(files / name)
+            assert (str(losses.dtype), losses.shape) == ("float32", (270,))
+            assert losses.mean(dtype=np.float64) == pytest.approx(run.data.metrics[metric], rel=1e-6)
+            expected = self.losses_of_model(run, split.images[rows], split.labels[rows])
+            assert losses == pytest.approx(expected, rel=0.01, abs=1e-4)
+
+    def losses_of_model(self, run: Run, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Return the losses of images in the order given, from the probabilities of the run's model."""
+        (model,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
+        probabilities: np.ndarray = mlflow.pyfunc.load_model(model.model_uri).predict(images)
+        losses: np.ndarray = -np.log(probabilities[np.arange(len(labels)), labels])
+        return losses
 
     def check_model(self, run: Run) -> None:
         (model,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
@@ -179,6 +198,22 @@ def test_a_diverged_training_is_a_result_that_ended_early() -> None:
     ).open() as file:
         counts = np.array([row[1:] for row in csv.reader(file)][1:], int)
     assert counts.trace() / 270 == pytest.approx(run.data.metrics["best/val_accuracy"]), "of the best epoch's weights"
+    assert mean_val_loss(run) == pytest.approx(run.data.metrics["best/val_loss"], rel=1e-6)
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_the_losses_per_image_are_plain_cross_entropies_of_the_best_epochs_own_weights() -> None:
+    recipe = ("--label_smoothing", "0.2", "--class_weights", "balanced", "--ema", "0.9", "--augment", "flip")
+    run = train("--epochs", "5", "--optimizer", "sgd", "--lr", "1.5", *recipe)
+    losses = curve(run, "val_loss")
+    assert run.data.metrics["best/val_loss"] < losses[max(losses)]
+    assert mean_val_loss(run) == pytest.approx(run.data.metrics["best/val_loss"], rel=1e-6)
+
+
+def mean_val_loss(run: Run) -> float:
+    """Return the mean of a run's losses per validation image."""
+    path = mlflow.artifacts.download_artifacts(f"{run.info.artifact_uri}/val_losses.npy")
+    return float(np.load(path).mean(dtype=np.float64))
 
 
 @pytest.mark.usefixtures("tracking_uri")

@@ -15,7 +15,8 @@ from lrstudy.server_names import CURVES
 from lrstudy.training import history
 from lrstudy.training.data_splits import InMemorySplit
 from lrstudy.training.epoch import BATCH_SUMS, Epoch
-from lrstudy.training.loop import batch_sizes, evaluate, predict, train_epochs
+from lrstudy.training.image_results import ImageResults
+from lrstudy.training.loop import batch_sizes, evaluate, train_epochs
 
 
 def part(images: int, seed: int, side: int = 4) -> InMemorySplit:
@@ -150,13 +151,18 @@ def test_evaluation_does_not_depend_on_how_many_images_go_in_at_once(monkeypatch
 def test_dropout_is_off_while_a_network_is_evaluated() -> None:
     net = nn.Sequential(network(), nn.Dropout(0.5)).train()
     assert evaluate(net, part(50, 1)) == evaluate(network(), part(50, 1))
-    net.train()
-    assert predict(net, part(50, 1)).tolist() == predict(network(), part(50, 1)).tolist()
 
 
-def test_predictions_are_the_classes_of_the_largest_logits() -> None:
-    inputs, _ = part(600, 1).batch(torch.arange(600))
-    assert predict(network(), part(600, 1)).tolist() == network()(inputs).argmax(1).tolist()
+def test_the_results_of_each_image_are_in_the_order_of_the_split_and_have_the_mean_of_the_evaluation() -> None:
+    images = ImageResults()
+    metrics = evaluate(network(), part(600, 1), images)
+    inputs, labels = part(600, 1).batch(torch.arange(600))
+    logits = network()(inputs)
+    assert images.predicted.tolist() == logits.argmax(1).tolist()
+    logs = logits.double() - logits.double().exp().sum(1, keepdim=True).log()
+    assert images.losses == pytest.approx(-logs[torch.arange(600), labels].detach().numpy(), rel=1e-5)
+    assert images.losses.dtype == np.float32
+    assert images.losses.mean(dtype=np.float64) == pytest.approx(metrics["loss"], rel=1e-6)
 
 
 @pytest.mark.parametrize(

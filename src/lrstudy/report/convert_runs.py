@@ -40,6 +40,7 @@ def convert_run(run: MlflowRun, curves: Mapping[str, Curve]) -> Run:
         _data_sets(run),
         _images(run),
         curves,
+        info.artifact_uri,
     )
 
 

@@ -25,6 +25,7 @@ class Run:
 
     `data` has the names and digests of the data sets that were logged as its inputs, empty if there are none. `started`
     is in milliseconds since 1970. `curves` has the history of each logged metric of `server_names.CURVES`.
+    `artifact_uri` is the address of the run's artifacts.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class Run:
     data: str = ""
     images: Mapping[str, int] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    artifact_uri: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
-from mlflow.entities import Run
-
 from lrstudy.errors import UserCodeError
+from lrstudy.run_artifacts import read_artifact
 from lrstudy.server_names import BEST_EPOCH
 from lrstudy.study import worker_tasks
 from lrstudy.study.helper_worker import HelperWorker
@@ -125,13 +121,6 @@ def _download(study: TrackedRun, trial: TrialResult) -> TrainedRun:
     figures = {Path(file.path).stem for file in run.client.list_artifacts(run.run_id, "figures")}
     complete = figures >= set(PICTURES), has_model(run.client, logged)
     names = () if all(complete) else (WEIGHTS, HISTORY, CONFUSION)
-    files = {name: _artifact(run.client, logged, name) for name in names}
+    files = {name: read_artifact(logged.info.artifact_uri, name, run.client.tracking_uri) for name in names}
     best_epoch = int(logged.data.metrics[BEST_EPOCH])
     return TrainedRun(run, trial.specification, trial.verdict, best_epoch, files, None, *complete)
-
-
-def _artifact(client: MlflowClient, run: Run, name: str) -> bytes:
-    # By its address: asked by run, MLflow reports of a server that is away that the artifact does not exist.
-    uri = f"{run.info.artifact_uri}/{name}"
-    with tempfile.TemporaryDirectory() as folder:
-        return Path(download_artifacts(uri, dst_path=folder, tracking_uri=client.tracking_uri)).read_bytes()

@@ -9,6 +9,7 @@ from mlflow.entities import Run
 
 from lrstudy.server_names import BEST_VAL_ACCURACY, BEST_VAL_LOSS, VERDICT
 from lrstudy.study.proposer import Proposer
+from lrstudy.study.reused_losses import val_losses_reader
 from lrstudy.study.running_trials import RunningTrial
 from lrstudy.study.study_run import StudyRun
 from lrstudy.study.time_spent import TimeSpent
@@ -83,4 +84,7 @@ class TrialQueue:
         if self._proposer.prunes:  # While the server is away, the pruner does without.
             curve = outbox.query_or(lambda: validation_curve(client, run_id), list)
         scores = metrics[BEST_VAL_LOSS], metrics[BEST_VAL_ACCURACY]
-        return TrialResult(number, specification, run_id, *scores, verdict, reused=True, curve=curve)
+        losses = val_losses_reader(self._study.run, run)
+        return TrialResult(
+            number, specification, run_id, *scores, verdict, reused=True, curve=curve, read_val_losses=losses
+        )

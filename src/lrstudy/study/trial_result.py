@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from lrstudy.formatting import format_setting, join_and, pluralize
 from lrstudy.redaction import redact_credentials
@@ -19,7 +21,7 @@ PRUNED, DIVERGED = "pruned", "diverged"
 class TrialResult:
     """A trial that has ended. A failed one has no `verdict` but a `reason`; the run of a `reused` one existed before.
 
-    `curve` holds epochs and their validation losses if the study prunes.
+    `curve` holds epochs and their validation losses if the study prunes. `read_val_losses` returns the `val_losses`.
     """
 
     number: int
@@ -31,6 +33,16 @@ class TrialResult:
     reason: str = ""
     reused: bool = False
     curve: Sequence[tuple[int, float]] = ()
+    read_val_losses: Callable[[], np.ndarray | None] = field(default=lambda: None, compare=False, repr=False)
+
+    @property
+    def val_losses(self) -> np.ndarray | None:
+        """The loss of each validation image at the best epoch, float32 `(images,)`, in the order of the split.
+
+        Those of a reused trial are read from the server the first time. None for a pruned or failed trial, for a run
+        of an earlier version, which has no such file, and while the server is unavailable.
+        """
+        return self.read_val_losses()
 
     @property
     def pruned(self) -> bool:

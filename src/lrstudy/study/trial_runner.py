@@ -130,7 +130,16 @@ class TrialRunner:
         verdict = trained.result.verdict.word if trained.result else PRUNED
         curve = [(epoch.epoch, epoch.val_loss) for epoch in trained.history] if self._proposer.prunes else ()
         scores = trained.best.val_loss, trained.best.val_accuracy
-        result = TrialResult(trial.number, trial.specification, trial.run.run_id, *scores, verdict, curve=curve)
+        losses = trained.val_losses
+        result = TrialResult(
+            trial.number,
+            trial.specification,
+            trial.run.run_id,
+            *scores,
+            verdict,
+            curve=curve,
+            read_val_losses=lambda: losses,
+        )
         if self.best is None or best_of([self.best[0], result]) is result:
             self.best = result, trained
         self._add_result(result)

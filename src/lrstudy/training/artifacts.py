@@ -1,4 +1,4 @@
-"""The files of a training: its history, scikit-learn's report, the data and environment, the best weights."""
+"""The files of a training: its history, scikit-learn's report, losses per image, data and environment, best weights."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ from torch import nn
 
 from lrstudy import hardware, provenance
 from lrstudy.csv_tables import to_csv
+from lrstudy.image_losses import TEST_LOSSES, VAL_LOSSES, to_npy
 from lrstudy.training import history
-from lrstudy.training.loop import predict
+from lrstudy.training.image_results import ImageResults
+from lrstudy.training.loop import evaluate
 from lrstudy.training.result import AVERAGED_WEIGHTS, CONFUSION, HISTORY, WEIGHTS, Result
 from lrstudy.training.setup import TrainingSetup
 
 
 def artifact_files(training: TrainingSetup, result: Result) -> dict[str, bytes]:
-    """Return the files of a finished training by their paths: history, scores, context, best weights."""
+    """Return the files of a finished training by their paths: history, scores, context, best weights.
+
+    The network has the best epoch's weights, and is evaluated once more on the validation split.
+    """
     data = training.plan.data
     classes = data.classes
-    true, predicted = data.labels[data.validation], predict(training.network, training.validation)
+    images = ImageResults()
+    evaluate(training.network, training.validation, images)
+    true, predicted = data.labels[data.validation], images.predicted
     labels = range(len(classes))
     report = classification_report(true, predicted, labels=labels, target_names=classes, digits=3, zero_division=0.0)
     counts = confusion_matrix(true, predicted, labels=labels)
@@ -35,6 +42,8 @@ def artifact_files(training: TrainingSetup, result: Result) -> dict[str, bytes]:
                 *([name, *row] for name, row in zip(classes, counts.tolist(), strict=True)),
             ]
         ).encode(),
+        VAL_LOSSES: to_npy(images.losses),
+        TEST_LOSSES: to_npy(result.test_losses),
         "data.json": _json(_data_summary(training)),
         "environment.json": _json(_environment(training)),
         WEIGHTS: weights_file(training.network),

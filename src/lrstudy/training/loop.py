@@ -16,6 +16,7 @@ from lrstudy.networks import has_batch_norm
 from lrstudy.training.class_metrics import ClassCounts
 from lrstudy.training.data_splits import DataSplit
 from lrstudy.training.epoch import BATCH_SUMS, Epoch
+from lrstudy.training.image_results import ImageResults
 from lrstudy.training.recipe import PLAIN_RECIPE, Recipe
 from lrstudy.training.weight_average import WeightAverage
 
@@ -63,8 +64,11 @@ def train_epochs(
             return
 
 
-def evaluate(network: nn.Module, split: DataSplit) -> dict[str, float]:
-    """Return the mean loss of `network` on `split`, and the other metrics of the table, by their names."""
+def evaluate(network: nn.Module, split: DataSplit, images: ImageResults | None = None) -> dict[str, float]:
+    """Return the mean loss of `network` on `split`, and the other metrics of the table, by their names.
+
+    The results of each image are added to `images`, if it is given.
+    """
     metrics, counts = _Metrics(), ClassCounts()
     network.eval()
     with torch.inference_mode():
@@ -73,15 +77,9 @@ def evaluate(network: nn.Module, split: DataSplit) -> dict[str, float]:
             logits = network(inputs)
             metrics.add(cross_entropy(logits, labels), logits, labels)
             counts.add(logits, labels)
+            if images:
+                images.add(logits, labels)
     return metrics.means() | counts.metrics()
-
-
-def predict(network: nn.Module, split: DataSplit) -> np.ndarray:
-    """Return the class that `network` predicts for each image of `split`: int64 `(n,)`."""
-    network.eval()
-    with torch.inference_mode():
-        batches = torch.split(torch.arange(len(split)), EVALUATION_BATCH)
-        return np.concatenate([network(split.batch(rows)[0]).argmax(1).cpu().numpy() for rows in batches])
 
 
 def batch_sizes(images: int, batch_size: int, *, no_single: bool) -> list[int]:

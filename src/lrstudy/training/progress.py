@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from lrstudy.training.epoch import Epoch
+from lrstudy.training.image_results import ImageResults
 from lrstudy.training.loop import evaluate
 from lrstudy.training.result import Result
 from lrstudy.training.setup import TrainingSetup
@@ -75,11 +76,12 @@ def finalize(training: TrainingSetup, progress: Progress) -> Result:
     """
     training.network.load_state_dict(progress.best_weights)
     test_split = training.load_test()
-    test = evaluate(training.network, test_split)
+    images = ImageResults()
+    test = evaluate(training.network, test_split, images)
     if training.average:
         training.average.network.load_state_dict(progress.average_weights)
         test |= {f"{name}_ema": value for name, value in evaluate(training.average.network, test_split).items()}
     plan = training.plan
     verdict = judge(Curve(progress.history, plan.chance_loss, plan.chance_accuracy))
     best = progress.best or progress.history[0]
-    return Result(tuple(progress.history), best, verdict, test, progress.best_average)
+    return Result(tuple(progress.history), best, verdict, test, images.losses, progress.best_average)

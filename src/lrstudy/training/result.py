@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lrstudy.image_losses import VAL_LOSSES, from_npy
 from lrstudy.server_names import (
     BEST_EPOCH,
     BEST_EPOCH_EMA,
@@ -37,14 +38,16 @@ PICTURES = ("loss_curves", "confusion_matrix", "first_layer_filters", "what_each
 class Result:
     """A training that has ended; `best` is the epoch of the lowest validation loss.
 
-    `test` are the metrics on the held-out test split, among them `loss` and `accuracy`. `best_average` is the epoch at
-    which the averaged weights had their lowest validation loss; None without an average.
+    `test` are the metrics on the held-out test split, among them `loss` and `accuracy`, and `test_losses` the losses of
+    its images, float32 `(images,)`. `best_average` is the epoch at which the averaged weights had their lowest
+    validation loss; None without an average.
     """
 
     history: tuple[Epoch, ...]
     best: Epoch
     verdict: Verdict
     test: Mapping[str, float]
+    test_losses: np.ndarray = field(compare=False)
     best_average: Epoch | None = None
 
     @property
@@ -99,6 +102,11 @@ class WorkerResult:
     def best(self) -> Epoch:
         """The epoch of the lowest validation loss."""
         return self.result.best if self.result else min(self.history, key=lambda epoch: epoch.score)
+
+    @property
+    def val_losses(self) -> np.ndarray | None:
+        """The loss of each validation image at the best epoch, float32 `(images,)`; None for a pruned trial."""
+        return from_npy(self.files[VAL_LOSSES]) if self.result else None
 
 
 def pruned_result(epochs: Sequence[Epoch], last: int) -> WorkerResult:
