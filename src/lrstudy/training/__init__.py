@@ -2,6 +2,6 @@
 
 A `plan` has settings, images and device; its `specification` is the same in plain values. `setup` builds network,
 optimizer and data splits, with `fine_tuning`, `augmentation`, `recipe` and `weight_average`. `loop` trains and yields
-an `epoch` at a time, with the `class_metrics`; `progress` tracks the best epoch and makes the `result`, of which
-`verdict` judges the curve and `artifacts` writes the files. A `checkpoint` resumes after a kill.
+an `epoch` at a time, with the `class_metrics` and `image_results`; `progress` tracks the best epoch and makes the
+`result`, of which `verdict` judges the curve and `artifacts` writes the files. A `checkpoint` resumes after a kill.
 """
