@@ -31,6 +31,8 @@ STARTED: list[PreloadedProcess] = []  # they end with the pytest run
 def pytest_configure(config: pytest.Config) -> None:
     """Share a folder between the processes of this pytest run, and give those that it starts a Ctrl-C that works."""
     if not hasattr(config, "workerinput"):  # not in xdist's processes, which inherit it
+        # PyTorch's threads sleep while they wait: spinning would take the processors from other tests.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         sharing = ExitStack()
         sharing.enter_context(shared_by_workers.shared_folder())
         config.add_cleanup(sharing.close)

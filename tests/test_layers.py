@@ -14,7 +14,7 @@ LAYERS = (
     ("compat",),
     (
         *("errors", "formatting", "server_names", "redaction", "csv_tables", "unquoted_parameters"),
-        *("interruption", "chance_level", "convergence", "training_steps", "user_code"),
+        *("interruption", "figure_layout", "chance_level", "convergence", "training_steps", "user_code"),
         *("cache_paths", "hardware", "provenance", "image_losses", "run_artifacts"),
     ),
     ("output", "crash_safe_pool", "optimizers", "networks", "pretrained", "schedules"),

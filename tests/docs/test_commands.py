@@ -39,6 +39,7 @@ SMALLER = {
     "src/grid.py": {"epochs": "1", "hidden": "8", "optimizers": "sgd", "lrs": "0.1,0.01"},
     "src/search.py": {"epochs": "1", "hidden": "8", "trials": "2"},
 }
+MAX_IMAGES = 10  # per class
 # What a reader of these pages has done before.
 BEFORE = {
     "how-to/report.md": "mlflow run . --env-manager uv -e grid -P optimizers=adam",
@@ -95,6 +96,13 @@ def copy_photos(folder: Path, classes: int = 2, images: int = 10) -> None:
                 Image.fromarray(pixels).save(sub / f"{index}.png")
 
 
+def remove_images(folder: Path) -> None:
+    """Leave ten images per class of those that a page has written."""
+    for sub in folder.iterdir():
+        for image in sorted(sub.iterdir())[MAX_IMAGES:]:
+            image.unlink()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=page_name)
 def test_the_commands_of_a_page_run(page: Path, scratch: Path) -> None:
@@ -105,6 +113,7 @@ def test_the_commands_of_a_page_run(page: Path, scratch: Path) -> None:
             check(step)
         else:
             check_python(step.text)
+            remove_images(scratch / "photos")
 
 
 def check(command: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lrstudy.figure_layout import FIXED_TITLES
 from lrstudy.plots import figures, png
 from lrstudy.plots.figures import Activation
 from lrstudy.plots.fonts import find_fonts
@@ -25,14 +27,14 @@ def network_figures(training: TrainingSetup) -> dict[str, bytes]:
     layers = activations(training.network, training.validation.batch(torch.arange(1))[0])
     fonts = find_fonts("".join(data.classes))
     classes = [fonts.legible(name) for name in data.classes]
-    drawn = {
-        "first_layer_filters": figures.filters(first_filters(training.network, channels, side)),
-        "what_each_layer_sees": figures.activation_maps(data.images[data.validation[0]], layers, classes),
-    }
-    if training.plan.settings.augment != "none":
-        title = f"Nine training images, augment={training.plan.settings.augment}, epoch 1"
-        drawn["augmented_images"] = figures.augmented_images(_augmented(training), title)
-    with fonts.use():
+    with fonts.use(), mpl.rc_context(FIXED_TITLES):
+        drawn = {
+            "first_layer_filters": figures.filters(first_filters(training.network, channels, side)),
+            "what_each_layer_sees": figures.activation_maps(data.images[data.validation[0]], layers, classes),
+        }
+        if training.plan.settings.augment != "none":
+            title = f"Nine training images, augment={training.plan.settings.augment}, epoch 1"
+            drawn["augmented_images"] = figures.augmented_images(_augmented(training), title)
         return png.png_files(drawn)
 
 

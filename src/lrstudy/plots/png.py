@@ -7,9 +7,11 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import matplotlib as mpl
 import numpy as np
 
 from lrstudy.csv_tables import from_csv
+from lrstudy.figure_layout import FIXED_TITLES, fix_layout
 from lrstudy.plots import figures
 from lrstudy.plots.fonts import find_fonts
 from lrstudy.training import history
@@ -17,6 +19,9 @@ from lrstudy.training.result import CONFUSION, HISTORY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+DPI = 110
 
 
 def training_figures(title: str, files: Mapping[str, bytes], best_epoch: int) -> dict[str, bytes]:
@@ -33,7 +38,7 @@ def training_figures(title: str, files: Mapping[str, bytes], best_epoch: int) ->
     fonts = find_fonts("".join([title, *classes]))
     for sentence in fonts.describe():
         print(f"warning: {sentence}", file=sys.stderr, flush=True)
-    with fonts.use():
+    with fonts.use(), mpl.rc_context(FIXED_TITLES):
         return png_files(
             {
                 "loss_curves": figures.loss_curves(epochs, epochs[best_epoch], fonts.legible(title)),
@@ -47,6 +52,7 @@ def png_files(named_figures: Mapping[str, Figure]) -> dict[str, bytes]:
     pngs = {}
     for name, figure in named_figures.items():
         file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=110)
+        fix_layout(figure, DPI)
+        figure.savefig(file, format="png", dpi=DPI)
         pngs[f"figures/{name}.png"] = file.getvalue()
     return pngs

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from lrstudy.figure_layout import fix_layout
 from lrstudy.formatting import MAX_NAME
 
 # The file types of a figure, each with the metadata that would differ every time.
 FILE_TYPES = {"svg": "Date", "png": "Software", "pdf": "CreationDate"}
+
+DPI = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +36,8 @@ class Drawing:
         with warnings.catch_warnings():
             # A name may use a script that matplotlib's font lacks, or leave no room for the axes.
             warnings.simplefilter("ignore")
-            self.figure.savefig(file, format=kind, dpi=100, metadata={FILE_TYPES[kind]: None})
-        self.figure.set_layout_engine("none")  # the layout is final now, and computing it takes as long as drawing
+            fix_layout(self.figure, DPI)
+            self.figure.savefig(file, format=kind, dpi=DPI, metadata={FILE_TYPES[kind]: None})
         return file.getvalue()
 
 

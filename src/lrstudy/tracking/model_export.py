@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,9 @@ def save_network(classifier: Classifier, inputs: ModelInputs, path: Path, identi
         raise LearningRateStudyError(f"the model cannot be saved: {first_line(error)}.") from None
 
 
+@cache
 def warm_up() -> None:
-    """Save a tiny network: for its first network the exporter imports half of PyTorch, which takes seconds."""
+    """Save a tiny network, once: for its first network the exporter imports half of PyTorch, which takes seconds."""
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1, 1))
     with gc_paused(), tempfile.TemporaryDirectory() as folder:
         _save(network, np.zeros((2, 1), np.float32), ["none"], Path(folder, "model"), Model())

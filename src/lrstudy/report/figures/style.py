@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from lrstudy.figure_layout import FIXED_TITLES
 from lrstudy.formatting import truncate
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS
 
@@ -41,7 +42,7 @@ BEST_WIDTH = 2.8
 MAX_IN_LEGEND = 8
 # The crosses of diverged trainings stand at this share of an axis's height.
 CROSS_HEIGHT = 0.95
-STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = FIXED_TITLES | {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
