@@ -6,6 +6,7 @@ the figures of a training. A `study` runs many trainings; `report` reads them fr
 holds every use of another library's private parts. The docstring of each package describes its modules.
 
 All packages share the modules beside them: the tables of `optimizers`, `networks` and `schedules`, with the `user_code`
-of a user's own files and `pretrained` weights; `chance_level` and `convergence`, which judge scores and curves; and the
-`command_line`, `entry_point`, `output`, `interruption` and `errors` of every command.
+of a user's own files and `pretrained` weights; `chance_level` and `convergence`, which judge scores and curves;
+`figure_layout`, which places the parts of a figure; and the `command_line`, `entry_point`, `output`, `interruption` and
+`errors` of every command.
 """
