@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Titles stand directly above their axes. Matplotlib would look for ticks there, each time that it draws.
-FIXED_TITLES = {"axes.titley": 1.0}
+FIXED_TITLES: dict[Any, Any] = {"axes.titley": 1.0}
 
 
 def fix_layout(figure: Figure, dpi: int) -> None:
