@@ -93,7 +93,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     figure.colorbar(shown, label="share of the true class", shrink=0.8)
     if len(classes) <= MAX_COUNTED_CLASSES:
         for row, column in zip(*np.nonzero(counts), strict=True):
-            style = {"color": "white" if shares[row, column] > 0.5 else "black", "fontsize": 9}
+            style: dict[str, Any] = {"color": "white" if shares[row, column] > 0.5 else "black", "fontsize": 9}
             count = axes.text(column, row, str(counts[row, column]), ha="center", va="center", **style)
             count.set_in_layout(False)  # it needs no room beside the axes
     if len(classes) <= MAX_NAMED_CLASSES:
