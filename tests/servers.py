@@ -59,7 +59,9 @@ def _wait_for(url: str) -> None:
     raise TimeoutError(url)
 
 
-Fault = Literal["answer 403", "answer 404", "answer 500", "refuse", "close", "lose the answer", "lose first answers"]
+Fault = Literal[
+    "answer 200", "answer 403", "answer 404", "answer 500", "refuse", "close", "lose the answer", "lose first answers"
+]
 How = Fault | Literal["pass on", "hang"]
 REFUSAL = b'{"error_code": "PERMISSION_DENIED", "message": "this file is not for you"}'
 

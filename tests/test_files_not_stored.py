@@ -21,7 +21,7 @@ from lrstudy.tracking.calls import CreateModel, EndModel, Log, LogFiles, LogMode
 from lrstudy.tracking.claims import claim_lock
 from lrstudy.tracking.failures import is_refusal, is_transient
 from lrstudy.tracking.outbox import Outbox
-from servers import Front
+from servers import Fault, Front
 from studies import curves, finals, run_script, trainings
 
 
@@ -137,10 +137,15 @@ def test_runs_that_a_killed_process_left_together_are_sent_except_the_one_withou
     assert sync.sync_all() == ["nothing to sync"]
 
 
-def test_files_that_a_proxy_does_not_let_through_are_stored_when_it_does(front: Front, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "how"), [(r"weights\.pt", "answer 403"), (r"weights\.pt", "answer 200"), ("MLmodel", "answer 200")]
+)
+def test_files_that_a_proxy_does_not_let_through_are_stored_when_it_does(
+    front: Front, tmp_path: Path, file: str, how: Fault
+) -> None:
     with mlflow.start_run() as run, sending_to(front.url) as box:
         run_id = run.info.run_id
-        front.only, front.how = r"PUT .*weights\.pt", "answer 403"
+        front.only, front.how = f"PUT .*{file}", how
         log_finished_run(box, run_id)
         deadline = time.monotonic() + 30
         while not journal.pending_journals():

@@ -28,6 +28,21 @@ def test_only_the_innermost_interrupted_block_prints_a_report(
     assert capsys.readouterr().err == "interrupted: 3 of 4 are kept.\n"
 
 
+def test_a_second_signal_during_the_first_ones_report_prints_no_second_one(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted_twice() -> None:
+        with report_interruption(lambda: "the last epochs are kept."):
+            try:
+                with report_interruption(lambda: "3 of 4 are kept."):
+                    raise SystemExit(143)
+            finally:  # as while workers are stopped
+                raise SystemExit(143)
+
+    with pytest.raises(SystemExit) as caught:
+        interrupted_twice()
+    print_once(caught.value, NOTHING_KEPT)
+    assert capsys.readouterr().err == "interrupted: 3 of 4 are kept.\n"
+
+
 @pytest.mark.parametrize("code", [0, 1, None, "a sentence"])
 def test_the_normal_exit_of_a_command_is_not_an_interruption(code: object, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), report_interruption(lambda: "nothing is kept."):

@@ -221,7 +221,7 @@ def test_the_error_of_a_study_without_a_trained_trial_has_counts_and_a_lower_lea
         "none of the 4 trainings trained: 2 diverged, 1 pruned and 1 failed (RuntimeError: no memory); "
         "try learning rates below 100."
     )
-    assert reason_without_best([pruned]) == "none of the 1 training trained: 1 pruned."
+    assert reason_without_best([pruned]) == "the only training failed: 1 pruned."
 
 
 @pytest.mark.usefixtures("tracking_uri")

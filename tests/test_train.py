@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from conftest import PHOTOS
 from lrstudy.settings import TrainSettings
 from lrstudy.training.plan import load_data
-from studies import curve, reference, run_train
+from studies import curve, reference, run_script_anew, run_train
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -225,3 +225,13 @@ def test_photographs_of_any_size_are_trained_on() -> None:
     (model,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
     predicted = mlflow.pyfunc.load_model(model.model_uri).predict(np.zeros((5, 32, 32, 3), np.uint8))
     assert predicted.shape == (5, 10)
+
+
+@pytest.mark.usefixtures("tracking_uri")
+def test_a_training_whose_cache_cannot_be_written_saves_its_model_all_the_same(tmp_path: Path) -> None:
+    no_folder = tmp_path / "a file"
+    no_folder.touch()
+    ended = run_script_anew("train.py", "--epochs", "1", XDG_CACHE_HOME=str(no_folder), MPLCONFIGDIR="")
+    assert ended.returncode == 0, ended.stderr
+    assert "atplotlib" not in ended.stderr
+    assert mlflow.search_logged_models(output_format="list")

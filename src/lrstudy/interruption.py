@@ -31,8 +31,19 @@ def report_interruption(describe: Callable[[], str]) -> Iterator[InterruptionRep
 
 
 def print_once(interruption: KeyboardInterrupt | SystemExit, sentence: str) -> None:
-    """Print a sentence on an interruption unless one was printed for it; ignore the normal exit of a command."""
+    """Print a sentence on an interruption unless one was printed for it; ignore the normal exit of a command.
+
+    A second signal, which interrupts the handling of the first, gets no sentence of its own.
+    """
     is_exit = isinstance(interruption, SystemExit) and interruption.code != TERMINATED
-    if not is_exit and not getattr(interruption, "__notes__", []):
+    if not is_exit and not any(hasattr(error, "__notes__") for error in _with_contexts(interruption)):
         interruption.add_note(sentence)
         print(sentence, file=sys.stderr, flush=True)
+
+
+def _with_contexts(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, and those that were being handled when it was raised."""
+    handled: BaseException | None = error
+    while handled is not None:
+        yield handled
+        handled = handled.__context__

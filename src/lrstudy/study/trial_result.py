@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lrstudy.formatting import format_setting, join_and, pluralize
+from lrstudy.formatting import format_setting, join_and
 from lrstudy.redaction import redact_credentials
 from lrstudy.training.specification import TrialSpecification
 
@@ -83,7 +83,8 @@ def reason_without_best(results: Sequence[TrialResult]) -> str:
     listed = join_and([f"{count} {word}" for word, count in counts.items() if count])
     first_error = next((result.reason for result in results if result.reason), "")
     cause = f" ({first_error})" if first_error else ""
-    sentence = f"none of the {pluralize(len(results), 'training')} trained: {listed}{cause}"
+    trainings = f"none of the {len(results)} trainings trained" if len(results) > 1 else "the only training failed"
+    sentence = f"{trainings}: {listed}{cause}"
     if not counts["diverged"]:
         return f"{sentence}."
     lowest = min(result.specification.settings.lr for result in results if result.diverged)

@@ -44,6 +44,7 @@ from lrstudy.tracking.calls import (
 from lrstudy.tracking.failures import is_refusal
 from lrstudy.tracking.files_error import files_error
 from lrstudy.tracking.server_lock import server_lock
+from lrstudy.tracking.stored_files import check_stored
 
 Ids = dict[str, str]
 
@@ -208,9 +209,13 @@ def _(call: LogInputs, client: MlflowClient) -> Ids:
 
 
 @_send.register
-def _(call: LogFiles, client: MlflowClient) -> Ids:
+def _(call: LogFiles | LogModel, client: MlflowClient) -> Ids:
     if Path(call.folder).exists():  # it is removed when it is sent
-        client.log_artifacts(call.run, call.folder)
+        if isinstance(call, LogFiles):
+            client.log_artifacts(call.run, call.folder)
+        else:
+            client.log_model_artifacts(call.model, call.folder)
+        check_stored(client, call)
     return {}
 
 
@@ -220,13 +225,6 @@ def _(call: SetStatus, client: MlflowClient) -> Ids:
         client.update_run(call.run, status=call.status)
     else:
         client.set_terminated(call.run, call.status, call.end)
-    return {}
-
-
-@_send.register
-def _(call: LogModel, client: MlflowClient) -> Ids:
-    if Path(call.folder).exists():
-        client.log_model_artifacts(call.model, call.folder)
     return {}
 
 

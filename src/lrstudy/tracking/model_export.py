@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -67,8 +67,7 @@ def _save(network: torch.nn.Module, example: np.ndarray, classes: list[str], pat
         inputs=Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]))]),
         outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(classes)))]),
     )
-    # Otherwise PyTorch creates a folder among the temporary files and leaves it there.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_paths.cache_folder() / "torchinductor"))
+    _set_compiler_cache()
     with _quietly():
         mlflow.pytorch.save_model(
             network,
@@ -80,6 +79,14 @@ def _save(network: torch.nn.Module, example: np.ndarray, classes: list[str], pat
             metadata={"classes": classes},
             serialization_format="pt2",
         )
+
+
+def _set_compiler_cache() -> None:
+    """Let PyTorch use the cache folder, where it can be written; it creates and leaves a temporary folder otherwise."""
+    folder = cache_paths.cache_folder() / "torchinductor"
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
 
 
 @contextmanager
