@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -47,13 +46,19 @@ class CellMeans:
         """
         rng = np.random.default_rng(0)
         common = np.sqrt(self.variances.df / rng.chisquare(self.variances.df, DRAWS))
-        # By columns, so that a cell has the same draws whatever cells come after it.
-        normal = np.stack([rng.standard_normal(DRAWS) for _ in self.cells], axis=1)
+        normal = np.stack([_normal_draws(number) for number in range(len(self.cells))], axis=1)
         draws: np.ndarray = (normal @ np.linalg.cholesky(self.covariance).T) * common[:, None]
         if math.isfinite(self.variances.prior_df):
             dfs = self.variances.prior_df + self.variances.cell_df
             draws *= np.stack([np.sqrt(df / rng.chisquare(df, DRAWS)) for df in dfs], axis=1)
         return draws
+
+
+@lru_cache(maxsize=1024)
+def _normal_draws(number: int) -> np.ndarray:
+    """Return standard normal draws, float64 `(draws,)`: the same for the same number."""
+    draws: np.ndarray = np.random.default_rng([1, number]).standard_normal(DRAWS)
+    return draws
 
 
 def estimate_means(

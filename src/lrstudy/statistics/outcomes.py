@@ -32,8 +32,9 @@ class Cell(NamedTuple):
 class Outcome:
     """A training that has ended.
 
-    `val_loss` is its lowest validation loss, in nats; `val_accuracy` the accuracy at the same epoch, 0 to 1, NaN if
-    unknown; `val_losses` the losses per validation image at that epoch, float `(images,)`, None if unknown.
+    `val_loss` is its lowest validation loss, in nats; `val_accuracy` and `test_accuracy` are those at the same epoch,
+    0 to 1, NaN if unknown; `val_losses` the losses per validation image at that epoch, float `(images,)`, None if
+    unknown.
     """
 
     optimizer: str
@@ -41,6 +42,7 @@ class Outcome:
     seed: int
     val_loss: float
     val_accuracy: float = math.nan
+    test_accuracy: float = math.nan
     verdict: str = ""
     val_losses: np.ndarray | None = field(default=None, repr=False)
 

@@ -1,0 +1,1 @@
+"""Statistics of studies: pure functions of a table of trainings, usable without the rest of the project."""

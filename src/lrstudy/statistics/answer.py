@@ -1,0 +1,145 @@
+"""The answer of a study: which cell to use, how sure that is, and what would settle what is not."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lrstudy.statistics.cell_means import CellMeans, estimate_means
+from lrstudy.statistics.comparisons import CellComparison, compare
+from lrstudy.statistics.outcomes import Cell, Outcomes
+from lrstudy.statistics.race import LOOK, MIN_SEEDS, standing
+from lrstudy.statistics.regret import regret_risk
+from lrstudy.statistics.winner import Estimate, estimate_winner
+
+DELTA, CONFIDENCE = 0.05, 0.95
+
+
+class Certainty(StrEnum):
+    """How sure a recommendation is.
+
+    `SURE`: no other cell is better. `WITHIN`: none is better by more than the share that does not matter, but some
+    cannot be told from the recommended one. `OPEN`: one may be better by more.
+    """
+
+    SURE = "sure"
+    WITHIN = "within delta"
+    OPEN = "open"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer from a table of trainings.
+
+    `best` is the recommended cell, None if each cell has a failed training. `risk` is the chance that another cell is
+    better by more than `delta`, NaN where one seed each leaves it unknown. `comparisons` are those of all other cells
+    without a failed training. `contenders` may be better by more than `delta`, the likeliest first, if the answer is
+    open. `failed` are the cells with failed trainings. `band` are the learning rates of the best cell's optimizer, next
+    to each other, that are not surely worse than it by more than `delta`. `missing_seeds` is about how many further
+    seeds of the best cell and of each contender would settle an open answer; infinite if unknown.
+    """
+
+    best: Cell | None
+    certainty: Certainty
+    delta: float
+    confidence: float
+    risk: float = math.nan
+    comparisons: tuple[CellComparison, ...] = ()
+    contenders: tuple[Cell, ...] = ()
+    failed: tuple[Cell, ...] = ()
+    band: tuple[Cell, ...] = ()
+    missing_seeds: float = math.inf
+    winner: Estimate | None = None
+
+    @property
+    def is_sure(self) -> bool:
+        """True if no other cell is better by more than `delta`, with the stated confidence."""
+        return self.certainty is not Certainty.OPEN
+
+    @property
+    def worse(self) -> tuple[CellComparison, ...]:
+        """The cells that are surely worse than the best one."""
+        return tuple(comparison for comparison in self.comparisons if comparison.is_worse)
+
+    @property
+    def indistinguishable(self) -> tuple[CellComparison, ...]:
+        """The cells that are not distinguishable from the best one."""
+        return tuple(comparison for comparison in self.comparisons if not comparison.is_worse)
+
+
+def find_answer(outcomes: Outcomes, delta: float = DELTA, confidence: float = CONFIDENCE) -> Answer:
+    """Return the answer of a study.
+
+    Args:
+        outcomes: of its trainings.
+        delta: the difference that does not matter, as a share of the loss; more than 0.
+        confidence: that a sure recommendation is within `delta` of the best, and that all intervals hold.
+    """
+    failed = tuple(cell for cell in outcomes.cells if outcomes.failures(cell))
+    if not outcomes.eligible:
+        return Answer(None, Certainty.OPEN, delta, confidence, failed=failed)
+    means = estimate_means(outcomes, outcomes.eligible)
+    comparisons = tuple(compare(means, means.best, confidence))
+    band = _band(outcomes, means.best, comparisons, delta)
+    if not means.variances.df:
+        others = tuple(cell for cell in means.cells if cell != means.best)
+        return Answer(
+            means.best, Certainty.OPEN, delta, confidence, math.nan, comparisons, others, failed=failed, band=band
+        )
+    state = standing(outcomes, delta, confidence, prior=None)
+    missing = 0.0 if state.sure else missing_seeds(outcomes, means, delta, confidence)
+    certainty = _certainty(outcomes, means, delta, confidence)
+    return Answer(
+        means.best,
+        certainty,
+        delta,
+        confidence,
+        state.risk,
+        comparisons,
+        () if state.sure else state.contenders,
+        failed,
+        band,
+        missing,
+        estimate_winner(outcomes, means, confidence),
+    )
+
+
+def _certainty(outcomes: Outcomes, means: CellMeans, delta: float, confidence: float) -> Certainty:
+    if not standing(outcomes, delta, confidence, prior=None).sure:
+        return Certainty.OPEN
+    return Certainty.SURE if regret_risk(means, means.best, 0.0).total <= LOOK * (1 - confidence) else Certainty.WITHIN
+
+
+def _band(outcomes: Outcomes, best: Cell, comparisons: tuple[CellComparison, ...], delta: float) -> tuple[Cell, ...]:
+    """Return the learning rates around the best one that are not surely worse by more than `delta`."""
+    usable = {best, *(comparison.cell for comparison in comparisons if comparison.low <= delta)}
+    rates = sorted((cell for cell in outcomes.cells if cell.optimizer == best.optimizer), key=lambda cell: cell.lr)
+    low = high = rates.index(best)
+    while low > 0 and rates[low - 1] in usable:
+        low -= 1
+    while high < len(rates) - 1 and rates[high + 1] in usable:
+        high += 1
+    return tuple(rates[low : high + 1])
+
+
+def missing_seeds(outcomes: Outcomes, means: CellMeans, delta: float, confidence: float) -> float:
+    """Return about how many further seeds of the best cell and of each contender would make the answer sure.
+
+    If the means stayed as they are: the number at which the chance that a contender is better by more than `delta`
+    falls to its share of the error that is allowed.
+    """
+    from scipy import stats  # takes a while, and only an open answer needs it
+
+    state = standing(outcomes, delta, confidence, prior=None)
+    fewest = max(MIN_SEEDS - len(outcomes.of(means.best)), 0)
+    if not state.contenders:
+        return float(fewest)
+    quantile = float(stats.norm.isf(LOOK * (1 - confidence) / len(state.contenders)))
+    place = means.cells.index(means.best)
+    missing = []
+    for cell in state.contenders:
+        distance = float(means.means[means.cells.index(cell)] - means.means[place]) + math.log1p(delta)
+        seeds = 2 * means.variances.common * (quantile / distance) ** 2
+        missing.append(seeds - min(len(outcomes.of(cell)), len(outcomes.of(means.best))))
+    return float(max(math.ceil(max(missing)), 1, fewest))

@@ -1,0 +1,77 @@
+"""Simultaneous comparisons of all cells with the best one: which are surely worse, and which may be as good."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from lrstudy.statistics.cell_means import CellMeans
+from lrstudy.statistics.outcomes import Cell
+
+
+@dataclass(frozen=True)
+class CellComparison:
+    """A cell's loss relative to the recommended one's: 0.1 is 10% higher.
+
+    `difference` is the estimate, `low` to `high` its interval, which holds for all cells at once; -1 and infinite where
+    one seed each leaves it unknown.
+    """
+
+    cell: Cell
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def is_worse(self) -> bool:
+        """True if the cell is surely worse; else it is not distinguishable from the recommended one."""
+        return self.low > 0
+
+
+def compare(means: CellMeans, best: Cell, confidence: float) -> list[CellComparison]:
+    """Compare each other cell with `best`.
+
+    All intervals hold together with the stated confidence although `best` was selected, since they hold for all pairs:
+    Tukey's method, with unequal numbers of seeds by simulation from the joint distribution (Hothorn, Bretz & Westfall
+    2008, https://doi.org/10.1002/bimj.200810425).
+
+    Args:
+        means: of the cells, among them `best`.
+        best: the cell to compare with.
+        confidence: that all intervals hold, such as 0.95.
+    """
+    place = means.cells.index(best)
+    differences = means.means - means.means[place]
+    margins = _margins(means, place, confidence)
+    return [
+        CellComparison(cell, *(math.expm1(log) for log in (difference, difference - margin, difference + margin)))
+        for cell, difference, margin in zip(means.cells, differences, margins, strict=True)
+        if cell != best
+    ]
+
+
+def _margins(means: CellMeans, place: int, confidence: float) -> np.ndarray:
+    """Return half the width of the interval of each cell's difference to the one at `place`, float64 `(cells,)`."""
+    if not means.variances.df:
+        return np.full(len(means.cells), math.inf)
+    errors = _standard_errors(means.covariance)
+    margins: np.ndarray = _critical_value(means.draws, errors, confidence) * errors[place]
+    return margins
+
+
+def _standard_errors(covariance: np.ndarray) -> np.ndarray:
+    """Return the standard errors of all differences, float64 `(cells, cells)`."""
+    variances = np.diag(covariance)
+    errors: np.ndarray = np.sqrt(np.maximum(variances[:, None] + variances - 2 * covariance, 0))
+    return errors
+
+
+def _critical_value(draws: np.ndarray, errors: np.ndarray, confidence: float) -> float:
+    """Return the quantile of the largest of all differences in units of their standard errors."""
+    largest = np.zeros(len(draws))
+    for one, other in combinations(range(len(errors)), 2):
+        np.maximum(largest, np.abs(draws[:, one] - draws[:, other]) / errors[one, other], out=largest)
+    return float(np.quantile(largest, confidence))

@@ -1,0 +1,109 @@
+"""The race for the best cell: which cells get further seeds until no other is better by more than a given share."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from lrstudy.statistics.cell_means import CellMeans, estimate_means
+from lrstudy.statistics.cell_variances import VariancePrior
+from lrstudy.statistics.outcomes import Cell, Outcomes
+from lrstudy.statistics.regret import contenders, regret_risk
+
+# One training in so many is of the best cell; the others are of contenders.
+ROUND = 3
+# A recommendation is sure from this number of seeds on.
+MIN_SEEDS = 3
+# Looking at the results after each round gives chance as many opportunities: at each look the chance of an error has
+# to be below this share of the one allowed. Set by `benchmarks/decide.py`, on stored trainings and made ones.
+LOOK = 0.1
+# The share of that which may be spent on excluding cells.
+EXCLUSION = 0.5
+# Before two cells have a second seed, their deviation is guessed; the first seeds outweigh the guess.
+PRIOR = VariancePrior(df=2.0, deviation=0.15)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The state of a race.
+
+    `best` is the cell with the lowest mean log loss of those without a failed training, None if there is none.
+    `contenders` are those that may be better by more than the share that matters, the likeliest first; `risk` is the
+    chance that one of them is; `sure` is whether that is low enough to end the race.
+    """
+
+    best: Cell | None
+    contenders: tuple[Cell, ...] = ()
+    risk: float = 1.0
+    sure: bool = False
+
+
+def standing(outcomes: Outcomes, delta: float, confidence: float, prior: VariancePrior | None = PRIOR) -> Standing:
+    """Return the state of a race.
+
+    Args:
+        outcomes: of the trainings so far.
+        delta: the difference that does not matter, as a share of the loss.
+        confidence: of the answer, such as 0.95.
+        prior: on the residual variance; without one nothing is known before two seeds.
+    """
+    if not outcomes.eligible:
+        return Standing(None)
+    means = estimate_means(outcomes, outcomes.eligible, prior)
+    if not means.variances.df:
+        return Standing(means.best, tuple(cell for cell in means.cells if cell != means.best))
+    return _standing(outcomes, means, delta, LOOK * (1 - confidence))
+
+
+def _standing(outcomes: Outcomes, means: CellMeans, delta: float, allowed: float) -> Standing:
+    risk = regret_risk(means, means.best, delta)
+    remaining = contenders(risk, means.best, EXCLUSION * allowed)
+    enough = len(outcomes.of(means.best)) >= MIN_SEEDS
+    return Standing(means.best, tuple(remaining), risk.total, enough and risk.total <= allowed)
+
+
+def next_cell(outcomes: Outcomes, pending: Sequence[Cell], state: Standing) -> Cell | None:
+    """Return the cell that gets the next seed: the best one in turn with the contenders that are worth it most.
+
+    A training tells most about a contender that is likely better and has few seeds.
+
+    Args:
+        outcomes: of the trainings that are known.
+        pending: the cells of trainings that are not known yet.
+        state: of the race, from `outcomes`.
+    """
+    if state.best is None:
+        return None
+    waiting = Counter(pending)
+    counts = {cell: len(outcomes.of(cell)) + waiting[cell] for cell in (state.best, *state.contenders)}
+    turn = (len(outcomes.rows) + len(pending)) % ROUND
+    if turn == 0 or not state.contenders:
+        return state.best
+    likely = {cell: len(state.contenders) - place for place, cell in enumerate(state.contenders)}
+    return min(state.contenders, key=lambda cell: counts[cell] / likely[cell])
+
+
+def untried_neighbours(cells: Collection[Cell], around: Collection[Cell]) -> list[Cell]:
+    """Return the cells half a decade beside those of `around` that are not among `cells`, in order."""
+    tried: dict[str, list[int]] = {}
+    for cell in cells:
+        tried.setdefault(cell.optimizer, []).append(half_decade(cell.lr))
+    wanted = (
+        Cell(cell.optimizer, lr_of(half_decade(cell.lr) + side))
+        for cell in around
+        for side in (-1, 1)
+        if half_decade(cell.lr) + side not in tried[cell.optimizer]
+    )
+    return list(dict.fromkeys(wanted))
+
+
+def half_decade(lr: float) -> int:
+    """Return the nearest power of the square root of ten."""
+    return round(2 * math.log10(lr))
+
+
+def lr_of(step: int) -> float:
+    """Return a power of the square root of ten with three digits: 0.316, 0.1, 0.0316."""
+    return float(f"{10 ** (step / 2):.3g}")

@@ -1,0 +1,120 @@
+"""The answer of a study in words: the same in the terminal, the report, and on the tracking server."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from lrstudy.formatting import format_loss, format_lr, format_percent, join_and, pluralize
+from lrstudy.statistics.answer import Answer, Certainty
+from lrstudy.statistics.comparisons import CellComparison
+from lrstudy.statistics.outcomes import Cell
+from lrstudy.statistics.race import MIN_SEEDS
+from lrstudy.statistics.winner import Estimate
+
+# A list of cells names this many.
+MAX_LISTED = 6
+
+
+def headline(answer: Answer) -> str:
+    """Return the answer in one line: a recommendation only if it is sure."""
+    if answer.best is None:
+        return "No learning rate tried can be recommended: in each cell a training failed"
+    place = f"{answer.best.optimizer} with a learning rate of {format_lr(answer.best.lr)}"
+    if answer.certainty is Certainty.SURE:
+        return f"Use {place}"
+    if answer.certainty is Certainty.WITHIN:
+        return f"Use {place}, within {share(answer.delta)} of the best"
+    return f"Open: {place} is the best so far"
+
+
+def evidence(answer: Answer) -> list[str]:
+    """Return sentences on how sure the answer is, and on all other cells."""
+    if answer.best is None:
+        return [_failed(answer.failed)]
+    parts = [
+        _certainty(answer),
+        _worse(answer),
+        _indistinguishable(answer.indistinguishable),
+        _failed(answer.failed),
+        _winner(answer.winner, answer.confidence),
+        _band(answer),
+        _settlement(answer),
+    ]
+    return [part for part in parts if part]
+
+
+def share(value: float) -> str:
+    """Format a share of a loss: `5%` or `0.5%`."""
+    return f"{100 * value:.2g}%" if value < 1 else f"{100 * value:.0f}%"
+
+
+def _certainty(answer: Answer) -> str:
+    allowed = f"an answer called sure is wrong in at most {share(1 - answer.confidence)} of studies"
+    if answer.certainty is Certainty.SURE:
+        return f"Sure: no other cell tried is better ({allowed})."
+    if answer.certainty is Certainty.WITHIN:
+        return f"Sure to {share(answer.delta)}: no other cell tried is better by more ({allowed})."
+    if math.isnan(answer.risk):
+        return "Open: one seed per cell cannot show what is noise."
+    chance = (
+        f"the chance that another cell is better by more than {share(answer.delta)} is {format_percent(answer.risk)}"
+    )
+    if not answer.contenders:
+        return f"Open: a sure answer takes at least {MIN_SEEDS} seeds; {chance} so far."
+    return f"Open: {chance}, most likely {_list(answer.contenders)}."
+
+
+def _worse(answer: Answer) -> str:
+    if not answer.worse:
+        return ""
+    cells = [comparison.cell for comparison in answer.worse]
+    together = f"with {share(answer.confidence)} confidence for all of them together"
+    return f"Surely worse, {together}: {_list(cells)}."
+
+
+def _indistinguishable(comparisons: Sequence[CellComparison]) -> str:
+    known = sorted((each for each in comparisons if math.isfinite(each.high)), key=lambda each: each.difference)
+    if not known:
+        return ""
+    named = [f"{each.cell.name} (up to {share(each.high)} worse)" for each in known[:MAX_LISTED]]
+    return f"Not distinguishable from it: {join_and(named, len(known))}."
+
+
+def _failed(cells: Sequence[Cell]) -> str:
+    return f"Not recommended, since a training diverged or collapsed: {_list(cells)}." if cells else ""
+
+
+def _winner(winner: Estimate | None, confidence: float) -> str:
+    if winner is None:
+        return ""
+    interval = f"{share(confidence)}: {format_loss(winner.low)} to {format_loss(winner.high)}"
+    test = (
+        "" if math.isnan(winner.test_accuracy) else f", and a test accuracy of {format_percent(winner.test_accuracy)}"
+    )
+    return (
+        f"Expect a validation loss of {format_loss(winner.loss)} with new seeds ({interval}){test}: corrected, since "
+        f"the lowest of several means, {format_loss(winner.observed)}, is low by luck as well."
+    )
+
+
+def _band(answer: Answer) -> str:
+    if len(answer.band) < 2 or answer.best is None:
+        return ""
+    low, high = answer.band[0].lr, answer.band[-1].lr
+    return (
+        f"The usable band of {answer.best.optimizer} is {format_lr(low)} to {format_lr(high)}, "
+        f"{math.log10(high / low):.1f} decades: no learning rate tried there is surely worse by more than "
+        f"{share(answer.delta)}."
+    )
+
+
+def _settlement(answer: Answer) -> str:
+    if answer.is_sure or answer.best is None or not math.isfinite(answer.missing_seeds):
+        return ""
+    seeds = pluralize(int(answer.missing_seeds), "more seed")
+    return f"About {seeds} of {_list([answer.best, *answer.contenders])} would settle it."
+
+
+def _list(cells: Sequence[Cell]) -> str:
+    return join_and([cell.name for cell in cells[:MAX_LISTED]], len(cells))
