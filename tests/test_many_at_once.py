@@ -138,6 +138,7 @@ def server(postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.first
 @pytest.mark.usefixtures("server")
 def test_thirty_two_trainings_at_once_log_everything_to_a_server_with_postgresql(
     postgresql: str, tmp_path: Path

@@ -104,6 +104,7 @@ def remove_images(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.first
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=page_name)
 def test_the_commands_of_a_page_run(page: Path, scratch: Path) -> None:
     if before := BEFORE.get(page_name(page)):

@@ -60,6 +60,7 @@ def test_a_change_applies_alone(heading: str, project: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.first
 @pytest.mark.timeout(600)  # it imports PyTorch and MLflow anew, and trains
 def test_the_tests_of_all_changes_pass(project: Path) -> None:
     for change in CHANGES.values():
