@@ -60,10 +60,10 @@ def _wait_for(url: str) -> None:
 
 
 Fault = Literal[
-    "answer 200", "answer 403", "answer 404", "answer 500", "refuse", "close", "lose the answer", "lose first answers"
+    "answer 200", "answer 403", "answer 404", "answer 500", "reject", "close", "lose the answer", "lose first answers"
 ]
 How = Fault | Literal["pass on", "hang"]
-REFUSAL = b'{"error_code": "PERMISSION_DENIED", "message": "this file is not for you"}'
+REJECTION = b'{"error_code": "PERMISSION_DENIED", "message": "this file is not for you"}'
 
 
 class Front(ThreadingHTTPServer):
@@ -118,8 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
             pass
         if how.startswith("answer "):
             self._say(int(how.removeprefix("answer ")), b"<html>oops</html>", "text/html")
-        elif how == "refuse":
-            self._say(403, REFUSAL, "application/json")
+        elif how == "reject":
+            self._say(403, REJECTION, "application/json")
         elif how in ("close", "hang"):
             self.close_connection = True
         else:

@@ -1,4 +1,4 @@
-"""The command line: what it understands, and the one sentence that it refuses the rest with."""
+"""The command line: what it understands, and the one sentence that it rejects the rest with."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ from lrstudy.training.setup import build
 from lrstudy.unknown_parameters import similar_settings
 from preloaded_process import run_preloaded
 
-REFUSED = {
+REJECTED = {
     "--lr 0": ["lr='0' must be", "greater than 0"],
     "--lr -1": ["lr='-1' must be", "greater than 0"],
     "--lr -1e-3": ["lr='-1e-3' must be", "greater than 0"],
@@ -70,13 +70,13 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("typed", "parts"), REFUSED.items())
-def test_a_bad_setting_is_refused_in_one_sentence_with_its_value_and_what_is_right(
+@pytest.mark.parametrize(("typed", "parts"), REJECTED.items())
+def test_a_bad_setting_is_rejected_in_one_sentence_with_its_value_and_what_is_right(
     typed: str, parts: list[str]
 ) -> None:
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as rejected:
         parse(TrainSettings, typed.split())
-    sentence = str(refused.value)
+    sentence = str(rejected.value)
     assert all(part in sentence for part in parts), sentence
     assert "\n" not in sentence
     assert sentence[-1] in ".?"
@@ -154,7 +154,7 @@ def test_hidden_takes_any_list_of_layer_sizes(sizes: list[int]) -> None:
 
 @given(st.sampled_from(list(TrainSettings.model_fields)), st.text(max_size=20))
 @hypothesis_settings(deadline=None)  # the first text for `model` imports torchvision
-def test_any_text_for_any_parameter_is_taken_or_refused_in_words(name: str, text: str) -> None:
+def test_any_text_for_any_parameter_is_taken_or_rejected_in_words(name: str, text: str) -> None:
     with contextlib.suppress(SettingsError):
         assert isinstance(parse(TrainSettings, [f"--{name}", text]), TrainSettings)
 
@@ -223,14 +223,14 @@ def test_an_unknown_home_folder_is_rejected() -> None:
             parse(kind, [f"--{name}", "~no-such-user/x"])
 
 
-def test_a_rate_that_a_cpu_takes_for_0_is_refused_as_0_is_and_such_a_weight_decay_is_0() -> None:
+def test_a_rate_that_a_cpu_takes_for_0_is_rejected_as_0_is_and_such_a_weight_decay_is_0() -> None:
     with pytest.raises(SettingsError, match="lr='5e-324' must be a finite number greater than 0"):
         parse(TrainSettings, ["--lr", "5e-324"])
     assert parse(TrainSettings, ["--weight_decay", "1e-310"]).weight_decay == 0
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
-def test_a_network_beyond_this_machines_memory_is_refused_before_it_is_made(model: str) -> None:
+def test_a_network_beyond_this_machines_memory_is_rejected_before_it_is_made(model: str) -> None:
     plan = planned(TrainSettings(model=model, hidden=(65536,) * 200))
     with pytest.raises(SettingsError, match=r"hidden='65536,.*' .* takes 9,\d\d\d GiB .* images of 8×8 pixels"):
         build(plan)
@@ -251,14 +251,14 @@ def test_no_folder_for_temporary_files_is_one_sentence() -> None:
     assert ended.stderr == "error: no folder for temporary files can be written to; TMPDIR may name one.\n"
 
 
-def test_a_refused_command_exits_with_2_and_no_stack_trace(train: Command) -> None:
+def test_a_rejected_command_exits_with_2_and_no_stack_trace(train: Command) -> None:
     ended = train("--lr", "abc")
     assert ended.returncode == 2
     assert ended.stderr == "error: lr='abc' must be a finite number greater than 0 and at most 1e+30.\n"
     assert ended.stdout == ""
 
 
-def test_a_device_that_is_not_there_is_refused_before_any_work(train: Command, tmp_path: Path) -> None:
+def test_a_device_that_is_not_there_is_rejected_before_any_work(train: Command, tmp_path: Path) -> None:
     ended = train("--device", "cuda:99", "--data", "mnist", "--data-root", "no such folder")
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: device='cuda:99' is not a device of this machine; torch finds ")
@@ -275,14 +275,14 @@ def test_a_device_that_is_not_there_is_refused_before_any_work(train: Command, t
         ("main", {"data": "/" + "x" * 200}, "train data=/" + "x" * 88),
     ],
 )
-def test_a_refused_run_is_named_after_what_was_asked_for(entry_point: str, params: dict[str, str], name: str) -> None:
+def test_a_rejected_run_is_named_after_what_was_asked_for(entry_point: str, params: dict[str, str], name: str) -> None:
     client = mlflow.MlflowClient()
     run = client.create_run(os.environ["MLFLOW_EXPERIMENT_ID"], tags={"mlflow.project.entryPoint": entry_point})
     client.log_batch(run.info.run_id, params=[mlflow.entities.Param(*item) for item in params.items()])
     mark_failed(run.info.run_id, "a sentence.")
-    refused = client.get_run(run.info.run_id)
-    assert (refused.info.run_name, refused.info.status) == (name, "FAILED")
-    assert refused.data.tags["mlflow.note.content"] == "a sentence."
+    rejected = client.get_run(run.info.run_id)
+    assert (rejected.info.run_name, rejected.info.status) == (name, "FAILED")
+    assert rejected.data.tags["mlflow.note.content"] == "a sentence."
 
 
 @pytest.mark.usefixtures("tracking_uri")

@@ -104,7 +104,7 @@ def test_images_are_not_reported_as_changed_because_the_cache_was_lost(
     assert all(change.startswith((begin or "").format(folder)) for change in changes)
 
 
-def test_a_trial_on_other_images_than_its_study_began_with_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_trial_on_other_images_than_its_study_began_with_is_rejected(folder: Path, tmp_path: Path) -> None:
     """A worker that starts later reads the folder anew; here it is another way to the folder that makes it be read."""
     key = planned(of(folder)).specification.key
     same, later = of(f"{folder}/../pets"), of(f"{folder}/../pets/../pets")

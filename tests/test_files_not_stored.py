@@ -19,7 +19,7 @@ from lrstudy.study.kept_files import kept_on_failure
 from lrstudy.tracking import availability, journal, queued_calls, sync
 from lrstudy.tracking.calls import CreateModel, EndModel, Log, LogFiles, LogModel, RemoveCheckpoint, SetStatus, local_id
 from lrstudy.tracking.claims import claim_lock
-from lrstudy.tracking.failures import is_refusal, is_transient
+from lrstudy.tracking.failures import is_rejection, is_transient
 from lrstudy.tracking.outbox import Outbox
 from servers import Fault, Front
 from studies import curves, finals, run_script, trainings
@@ -159,10 +159,10 @@ def test_files_that_a_proxy_does_not_let_through_are_stored_when_it_does(
     assert journal.pending_journals() == []
 
 
-def test_files_that_the_server_refuses_are_kept_and_their_run_has_failed(front: Front) -> None:
+def test_files_that_the_server_rejects_are_kept_and_their_run_has_failed(front: Front) -> None:
     with mlflow.start_run() as run, sending_to(front.url) as box:
         run_id = run.info.run_id
-        front.only, front.how = r"PUT .*weights\.pt", "refuse"
+        front.only, front.how = r"PUT .*weights\.pt", "reject"
         log_finished_run(box, run_id)
         assert box.flush(30)
         sentence = box.close(30)
@@ -170,7 +170,7 @@ def test_files_that_the_server_refuses_are_kept_and_their_run_has_failed(front: 
         (folder,) = journal.journals_folder().glob("*.refused")
         assert sentence is not None
         assert (
-            f"(PERMISSION_DENIED: this file is not for you); the server refuses them, and they are kept in {folder}"
+            f"(PERMISSION_DENIED: this file is not for you); the server rejects them, and they are kept in {folder}"
             in sentence
         )
         assert [file.read_text() for file in folder.rglob("weights.pt")] == [f"weights.pt of {run_id}"]
@@ -229,14 +229,14 @@ def test_the_pause_after_hours_of_failures_is_a_few_seconds() -> None:
     assert availability.pause_seconds(100_000) <= availability.MAX_PAUSE_SECONDS
 
 
-def test_errors_of_this_machine_are_neither_refusals_nor_an_absent_server() -> None:
+def test_errors_of_this_machine_are_neither_rejections_nor_an_absent_server() -> None:
     for error in (
         PermissionError(13, "Permission denied"),
         OSError(28, "No space left on device"),
         RuntimeError("died"),
     ):
         assert not is_transient(error)
-        assert not is_refusal(error)
+        assert not is_rejection(error)
     assert is_transient(ConnectionResetError())
 
 

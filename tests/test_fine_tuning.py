@@ -228,7 +228,7 @@ def test_without_a_network_one_sentence_says_which_file_to_put_where(
     assert "\n" not in str(raised.value)
 
 
-def test_weights_of_another_architecture_are_refused_by_the_names_of_the_layers(mlp: Path, tmp_path: Path) -> None:
+def test_weights_of_another_architecture_are_rejected_by_the_names_of_the_layers(mlp: Path, tmp_path: Path) -> None:
     other = saved(build_model("mlp", Shape(1, 8, 4), (8, 6)), tmp_path / "deeper.pt")
     with pytest.raises(SettingsError, match=r"does not fit model='mlp': the network lacks 5"):
         made(weights=other)
@@ -240,7 +240,9 @@ def test_weights_of_another_architecture_are_refused_by_the_names_of_the_layers(
 
 
 @pytest.mark.parametrize("content", [b"", b"no weights", "a list", "other objects"])
-def test_a_file_that_is_no_state_dict_is_refused_and_no_code_in_it_is_run(tmp_path: Path, content: bytes | str) -> None:
+def test_a_file_that_is_not_a_state_dict_is_rejected_and_its_code_is_not_run(
+    tmp_path: Path, content: bytes | str
+) -> None:
     path = tmp_path / "weights.pt"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -264,7 +266,7 @@ def test_a_file_that_is_no_state_dict_is_refused_and_no_code_in_it_is_run(tmp_pa
         ({"weights": "default", "model": "timm:vit_tiny"}, "torchvision has no weights for model='timm:vit_tiny'"),
     ],
 )
-def test_settings_that_contradict_each_other_are_refused(mlp: Path, changes: dict[str, str], sentence: str) -> None:
+def test_settings_that_contradict_each_other_are_rejected(mlp: Path, changes: dict[str, str], sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
         parse(TrainSettings, [f"--{name}={mlp if value == 'FILE' else value}" for name, value in changes.items()])
 

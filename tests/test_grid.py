@@ -236,7 +236,7 @@ class TestAGrid:
         (["--workers", "0"], "workers='0' must be 'auto' or a whole number"),
     ],
 )
-def test_a_bad_axis_is_refused_in_one_sentence(arguments: list[str], sentence: str) -> None:
+def test_a_bad_axis_is_rejected_in_one_sentence(arguments: list[str], sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
         parse(GridSettings, arguments)
 
@@ -247,7 +247,7 @@ def test_the_grid_is_the_studys_in_its_order() -> None:
     assert {(cell.epochs, cell.batch_size, cell.seed) for cell in GridSettings().cells()} == {(50, 256, 0)}
 
 
-def test_a_grid_that_cannot_be_trained_is_refused_before_any_run(tmp_path: Path) -> None:
+def test_a_grid_that_cannot_be_trained_is_rejected_before_any_run(tmp_path: Path) -> None:
     ended = run_script("grid.py", "--data", "nowhere")
     assert ended.returncode == 2
     known = f"there is no '{tmp_path / 'nowhere'}'"

@@ -62,7 +62,7 @@ def everything(run: Run) -> object:
         ("RUNNING", {"epochs": "many"}, {}, "is a run with epochs='many', and this command has epochs='50'"),
     ],
 )
-def test_a_run_that_is_something_else_is_refused(
+def test_a_run_that_is_something_else_is_rejected(
     client: MlflowClient,
     monkeypatch: pytest.MonkeyPatch,
     status: str,
@@ -107,7 +107,7 @@ def test_a_run_that_mlflow_run_opens_is_taken(
     assert check_opened_run(client, kind, settings) is not None
 
 
-def test_a_run_with_results_files_or_data_a_deleted_one_and_none_are_refused(
+def test_a_run_with_results_files_or_data_a_deleted_one_and_none_are_rejected(
     client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def problem() -> str:
@@ -127,7 +127,7 @@ def test_a_run_with_results_files_or_data_a_deleted_one_and_none_are_refused(
     assert "MLFLOW_RUN_ID='../nowhere' is not a run of the tracking server" in problem()
 
 
-def test_a_run_of_a_living_process_is_refused(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_of_a_living_process_is_rejected(client: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> None:
     named_run(client, monkeypatch, tags={"lrstudy.process": owner.this_process()})
     monkeypatch.setattr(owner, "this_process", lambda: DEAD)
     with pytest.raises(OtherRunError, match="is a run that another process is logging to"):

@@ -119,7 +119,7 @@ def test_an_optimizer_need_not_be_torchs(monkeypatch: pytest.MonkeyPatch) -> Non
     assert torch.equal(weight, before - 0.5)
 
 
-def test_an_optimizer_of_a_package_that_is_not_installed_is_refused_with_its_name(
+def test_an_optimizer_of_a_package_that_is_not_installed_is_rejected_with_its_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(OPTIMIZERS, "lion", OptimizerSpec("no_such_package:Lion"))

@@ -241,6 +241,6 @@ def test_an_invalid_recipe_is_rejected_in_one_sentence(changes: dict[str, str], 
         parse(TrainSettings, [f"--{name}={value}" for name, value in changes.items()])
 
 
-def test_tf32_is_refused_on_a_cpu() -> None:
+def test_tf32_is_rejected_on_a_cpu() -> None:
     with pytest.raises(SettingsError, match="precision='tf32' is not available on cpu; use precision=fp32"):
         made(precision="tf32", device="cpu")

@@ -80,7 +80,7 @@ def test_passwords_that_a_library_would_cut_off_are_found(address: str, ambiguou
         assert (make_url(address).host != "host") is ambiguous, "the reason"
 
 
-def test_a_training_with_such_an_address_is_refused_without_showing_a_part_of_it(train: Command) -> None:
+def test_a_training_with_such_an_address_is_rejected_without_showing_a_part_of_it(train: Command) -> None:
     ended = train("--epochs", "1", MLFLOW_TRACKING_URI="postgresql+psycopg2://user:p@ss/w@host/db")
     assert ended.returncode == 2
     assert ended.stderr == (

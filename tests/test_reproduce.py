@@ -120,7 +120,7 @@ class TestReproduction:
         assert "identical: the losses and accuracies from epoch 0 to 3 are the same bits" in output
         assert code == 0
 
-    def test_a_device_that_this_machine_lacks_is_refused_with_the_recorded_machine(
+    def test_a_device_that_this_machine_lacks_is_rejected_with_the_recorded_machine(
         self, trained: Train, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = trained()
@@ -220,14 +220,14 @@ class TestReproduction:
         assert code == 0
 
 
-def test_runs_that_are_not_trainings_are_refused(tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_that_are_not_trainings_are_rejected(tracking_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
     client = mlflow.MlflowClient()
 
     def another(**tags: str) -> str:
         changed = {f"lrstudy.{name}": value for name, value in tags.items()}
         return str(client.create_run(os.environ["MLFLOW_EXPERIMENT_ID"], tags=changed).info.run_id)
 
-    refused = {
+    rejected = {
         "0" * 32: "the tracking server sqlite.* has no such run",
         "no id": "the tracking server sqlite.* has no such run",
         another(): "not a training run of this project",
@@ -238,13 +238,13 @@ def test_runs_that_are_not_trainings_are_refused(tracking_uri: str, capsys: pyte
         another(kind="search"): "the run of a search; give the run of one of its trainings[.]",
     }
     of_training = {"kind": "train", "key": "abc"}
-    refused[another(**of_training)] = "its parameters are not valid here: device='' must be 'auto'"
-    refused[another(**of_training, device="cpu", threads="1")] = "the server has only the first 0 of its 50 epochs"
+    rejected[another(**of_training)] = "its parameters are not valid here: device='' must be 'auto'"
+    rejected[another(**of_training, device="cpu", threads="1")] = "the server has only the first 0 of its 50 epochs"
     gone = another(**of_training, device="cpu", threads="1")
     client.log_param(gone, "model", "gone.py:build")
     client.log_param(gone, "model.code", "0" * 64)
-    refused[gone] = r"\(the files that they name are the run's artifacts in 'code'\) are not valid here: .*no file"
-    for run_id, sentence in refused.items():
+    rejected[gone] = r"\(the files that they name are the run's artifacts in 'code'\) are not valid here: .*no file"
+    for run_id, sentence in rejected.items():
         with pytest.raises(SettingsError, match=f"run_id='{run_id}': .*{sentence}"):
             reproduce(run_id, capsys)
 

@@ -315,7 +315,7 @@ class TestASearch:
         (["--optimizer", "adam", "--momentum", "0.9"], "momentum='0.9' has no effect on adam"),
     ],
 )
-def test_a_bad_setting_is_refused_in_one_sentence(arguments: list[str], sentence: str) -> None:
+def test_a_bad_setting_is_rejected_in_one_sentence(arguments: list[str], sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
         parse(SearchSettings, arguments)
 

@@ -258,9 +258,9 @@ def test_unsent_calls_exit_with_code_3_and_settings_of_sync_with_2() -> None:
     program += "def main(_):\n    raise NotSyncedError('it waits.')\nrun_main(main)"
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "src", capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (3, "error: it waits.\n")
-    refused = run_script("sync.py", "--now")
-    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert refused.stderr.startswith("error: '--now' is not a known parameter")
+    rejected = run_script("sync.py", "--now")
+    assert (rejected.returncode, rejected.stderr.count("\n")) == (2, 1)
+    assert rejected.stderr.startswith("error: '--now' is not a known parameter")
     both = run_script("sync.py", "--list", "--discard", "an id")
     assert (both.returncode, both.stderr) == (
         2,

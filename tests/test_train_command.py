@@ -103,7 +103,7 @@ def test_mlflow_run_trains_with_numbers_as_typed(tmp_path: Path, tracking_uri: s
 
 
 @pytest.mark.slow
-def test_mlflow_run_marks_a_refused_run_as_failed(tracking_uri: str) -> None:
+def test_mlflow_run_marks_a_rejected_run_as_failed(tracking_uri: str) -> None:
     ended = mlflow_run("main", optimizer="adm")
     assert ended.returncode != 0
     assert "error: optimizer='adm' is not a known optimizer; did you mean 'adam'" in ended.stderr

@@ -182,6 +182,6 @@ def test_batches_cover_the_images_and_none_is_of_one_where_that_cannot_be(
     assert batch_sizes(images, batch_size, no_single=no_single) == sizes
 
 
-def test_a_network_that_normalises_over_batches_refuses_batches_of_one() -> None:
+def test_a_network_that_normalises_over_batches_rejects_batches_of_one() -> None:
     with pytest.raises(SettingsError, match=r"batch_size='1' .* 2 images or more"):
         batch_sizes(10, 1, no_single=True)

@@ -90,7 +90,7 @@ def test_the_content_of_a_file_is_part_of_a_trainings_identity_and_its_place_is_
         ("biuld", "mine.py has no 'biuld'; did you mean 'build'"),
     ],
 )
-def test_a_function_that_makes_no_network_for_the_data_is_refused(code: Path, name: str, sentence: str) -> None:
+def test_a_function_that_makes_no_network_for_the_data_is_rejected(code: Path, name: str, sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
         setup.build(planned(TrainSettings(model=f"{code}:{name}", threads=1)))
 
@@ -111,12 +111,12 @@ def test_a_syntax_error_is_shown_at_its_line(tmp_path: Path) -> None:
         setup.build(planned(TrainSettings(model=f"{tmp_path}/broken.py:build", threads=1)))
 
 
-def test_a_file_that_does_not_exist_is_refused_before_anything_is_imported(tmp_path: Path) -> None:
+def test_a_file_that_does_not_exist_is_rejected_before_anything_is_imported(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=f"model='none.py:build': there is no file '{tmp_path}/none.py'"):
         parse(TrainSettings, ["--model", "none.py:build"])
 
 
-def test_a_name_that_is_not_an_optimizer_is_refused(code: Path) -> None:
+def test_a_name_that_is_not_an_optimizer_is_rejected(code: Path) -> None:
     with pytest.raises(SettingsError, match=r"is not a subclass of torch\.optim\.Optimizer"):
         planned(TrainSettings(optimizer=f"{code}:build")).optimizer([])
 
@@ -146,7 +146,7 @@ def test_arguments_of_an_optimizer_reach_its_class_and_its_identity() -> None:
         ("adam", "betas=0.9", "optimizer_args='betas=0.9' cannot be used with adam: TypeError"),
     ],
 )
-def test_arguments_that_an_optimizer_does_not_take_are_refused(optimizer: str, arguments: str, sentence: str) -> None:
+def test_arguments_that_an_optimizer_does_not_take_are_rejected(optimizer: str, arguments: str, sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
         build_optimizer(optimizer, [nn.Parameter(torch.zeros(1))], lr=0.1, arguments=parse_arguments(arguments))
 

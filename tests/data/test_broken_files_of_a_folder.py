@@ -25,9 +25,9 @@ class TestBrokenImages:
         return pets
 
     def test_are_all_listed_with_their_reasons(self, damaged: Path) -> None:
-        with pytest.raises(DataError) as refused:
+        with pytest.raises(DataError) as rejected:
             load(damaged)
-        first, *rest = str(refused.value).splitlines()
+        first, *rest = str(rejected.value).splitlines()
         assert "has 3 broken images" in first
         assert "bad_images=skip" in first
         assert [line.strip().partition(": ")[0] for line in rest] == ["cat/1.png", "dog/2.png", r"dog/new\nline.jpg"]

@@ -82,7 +82,7 @@ def test_a_photograph_with_random_damage_in_any_format_is_an_image_or_has_a_reas
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_photograph_truncated_at_every_tenth_byte_is_refused_unless_all_its_pixels_are_there(
+def test_a_photograph_truncated_at_every_tenth_byte_is_rejected_unless_all_its_pixels_are_there(
     kind: str, tmp_path: Path
 ) -> None:
     whole, path = encoded(kind, photo()), tmp_path / "image"

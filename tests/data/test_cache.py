@@ -121,6 +121,6 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     def fill_up(target: Path) -> BuiltPixels:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(DataError, match=r"cannot be written \(No space left on device\); free some space") as refused:
+    with pytest.raises(DataError, match=r"cannot be written \(No space left on device\); free some space") as rejected:
         ask(tmp_path, fill_up)
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(rejected.value)

@@ -105,7 +105,7 @@ class TestLoading:
         assert without.digest == self.load(copied, "warn").digest
         assert dropped.mean == without.mean
 
-    def test_refuses_to_drop_a_whole_class(self, copied: Path) -> None:
+    def test_rejects_to_drop_a_whole_class(self, copied: Path) -> None:
         for path in (copied / "train" / "cat").iterdir():
             path.unlink()
         with Image.open(copied / "test" / "cat" / "0.png") as image:

@@ -90,9 +90,9 @@ def test_pipes_and_devices_are_not_read(folder: Path) -> None:
     (folder / "b" / "zero.jpg").symlink_to("/dev/zero")
     listing = list_folder(folder)
     assert listing.skipped_files == ("a/pipe", "b/zero")
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as rejected:
         load(str(folder), data_root=None, image_size=8, fit="pad", bad_images="error", split_seed=0)
-    assert [line.strip() for line in str(refused.value).splitlines()[1:]] == [
+    assert [line.strip() for line in str(rejected.value).splitlines()[1:]] == [
         "a/pipe.png: it is not a regular file",
         "b/zero.jpg: it is not a regular file",
     ]
@@ -118,17 +118,17 @@ def test_paths_are_within_the_folder_however_it_is_named(
 
 @pytest.mark.parametrize("name", ["a" * 5000, "a/" * 3000, "~no-such-user/images", "null\0byte", "new\nline", ""])
 def test_an_impossible_name_is_one_sentence(name: str) -> None:
-    with pytest.raises(DataError, match=r"nor a folder|has no folders|cannot be read") as refused:
+    with pytest.raises(DataError, match=r"nor a folder|has no folders|cannot be read") as rejected:
         load(name, data_root=None, image_size=8, fit="pad", bad_images="error", split_seed=0)
-    assert str(refused.value).isprintable()
+    assert str(rejected.value).isprintable()
 
 
 def test_the_name_of_a_folder_is_shown_printable(folder: Path) -> None:
     odd = folder.rename(folder.parent / os.fsdecode(b"odd\n\xe9"))
     Image.new("L", (3, 3)).save(odd / "0.png")
-    with pytest.raises(DataError, match=r"odd\\n�") as refused:
+    with pytest.raises(DataError, match=r"odd\\n�") as rejected:
         load(str(odd / "a"), data_root=None, image_size=8, fit="pad", bad_images="error", split_seed=0)
-    assert str(refused.value).isprintable()
+    assert str(rejected.value).isprintable()
 
 
 def test_a_file_with_the_ending_of_any_format_that_is_read_or_named_as_unsupported_should_be_an_image(

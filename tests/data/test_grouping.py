@@ -37,13 +37,13 @@ class TestThePattern:
         assert groups.numbers.tolist() == [0, 1, 2, 0]
         assert warnings == [r"2 of 4 files, such as 'a/x.png', do not match groups='p\d' and are groups of their own"]
 
-    def test_that_is_not_a_regular_expression_is_refused(self) -> None:
+    def test_that_is_not_a_regular_expression_is_rejected(self) -> None:
         with pytest.raises(SettingsError, match=r"groups='\(' is not a regular expression: missing \)"):
             parse(TrainSettings, ["--groups", "("])
         with pytest.raises(SettingsError, match="is not a regular expression: Possible nested set"):
             parse(TrainSettings, ["--groups", "[[a]"])
 
-    def test_has_no_effect_on_a_named_data_set_and_is_refused(self, tmp_path: Path) -> None:
+    def test_has_no_effect_on_a_named_data_set_and_is_rejected(self, tmp_path: Path) -> None:
         for name, value in (("groups", "x"), ("layout", "classes")):
             with pytest.raises(DataError, match=f"{name}='{value}' has no effect on data='digits'"):
                 load(
@@ -88,7 +88,7 @@ class TestTheSplit:
         assert [len(rows) for rows in splits.values()] == [2, 2, 2]
 
     @pytest.mark.parametrize(("groups", "count"), [([0] * 8, "1 group"), ([0, 1] * 4, "2 groups")])
-    def test_of_fewer_groups_is_refused(self, groups: list[int], count: str) -> None:
+    def test_of_fewer_groups_is_rejected(self, groups: list[int], count: str) -> None:
         with pytest.raises(DataError, match=f"groups='g' makes {count} of the images to split; 3 or more are needed"):
             split(grouped(groups, [0, 1] * 4), 0, "made")
 

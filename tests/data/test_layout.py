@@ -27,11 +27,11 @@ def listed(listing: Listing) -> dict[str, str]:
     return {file.path: f"{split} {listing.classes[file.label]}".strip() for file, split in pairs}
 
 
-def refusal(folder: Path, layout: str = "auto") -> str:
-    with pytest.raises(DataError) as refused:
+def rejection(folder: Path, layout: str = "auto") -> str:
+    with pytest.raises(DataError) as rejected:
         list_folder(folder, layout)
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
+    assert "\n" not in str(rejected.value)
+    return str(rejected.value)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_words_that_only_begin_like_a_splits_name_are_classes(name: str, tmp_pat
 
 
 class TestSomeFoldersCalledLikeSplits:
-    def test_are_refused_with_both_readings(self, tmp_path: Path) -> None:
-        message = refusal(make(tmp_path, "train", "car", "bus"))
+    def test_are_rejected_with_both_readings(self, tmp_path: Path) -> None:
+        message = rejection(make(tmp_path, "train", "car", "bus"))
         assert "'train' is a usual name of a split, but 'bus' and 'car' are not" in message
         assert "layout=classes to train 3 classes" in message
         assert "layout=splits to train the classes within 'train' and pass over 'bus' and 'car'" in message
@@ -77,16 +77,16 @@ class TestSomeFoldersCalledLikeSplits:
         assert set(listing.splits) == {"train", "test"}
         assert listing.skipped_files == ("unlabelled/0.png",)
 
-    def test_with_images_but_without_classes_are_refused(self, tmp_path: Path) -> None:
-        message = refusal(make(tmp_path, "train", "test"))
+    def test_with_images_but_without_classes_are_rejected(self, tmp_path: Path) -> None:
+        message = rejection(make(tmp_path, "train", "test"))
         assert "have images instead of one folder per class" in message
         assert "layout=classes" in message
         assert list_folder(tmp_path, "classes").classes == ("test", "train")
 
 
 class TestFoldersWithTheSameFolders:
-    def test_are_refused_with_both_readings(self, tmp_path: Path) -> None:
-        message = refusal(tree(tmp_path, ("Entrenamiento", "Prueba")))
+    def test_are_rejected_with_both_readings(self, tmp_path: Path) -> None:
+        message = rejection(tree(tmp_path, ("Entrenamiento", "Prueba")))
         assert "'Entrenamiento' and 'Prueba' contain the same folders, 'cat' and 'dog'" in message
         assert "layout=classes to train the classes 'Entrenamiento' and 'Prueba'" in message
         assert "rename them to train, validation and test to train the classes 'cat' and 'dog'" in message
@@ -99,9 +99,9 @@ class TestFoldersWithTheSameFolders:
         listing = list_folder(tree(tmp_path, ("seg_train/seg_train", "seg_test/seg_test")))
         assert listed(listing)["seg_test/seg_test/dog/0.png"] == "test dog"
 
-    def test_are_refused_beside_a_folder_without(self, tmp_path: Path) -> None:
+    def test_are_rejected_beside_a_folder_without(self, tmp_path: Path) -> None:
         folder = make(tree(tmp_path, ("seg_train", "seg_test")), "seg_pred")
-        assert "layout=splits" in refusal(folder)
+        assert "layout=splits" in rejection(folder)
         assert set(list_folder(folder, "splits").splits) == {"train", "test"}
 
     def test_do_not_count_if_they_have_no_images_or_only_one_is_shared(self, tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ class TestFoldersWithTheSameFolders:
 
 
 class TestSplitsWithinClasses:
-    def test_are_refused_with_both_readings(self, tmp_path: Path) -> None:
-        message = refusal(tree(tmp_path, ("cat", "dog"), ("train", "test")))
+    def test_are_rejected_with_both_readings(self, tmp_path: Path) -> None:
+        message = rejection(tree(tmp_path, ("cat", "dog"), ("train", "test")))
         assert "'cat' and 'dog' each contain the splits 'test' and 'train'" in message
         assert "layout=classes" in message
         assert "layout=splits to keep these" in message
@@ -138,17 +138,17 @@ class TestDeeperFolders:
         splits = ("training_set/training_set", "test_set/images")
         assert list_folder(tree(tmp_path, splits)).classes == ("cat", "dog")
 
-    def test_of_several_data_sets_are_refused_and_one_is_suggested(self, tmp_path: Path) -> None:
+    def test_of_several_data_sets_are_rejected_and_one_is_suggested(self, tmp_path: Path) -> None:
         tree(tmp_path, ("old/train", "old/test", "new/train", "new/test"))
-        assert f"set data to one of them, such as '{tmp_path / 'new'}'" in refusal(tmp_path)
+        assert f"set data to one of them, such as '{tmp_path / 'new'}'" in rejection(tmp_path)
 
     def test_of_one_folder_with_classes_are_suggested(self, tmp_path: Path) -> None:
         make(tmp_path, "flower_photos/daisy", "flower_photos/rose")
-        assert f"set data to '{tmp_path / 'flower_photos'}'" in refusal(tmp_path)
+        assert f"set data to '{tmp_path / 'flower_photos'}'" in rejection(tmp_path)
 
     def test_that_lead_to_themselves_end(self, tmp_path: Path) -> None:
         (tmp_path / "itself").symlink_to(tmp_path)
-        assert "one class, 'itself'" in refusal(tmp_path)
+        assert "one class, 'itself'" in rejection(tmp_path)
 
 
 class TestASplit:
@@ -165,8 +165,8 @@ class TestASplit:
         (tmp_path / "test" / "dog").mkdir()
         assert listed(list_folder(tmp_path))["test/cat/0.png"] == "test cat"
 
-    def test_that_is_requested_but_missing_is_refused_with_the_usual_names(self, tmp_path: Path) -> None:
-        message = refusal(tree(tmp_path, ("Entrenamiento", "Prueba")), "splits")
+    def test_that_is_requested_but_missing_is_rejected_with_the_usual_names(self, tmp_path: Path) -> None:
+        message = rejection(tree(tmp_path, ("Entrenamiento", "Prueba")), "splits")
         assert "usual names are train, training, val" in message
 
 

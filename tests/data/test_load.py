@@ -1,4 +1,4 @@
-"""Loading a folder of class folders: classes, splits, and one sentence per refusal."""
+"""Loading a folder of class folders: classes, splits, and one sentence per rejection."""
 
 import os
 from pathlib import Path
@@ -119,55 +119,55 @@ class TestAFolder:
 
 
 class TestAnInvalidFolder:
-    """Each is refused in one sentence."""
+    """Each is rejected in one sentence."""
 
-    def is_refused(self, folder: Path | str, match: str) -> None:
-        with pytest.raises(DataError, match=match) as refused:
+    def is_rejected(self, folder: Path | str, match: str) -> None:
+        with pytest.raises(DataError, match=match) as rejected:
             load(folder)
-        assert "\n" not in str(refused.value)
+        assert "\n" not in str(rejected.value)
 
     def test_of_a_missing_folder(self) -> None:
-        self.is_refused("nowhere", "data='nowhere' is neither a known data set nor a folder")
+        self.is_rejected("nowhere", "data='nowhere' is neither a known data set nor a folder")
 
     def test_of_a_misspelt_name_suggests_the_right_one(self) -> None:
-        self.is_refused("digit", "did you mean 'digits'")
+        self.is_rejected("digit", "did you mean 'digits'")
 
     def test_of_a_file(self, pets: Path) -> None:
-        self.is_refused(pets / "cat" / "0.png", "is a file; it must be a folder")
+        self.is_rejected(pets / "cat" / "0.png", "is a file; it must be a folder")
 
     def test_of_a_folder_without_classes(self, pets: Path) -> None:
-        self.is_refused(pets / "cat", "has no folders; it must have one per class")
+        self.is_rejected(pets / "cat", "has no folders; it must have one per class")
 
     def test_of_one_class(self, tmp_path: Path) -> None:
         fill(tmp_path / "one" / "cat")
-        self.is_refused(tmp_path / "one", "has one class, 'cat'; it must have two or more")
+        self.is_rejected(tmp_path / "one", "has one class, 'cat'; it must have two or more")
 
     def test_of_an_empty_class(self, pets: Path) -> None:
         (pets / "bird").mkdir()
-        self.is_refused(pets, "the class folder '.*bird' has no images")
+        self.is_rejected(pets, "the class folder '.*bird' has no images")
 
     def test_of_a_class_too_small_to_split(self, pets: Path) -> None:
         fill(pets / "bird", 2)
-        self.is_refused(pets, "class 'bird' has 2 usable images, too few .* 7 are enough")
+        self.is_rejected(pets, "class 'bird' has 2 usable images, too few .* 7 are enough")
 
     def test_of_splits_without_training(self, tmp_path: Path) -> None:
         for path in ("val/cat", "val/dog", "test/cat", "test/dog"):
             fill(tmp_path / "own" / path)
-        self.is_refused(tmp_path / "own", "has the splits validation and test, but none called train")
+        self.is_rejected(tmp_path / "own", "has the splits validation and test, but none called train")
 
     @pytest.mark.parametrize("name", ["x" * 300, "~nosuchuser/x", "zero\0byte"])
     def test_of_an_impossible_folder_name(self, name: str) -> None:
-        self.is_refused(name, "cannot be read|nor a folder")
+        self.is_rejected(name, "cannot be read|nor a folder")
 
     def test_of_two_folders_for_one_split(self, tmp_path: Path) -> None:
         for part in ("train", "val", "valid"):
             fill(tmp_path / "own" / part / "cat", 1)
-        self.is_refused(tmp_path / "own", "has two validation splits, 'val' and 'valid'; remove one")
+        self.is_rejected(tmp_path / "own", "has two validation splits, 'val' and 'valid'; remove one")
 
     def test_of_a_class_missing_in_training(self, tmp_path: Path) -> None:
         for path in ("train/cat", "train/dog", "test/cat", "test/bird"):
             fill(tmp_path / "own" / path)
-        self.is_refused(tmp_path / "own", "'bird' is a class of its test split, but not of train")
+        self.is_rejected(tmp_path / "own", "'bird' is a class of its test split, but not of train")
 
 
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no photographs at {PHOTOS}")

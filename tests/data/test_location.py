@@ -48,8 +48,8 @@ def test_an_unknown_folder_is_reported_with_the_place_and_a_similar_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(DataError) as rejected:
         check_name("fotos")
-    assert str(refused.value) == (
+    assert str(rejected.value) == (
         f"data='fotos' is neither a known data set nor a folder: there is no '{tmp_path}/fotos'; did you mean 'photos'?"
     )

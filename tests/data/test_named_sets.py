@@ -49,9 +49,9 @@ class TestNamedSets:
     ) -> None:
         for variable in ("http_proxy", "https_proxy"):
             monkeypatch.setenv(variable, "http://127.0.0.1:9")  # where nothing listens
-        with pytest.raises(DataError, match=rf"{tmp_path / 'sets'}.*put .*gz .*data_root") as refused:
+        with pytest.raises(DataError, match=rf"{tmp_path / 'sets'}.*put .*gz .*data_root") as rejected:
             load(name, root=tmp_path / "sets")
-        assert "\n" not in str(refused.value)
+        assert "\n" not in str(rejected.value)
         assert set(SOURCES) == {"digits", "mnist", "fashion-mnist", "cifar10"}
 
 

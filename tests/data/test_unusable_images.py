@@ -17,7 +17,7 @@ def test_a_photograph_of_100_megapixels_is_not_a_decompression_bomb(tmp_path: Pa
     assert (read(path, 8, "pad")[2:6] == 255).all()
 
 
-def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_rejected(tmp_path: Path) -> None:
     path = saved(tmp_path / "image.png", Image.new("1", (20000, 10000)))
     with pytest.raises(BrokenImageError, match="decompression bomb"):
         read(path, SIDE, "pad")
@@ -27,14 +27,14 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
 def test_a_file_truncated_anywhere_is_an_image_or_a_reason_never_a_crash(ending: str, tmp_path: Path) -> None:
     whole = Path(saved(tmp_path / f"whole.{ending}", gradient())).read_bytes()
     path = tmp_path / f"cut.{ending}"
-    refused = 0
+    rejected = 0
     for length in range(0, len(whole), max(1, len(whole) // 60)):
         path.write_bytes(whole[:length])
         try:
             assert read(str(path), SIDE, "pad").shape == (SIDE, SIDE, 3)
         except BrokenImageError:
-            refused += 1
-    assert refused > 20
+            rejected += 1
+    assert rejected > 20
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_photograph_with_the_ending_of_another_format_is_read(tmp_path: Path) 
     ).all()
 
 
-def test_a_pipe_named_like_an_image_is_refused_without_waiting(tmp_path: Path) -> None:
+def test_a_pipe_named_like_an_image_is_rejected_without_waiting(tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "image.png")
@@ -79,7 +79,7 @@ def test_a_pipe_named_like_an_image_is_refused_without_waiting(tmp_path: Path) -
         read(str(tmp_path / "image.png"), SIDE, "pad")
 
 
-def test_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_link_to_nothing_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "image.png").symlink_to(tmp_path / "gone.png")
     with pytest.raises(BrokenImageError, match="a dangling link"):
         read(str(tmp_path / "image.png"), SIDE, "pad")

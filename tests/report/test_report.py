@@ -55,10 +55,10 @@ def written_summary(*arguments: str) -> dict[str, Any]:
 
 
 def strict_json(text: str) -> dict[str, Any]:
-    def refuse(constant: str) -> None:
+    def reject(constant: str) -> None:
         raise AssertionError(constant)
 
-    content: dict[str, Any] = json.loads(text, parse_constant=refuse)
+    content: dict[str, Any] = json.loads(text, parse_constant=reject)
     return content
 
 
@@ -517,10 +517,10 @@ def test_the_command_prints_the_recommendation_and_reports_a_mistake_in_one_sent
     assert (made.returncode, made.stderr) == (0, "")
     assert made.stdout.startswith("Use adam with a learning rate of 0.001. Its best")
     assert made.stdout.endswith("report: report/index.html\n")
-    refused = command("--study", "nope")
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("error: study='nope'")
-    assert len(refused.stderr.splitlines()) == 1
+    rejected = command("--study", "nope")
+    assert rejected.returncode == 2
+    assert rejected.stderr.startswith("error: study='nope'")
+    assert len(rejected.stderr.splitlines()) == 1
 
 
 def test_a_report_leaves_nothing_of_the_one_before(experiment: str) -> None:

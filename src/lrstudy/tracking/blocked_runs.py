@@ -63,15 +63,15 @@ class BlockedRuns:
 def keep(server: str, journal: Journal, error: FilesError) -> tuple[str, Path]:
     """Unlock a journal of files that cannot be stored; return a sentence and the journal's folder.
 
-    If the server refuses the files, set the journal aside and end the run as FAILED.
+    If the server rejects the files, set the journal aside and end the run as FAILED.
     """
-    if not error.refused:
+    if not error.rejected:
         journal.release()
         return f"{error}: they are kept in {journal.folder}; {_advice(journal.folder)}", journal.folder
     with suppress(MlflowException):
         MlflowClient(server).set_terminated(error.run, "FAILED")
     folder = journal.set_aside()
-    return f"{error}; the server refuses them, and they are kept in {folder}; the run is FAILED.", folder
+    return f"{error}; the server rejects them, and they are kept in {folder}; the run is FAILED.", folder
 
 
 def _advice(folder: Path) -> str:

@@ -41,7 +41,7 @@ from lrstudy.tracking.calls import (
     SetStatus,
     with_server_ids,
 )
-from lrstudy.tracking.failures import is_refusal
+from lrstudy.tracking.failures import is_rejection
 from lrstudy.tracking.files_error import files_error
 from lrstudy.tracking.server_lock import server_lock
 from lrstudy.tracking.stored_files import check_stored
@@ -82,7 +82,7 @@ def deliver(
         except Exception as error:
             if isinstance(call, LogFiles | LogModel):
                 raise files_error(client, call, error) from error
-            if not is_refusal(error):
+            if not is_rejection(error):
                 raise
             if isinstance(call, Log) and call.points and not call.has_only_points:
                 deliver(client, _parts(call), {}, rejections, is_retry=is_retry)

@@ -1,6 +1,6 @@
 """Classify errors while calls are sent, and describe them in a few words.
 
-There are three kinds: the server is unavailable (`is_transient`), the server refuses a call for good (`is_refusal`),
+There are three kinds: the server is unavailable (`is_transient`), the server rejects a call for good (`is_rejection`),
 and faults of this machine, such as a full disk or a worker that died.
 """
 
@@ -45,7 +45,7 @@ _REASONS = {
 def is_transient(error: Exception) -> bool:
     """Return True if a call failed because the server, its database or its disk is unavailable for now."""
     if getattr(error, "response", None) is not None:  # of a rejected artifact
-        return _own_refusal(error) is None
+        return _own_rejection(error) is None
     if isinstance(error, MlflowException):
         # MLflow's own server rejects calls in JSON, which becomes a RestException; other answers come from a proxy.
         from_proxy = not isinstance(error, RestException) and "failed with error code" in str(error)
@@ -53,12 +53,12 @@ def is_transient(error: Exception) -> bool:
     return isinstance(error, (*NETWORK_ERRORS, OperationalError, TrackingError))
 
 
-def is_refusal(error: Exception) -> bool:
-    """Return True if MLflow itself refuses a call, so that it would refuse the same call again."""
-    return not is_transient(error) and (isinstance(error, MlflowException) or _own_refusal(error) is not None)
+def is_rejection(error: Exception) -> bool:
+    """Return True if MLflow itself rejects a call, so that it would reject the same call again."""
+    return not is_transient(error) and (isinstance(error, MlflowException) or _own_rejection(error) is not None)
 
 
-def _own_refusal(error: Exception) -> Mapping[str, Any] | None:
+def _own_rejection(error: Exception) -> Mapping[str, Any] | None:
     """Return the answer in which MLflow's server, not a proxy before it, rejects an artifact."""
     response = getattr(error, "response", None)
     if response is None or response.status_code >= 500:
@@ -74,7 +74,7 @@ def failure_reason(error: BaseException) -> str:
     """Return in a few words why a call failed."""
     if isinstance(error, TrackingError | NotSyncedError) and error.__cause__:  # its message is a sentence already
         return failure_reason(error.__cause__)
-    if isinstance(error, Exception) and (answer := _own_refusal(error)):
+    if isinstance(error, Exception) and (answer := _own_rejection(error)):
         return f"{answer['error_code']}: {answer.get('message', '')}"
     text = str(error).strip() or type(error).__name__
     for pattern, reason in _REASONS.items():

@@ -9,18 +9,18 @@ from mlflow.exceptions import MlflowException
 
 from lrstudy.redaction import redact_credentials
 from lrstudy.tracking.calls import LogFiles, LogModel
-from lrstudy.tracking.failures import failure_reason, is_refusal
+from lrstudy.tracking.failures import failure_reason, is_rejection
 
 
 class FilesError(Exception):
     """The files of a call of `run` cannot be stored in `store`, for `reason`; other calls can be delivered.
 
-    `refused` is True if the server itself refuses the files, and would refuse them again.
+    `rejected` is True if the server itself rejects the files, and would reject them again.
     """
 
     def __init__(self, run: str, store: str, error: Exception) -> None:
         self.run, self.store = run, store
-        self.reason, self.refused = failure_reason(error).rstrip("."), is_refusal(error)
+        self.reason, self.rejected = failure_reason(error).rstrip("."), is_rejection(error)
         super().__init__(f"the artifacts of run {run} cannot be stored in {store} ({self.reason})")
 
 

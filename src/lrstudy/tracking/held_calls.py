@@ -36,9 +36,9 @@ class HeldCalls:
         self.calls.store()
 
     def release(self) -> None:
-        """Leave the journal to other processes; set it aside if the server has refused the files."""
+        """Leave the journal to other processes; set it aside if the server has rejected the files."""
         self.calls.store()
-        if self.error.refused:
+        if self.error.rejected:
             self.calls.set_journal_aside()
         else:
             self.calls.release_journal()
@@ -46,11 +46,11 @@ class HeldCalls:
     @property
     def is_due(self) -> bool:
         """True if it is time to try again."""
-        return not self.error.refused and time.monotonic() >= self._next_try
+        return not self.error.rejected and time.monotonic() >= self._next_try
 
     def has_failed_for(self, seconds: float) -> bool:
-        """Return True if the server refuses the files, or tries have failed for that many seconds."""
-        return self.error.refused or time.monotonic() - self._since >= seconds
+        """Return True if the server rejects the files, or tries have failed for that many seconds."""
+        return self.error.rejected or time.monotonic() - self._since >= seconds
 
     @contextmanager
     def trying(self) -> Iterator[None]:

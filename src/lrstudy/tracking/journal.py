@@ -29,8 +29,8 @@ from lrstudy.tracking import owner
 from lrstudy.tracking.calls import Call, LogFiles, LogModel, from_json, to_json
 
 JOURNAL_FILE = "journal.jsonl"
-# The suffix of the folder of a journal whose calls the server has rejected, or whose lines are damaged.
-REFUSED = ".refused"
+# The suffix of the folder of a journal whose calls the server has rejected, or whose lines are damaged: the name is older than the word.
+REJECTED = ".refused"
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Journal:
 
     def set_aside(self) -> Path:
         """Move the journal to a folder that is never sent, and unlock it; return that folder."""
-        moved = self.folder.rename(self.folder.with_suffix(REFUSED))
+        moved = self.folder.rename(self.folder.with_suffix(REJECTED))
         self.remove()
         return moved
 
@@ -159,7 +159,7 @@ def journals_folder() -> Path:
 def pending_journals() -> list[Path]:
     """Return the folders of the journals that are to be sent, oldest first."""
     folders = (path.parent for path in journals_folder().glob(f"*/{JOURNAL_FILE}"))
-    return sorted(folder for folder in folders if folder.suffix != REFUSED)
+    return sorted(folder for folder in folders if folder.suffix != REJECTED)
 
 
 class DamagedJournalError(ValueError):

@@ -182,7 +182,7 @@ class Outbox:
         """Return the status of a run whose end was queued as `status`: RUNNING while its end or its files wait."""
         held = self._sender.held.get(self.server_id(run_id))
         if held and status == "FINISHED":
-            return "FAILED" if held.error.refused else "RUNNING"
+            return "FAILED" if held.error.rejected else "RUNNING"
         return "RUNNING" if self._sender.pending else status
 
     def close(self, max_silence: float) -> str | None:
@@ -190,7 +190,7 @@ class Outbox:
         for call in self._sender.possible_duplicates:
             duplicates = DeleteDuplicateRuns(call.run, call.experiment, call.tags, call.start)
             self.enqueue(duplicates, despite_rejections=True)
-        self._fail_refused_runs()
+        self._fail_rejected_runs()
         sent_all = self._sender.wait_until(lambda: self._is_settled(max_silence), max_silence)
         self._sender.stop(sent_all=sent_all)
         sentences = [] if sent_all else [describe_unsent(self._sender)]
@@ -206,10 +206,10 @@ class Outbox:
         held = self._sender.held.values()
         return not self._sender.pending and all(calls.has_failed_for(max_silence) for calls in held)
 
-    def _fail_refused_runs(self) -> None:
-        """End the runs whose files the server refuses as failed, so that a restarted study trains them again."""
+    def _fail_rejected_runs(self) -> None:
+        """End the runs whose files the server rejects as failed, so that a restarted study trains them again."""
         for run_id, held in list(self._sender.held.items()):
-            if held.error.refused:
+            if held.error.rejected:
                 self.enqueue(Log(run_id, {}, {DESCRIPTION: truncate_tag(str(held.error))}), despite_rejections=True)
                 self.enqueue(SetStatus(run_id, "FAILED", epoch_times.now_ms()), despite_rejections=True)
 

@@ -11,7 +11,7 @@ from lrstudy.tracking.calls import run_of, waits_for_files
 from lrstudy.tracking.failures import failure_reason
 from lrstudy.tracking.journal import (
     JOURNAL_FILE,
-    REFUSED,
+    REJECTED,
     Journal,
     JournalContent,
     journals_folder,
@@ -87,7 +87,7 @@ def _describe(folder: Path) -> str:
         content = read_journal(folder)
     except (OSError, ValueError) as error:
         return f"{folder.name}  {failure_reason(error)}"
-    state = "  refused by the server or damaged" if folder.suffix == REFUSED else ""
+    state = "  rejected by the server or damaged" if folder.suffix == REJECTED else ""
     runs = _runs(content)
     more = f" and {len(runs) - SHOWN_RUNS} more" if len(runs) > SHOWN_RUNS else ""
     of_runs = f" of run {', '.join(runs[:SHOWN_RUNS])}{more}" if runs else ""

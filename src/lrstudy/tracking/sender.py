@@ -104,7 +104,7 @@ class Sender:
                 new_ids = deliver(self._client, calls, ids, self.rejections, is_retry=is_retry)
             except FilesError as error:
                 failures += 1
-                if error.refused or failures > 1 or not failed_at_once(began):
+                if error.rejected or failures > 1 or not failed_at_once(began):
                     failures = 0
                     self._hold(calls[0], error)
             except Exception as error:  # the server is unavailable

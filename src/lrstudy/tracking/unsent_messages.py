@@ -22,9 +22,9 @@ def describe_unsent(sender: Sender) -> str:
 
 
 def describe_held(held: Mapping[str, HeldCalls]) -> list[str]:
-    """Return a sentence on files that could not be stored, and one on files that the server refused, if any."""
-    waiting = [calls for calls in held.values() if not calls.error.refused]
-    refused = [calls for calls in held.values() if calls.error.refused]
+    """Return a sentence on files that could not be stored, and one on files that the server rejected, if any."""
+    waiting = [calls for calls in held.values() if not calls.error.rejected]
+    rejected = [calls for calls in held.values() if calls.error.rejected]
     sentences = []
     if waiting:
         command = sync_command()
@@ -33,9 +33,9 @@ def describe_held(held: Mapping[str, HeldCalls]) -> list[str]:
             f"when the store can be written, `{command}` sends them; `{command} --list` lists them, and "
             f"`{command} --discard ID` discards them."
         )
-    if refused:
+    if rejected:
         sentences.append(
-            f"{_first_of(refused)}; the server refuses them, and they are kept in {_folders(refused)}; "
+            f"{_first_of(rejected)}; the server rejects them, and they are kept in {_folders(rejected)}; "
             "the run is FAILED, and the same command trains it again."
         )
     return sentences
