@@ -29,7 +29,8 @@ from lrstudy.tracking import owner
 from lrstudy.tracking.calls import Call, LogFiles, LogModel, from_json, to_json
 
 JOURNAL_FILE = "journal.jsonl"
-# The suffix of the folder of a journal whose calls the server has rejected, or whose lines are damaged: the name is older than the word.
+# The suffix of the folder of a journal whose calls the server has rejected, or whose lines are damaged.
+# It stays as it was first named: such folders exist.
 REJECTED = ".refused"
 
 
