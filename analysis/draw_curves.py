@@ -5,7 +5,14 @@ import sys
 sys.path.insert(0, f"{sys.path[0]}/../src")
 
 from lrstudy.entry_point import run_main
-from lrstudy.report.command_line import figure_of_curves as main
+
+
+def main(arguments: list[str]) -> None:
+    """Draw the loss curves."""
+    from lrstudy.report.command_line import figure_of_curves  # takes seconds, in which Ctrl-C is reported too
+
+    figure_of_curves(arguments)
+
 
 if __name__ == "__main__":
     run_main(main)

@@ -9,7 +9,14 @@ import sys
 sys.path.insert(0, f"{sys.path[0]}/../src")
 
 from lrstudy.entry_point import run_main
-from lrstudy.report.command_line import report as main
+
+
+def main(arguments: list[str]) -> None:
+    """Write the report, and print its recommendations."""
+    from lrstudy.report.command_line import report  # takes seconds, in which Ctrl-C is reported too
+
+    report(arguments)
+
 
 if __name__ == "__main__":
     run_main(main)

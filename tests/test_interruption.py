@@ -7,6 +7,7 @@ import time
 import pytest
 
 from lrstudy.interruption import NOTHING_KEPT, print_once, report_interruption
+from preloaded_process import run_preloaded
 from studies import running, runs
 
 SLOW = ("--epochs", "100000", "--hidden", "8")
@@ -83,3 +84,9 @@ def test_an_interrupted_command_reports_what_was_kept(
     (sentence,) = [line for line in errors.splitlines() if line.startswith("interrupted")]
     assert said in sentence
     assert "the same command" in sentence
+
+
+def test_ctrl_c_that_a_library_turns_into_its_own_error_prints_one_sentence() -> None:
+    raised = "def main(_): raise ValueError('Error building a validator:\\n  KeyboardInterrupt: ')"
+    ended = run_preloaded(["-c", f"from lrstudy.entry_point import run_main\n{raised}\nrun_main(main)"])
+    assert (ended.returncode, ended.stderr) == (130, f"{NOTHING_KEPT}\n")

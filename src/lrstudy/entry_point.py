@@ -55,6 +55,11 @@ def run_main(entry_point: Callable[[list[str]], None]) -> NoReturn:
     except KeyboardInterrupt as end:
         interruption.print_once(end, interruption.NOTHING_KEPT)
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        if KeyboardInterrupt.__name__ not in str(error):  # as pydantic turns one into its own error
+            raise
+        interruption.print_once(KeyboardInterrupt(), interruption.NOTHING_KEPT)
+        sys.exit(INTERRUPTED)
     sys.exit(_report_lost_output())
 
 

@@ -484,6 +484,20 @@ class TestWhereThingsAreMissing:
         log_training(experiment, falling(0.2), lr="0.1", tags={"lrstudy.verdict": "good"})
         assert any(one.startswith("1 training has no verdict") for one in summary()["left_out"])
 
+    def test_the_warnings_about_the_images_are_repeated(self, experiment: str) -> None:
+        run = log_training(experiment, falling(0.1))
+        copies = "2 images have copies with the same pixels; duplicates=drop leaves such images out of training"
+        mlflow.MlflowClient().log_dict(run, {"warnings": [copies]}, "data.json")
+        assert [one["text"] for one in summary()["warnings"] if one["code"] == "data"] == [f"{copies}."]
+
+    def test_where_a_grid_of_all_learning_rates_would_be_long_the_best_ones_are_suggested(
+        self, experiment: str
+    ) -> None:
+        for number in range(13):
+            log_training(experiment, falling(0.1 + 0.01 * number), lr=f"0.00{number + 10}", epochs="4")
+        commands = {one["code"]: one["command"] for one in summary()["warnings"]}
+        assert "-P lrs=0.0012,0.0011,0.0010 -P hidden=8 -P seeds=3" in commands["one_seed"]
+
     def test_small_classes_are_warned_of(self, experiment: str) -> None:
         run = log_training(experiment, falling(0.1), tags={"lrstudy.verdict": "good"})
         table = "true class / predicted class,cat,dog\ncat,9,0\ndog,1,20\n"

@@ -2,6 +2,6 @@
 
 `find_runs` and `load_runs` read runs, `image_losses` their losses per image, and `grouping` makes groups of comparable
 ones. A `comparison` ranks the cells of a group; its `answer_state` decides whether there is a recommendation, `answer`
-words it, with the `next_step` if there is none, and `warnings` name doubts. `group_report` joins them, `tables` and
-`figures` show them, and `page`, `summary` and `write` make the files.
+words it, with the `next_step` if there is none, and `warnings` and `data_warnings` name doubts. `group_report` joins
+them, `tables` and `figures` show them, and `page`, `summary` and `write` make the files.
 """

@@ -18,6 +18,10 @@ from lrstudy.server_names import GRID, KIND, TRAINING
 PROJECT = Path(__file__).parents[3] / "MLproject"
 MLFLOW_RUN = "mlflow run . --env-manager uv"
 MAIN = "main"
+# This many of the best cells are repeated where a grid of all would be too large, …
+FINALISTS = 3
+# … as it is with more learning rates than this, which a search has drawn.
+MAX_LRS = 12
 
 
 def rerun_command(training: Training) -> str | None:
@@ -30,13 +34,22 @@ def rerun_command(training: Training) -> str | None:
 def extend_command(study: Run | None, group: Group, **changed: str) -> str | None:
     """Return the command that runs a group's study again with `changed` settings; None for another program's.
 
-    Finished trainings are not repeated. Without a study, the command is a grid of the group's trainings.
+    Finished trainings are not repeated. Without a study, the command is a grid of the group's cells, or of the best
+    ones if these are many.
     """
     kind = study.tags.get(KIND, "") if study else ""
     if study and kind in _defaults() and _is_own(group):
         shape = {name: group.settings[name] for name in ("hidden",) if name in group.settings}
         return _command(kind, {**study.params, **shape, **changed})
-    return grid_command(group, group.cells, **changed)
+    return grid_command(group, _cells_of_a_grid(group), **changed)
+
+
+def _cells_of_a_grid(group: Group) -> Sequence[Cell]:
+    """Return the cells of a group, but only the best ones if they have too many learning rates for a grid."""
+    trained = [cell for cell in group.cells if not cell.diverged]
+    if len({cell.lr for cell in group.cells}) <= MAX_LRS or not trained:
+        return group.cells
+    return sorted(trained, key=lambda cell: cell.loss.mean)[:FINALISTS]
 
 
 def grid_command(group: Group, cells: Sequence[Cell], **changed: str) -> str | None:

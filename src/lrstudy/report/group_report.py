@@ -18,6 +18,7 @@ from lrstudy.report.answer_state import AnswerState, answer_state
 from lrstudy.report.cells import Group
 from lrstudy.report.class_counts import read_class_counts
 from lrstudy.report.comparison import Comparison
+from lrstudy.report.data_warnings import data_warnings
 from lrstudy.report.grouping import group_runs
 from lrstudy.report.runs import LoadedRuns
 from lrstudy.report.warnings import ReportWarning, find_warnings, find_warnings_of_all
@@ -117,7 +118,7 @@ def build_report(loaded: LoadedRuns) -> Report:
         comparison = Comparison(group, class_counts)
         state = answer_state(comparison, loaded.study)
         answer = make_answer(comparison, state, loaded.study)
-        warnings = find_warnings(comparison, loaded.study)
+        warnings = [*find_warnings(comparison, loaded.study), *data_warnings(group)]
         group_reports.append(GroupReport(number, comparison, state, answer, tuple(warnings)))
         left_out += unknown
     left_out += _unusual_runs(groups, loaded.foreign)

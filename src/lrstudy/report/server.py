@@ -114,9 +114,18 @@ def read_table(run_id: str, path: str) -> list[list[str]]:
     Raises:
         ReportError: the file cannot be fetched.
     """
+    return from_csv(read_text(run_id, path))
+
+
+def read_text(run_id: str, path: str) -> str:
+    """Return the content of a text file among a run's artifacts.
+
+    Raises:
+        ReportError: the file cannot be fetched.
+    """
     failure = f"the artifact {path} of run {run_id} cannot be fetched"
     with _artifact_errors(failure), tempfile.TemporaryDirectory() as folder:
-        return from_csv(Path(MlflowClient().download_artifacts(run_id, path, folder)).read_text(encoding="utf-8"))
+        return Path(MlflowClient().download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
 
 
 def attach_report(run_id: str, folder: Path) -> None:

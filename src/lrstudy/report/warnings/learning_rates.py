@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterator
 
 from lrstudy.formatting import format_loss, format_lr
-from lrstudy.report.commands import grid_command
+from lrstudy.report.commands import FINALISTS, grid_command
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.optimizer_summary import OptimizerSummary
 from lrstudy.report.runs import Run
 from lrstudy.report.warnings.range_commands import command_below, command_beyond, unsampled_ends
-from lrstudy.report.warnings.seeds import FINALISTS
 from lrstudy.report.warnings.warning import ReportWarning
 
 # Learning rates fewer than this many decades apart should be about equally good.

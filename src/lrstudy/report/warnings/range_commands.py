@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrstudy.report.cells import Group
-from lrstudy.report.commands import extend_command
+from lrstudy.report.commands import MAX_LRS, extend_command
 from lrstudy.report.optimizer_summary import OptimizerSummary
 from lrstudy.report.run_settings import number, whole_number
 from lrstudy.report.runs import Run
@@ -70,7 +70,7 @@ def _further(lr: float, end: str) -> list[float]:
 
 def _grid_with(group: Group, study: Run | None, lrs: list[float]) -> str | None:
     """Return the command of a grid with its own learning rates, which are not trained again, and `lrs`."""
-    logged = study.params.get("lrs", "").split(",") if study else [cell.typed for cell in group.cells]
+    logged = study.params.get("lrs", "").split(",") if study else [cell.typed for cell in group.cells][:MAX_LRS]
     by_value = {number(text): text for text in [*map(_format, lrs), *logged] if number(text) > 0}
     return extend_command(study, group, lrs=",".join(by_value[lr] for lr in sorted(by_value, reverse=True)))
 

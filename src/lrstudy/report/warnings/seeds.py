@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrstudy.formatting import pluralize
-from lrstudy.report.commands import extend_command, grid_command
+from lrstudy.report.commands import FINALISTS, extend_command, grid_command
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.runs import Run
 from lrstudy.report.warnings.warning import ReportWarning
 from lrstudy.server_names import KIND, SEARCH_STUDY
 
-# This many of a search's best cells are repeated with several seeds.
-FINALISTS = 3
 # With this many seeds, differences between cells have a confidence interval.
 MIN_SEEDS = 3
 
