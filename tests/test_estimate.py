@@ -8,7 +8,7 @@ import pytest
 from lrstudy.settings import GridSettings
 from lrstudy.study.estimate import StudyEstimate, estimate_study
 from lrstudy.training.specification import PreflightResult
-from test_search import FACTS
+from test_search_proposals import FACTS
 
 PREFLIGHT = PreflightResult(FACTS, {}, 1, data_seconds=1.0, epoch_seconds=2.0, fixed_seconds=1.0)
 

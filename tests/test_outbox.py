@@ -1,14 +1,11 @@
 """The outbox against a real tracking database and a real server, which become unavailable and return."""
 
-import json
-import math
 import os
 import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import mlflow
@@ -17,30 +14,29 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from lrstudy import cache_paths
-from lrstudy.errors import NotSyncedError, TrackingError
 from lrstudy.tracking import journal, outbox, sync
 from lrstudy.tracking.calls import (
     LOCAL,
     MAX_ITEMS_PER_CALL,
     CreateModel,
     CreateRun,
-    DeleteDuplicateRuns,
-    DeleteTag,
     EndModel,
     LinkCheckpoint,
     Log,
-    LogFiles,
-    LogInputs,
     LogModel,
     RemoveCheckpoint,
-    SetStatus,
-    from_json,
     local_id,
 )
-from lrstudy.tracking.claims import claim_lock
-from lrstudy.tracking.failures import failure_reason
-from lrstudy.tracking.outbox import Outbox
 from lrstudy.tracking.server_lock import server_lock
+from outboxes import (
+    check_complete_run,
+    folder_with_file,
+    log_a_complete_run,
+    loss,
+    points,
+    sending_to,
+    wait_until_offline,
+)
 from servers import Front, How
 
 
@@ -48,81 +44,6 @@ from servers import Front, How
 def run_id(tracking_uri: str) -> str:
     with mlflow.start_run() as run:
         return str(run.info.run_id)
-
-
-@contextmanager
-def sending_to(server: str, seconds: float = 30) -> Iterator[Outbox]:
-    """Yield an outbox, and close it; unsent calls stay in its journal."""
-    box = Outbox(MlflowClient(server), server)
-    box.start()
-    try:
-        yield box
-    finally:
-        box.close(seconds)
-
-
-def points(run_id: str, name: str) -> list[tuple[int, float]]:
-    return [(point.step, point.value) for point in MlflowClient().get_metric_history(run_id, name)]
-
-
-def loss(run_id: str, step: int, value: float = 1.0) -> Log:
-    return Log(run_id, points=[("loss", value, 1_700_000_000_000 + step, step)])
-
-
-def wait_until_offline(box: Outbox) -> None:
-    deadline = time.monotonic() + 60
-    while not box.offline:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def log_a_complete_run(box: Outbox, folder: Path) -> str:
-    """Enqueue calls of every kind for a run and its model, with local ids; return the run's."""
-    run, model, location = local_id(), local_id(), local_id()
-    tags = {"kind": "test", "gone": "soon"}
-    box.enqueue(CreateRun(run, os.environ["MLFLOW_EXPERIMENT_ID"], "by a journal", tags, time.time_ns() // 1_000_000))
-    box.enqueue(Log(run, {"lr": "0.1"}, {"own": run}))
-    box.enqueue(DeleteTag(run, "gone"))
-    dataset = {"name": "digits", "digest": "1", "source_type": "code", "source": "{}", "schema": "{}", "profile": "{}"}
-    box.enqueue(LogInputs(run, [(dataset, "train")]))
-    for step in range(5):
-        box.enqueue(loss(run, step, math.nan if step == 3 else step / 7))
-    box.enqueue(LogFiles(run, str(folder_with_file(box, "notes.txt", f"of {run}"))))
-    box.enqueue(CreateModel(run, model, location))
-    box.enqueue(
-        LogModel(model, str(folder_with_file(box, "MLmodel", f"model_id: {model}\nartifact_path: {location}\n")))
-    )
-    box.enqueue(EndModel(model, "READY"))
-    box.enqueue(SetStatus(run, "FINISHED", 1_700_000_009_000))
-    return run
-
-
-def folder_with_file(box: Outbox, name: str, text: str) -> Path:
-    folder = box.new_folder()
-    (folder / name).write_text(text)
-    return folder
-
-
-def check_complete_run(folder: Path) -> None:
-    """Check that the server has one run, and everything of it once."""
-    (run,) = mlflow.search_runs([os.environ["MLFLOW_EXPERIMENT_ID"]], output_format="list")
-    run_id = run.info.run_id
-    assert (run.info.status, run.info.end_time, run.info.run_name) == ("FINISHED", 1_700_000_009_000, "by a journal")
-    assert run.data.params == {"lr": "0.1"}
-    assert (run.data.tags["own"], run.data.tags["kind"]) == (run_id, "test")
-    assert "gone" not in run.data.tags
-    told = [(step, None if math.isnan(value) else value) for step, value in points(run_id, "loss")]
-    assert told == [(0, 0.0), (1, 1 / 7), (2, 2 / 7), (3, None), (4, 4 / 7)]
-    assert run.data.metrics["loss"] == 4 / 7
-    assert run.inputs is not None
-    assert [(one.dataset.name, one.tags[0].value) for one in run.inputs.dataset_inputs] == [("digits", "train")]
-    assert Path(MlflowClient().download_artifacts(run_id, "notes.txt", str(folder))).read_text() == f"of {run_id}"
-    (model,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
-    assert (model.source_run_id, str(model.status), model.params) == (run_id, "READY", {"lr": "0.1"})
-    assert run.outputs is not None
-    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
-    saved = mlflow.artifacts.download_artifacts(f"{model.artifact_location}/MLmodel", dst_path=str(folder))
-    assert Path(saved).read_text() == f"model_id: {model.model_id}\nartifact_path: {model.artifact_location}\n"
 
 
 def test_every_metric_is_logged_once_in_order(run_id: str) -> None:
@@ -234,43 +155,6 @@ def test_nothing_is_logged_twice_if_the_answer_to_every_call_is_lost(front: Fron
     check_complete_run(tmp_path)
 
 
-def test_calls_to_a_server_that_never_returned_are_synced_later_by_one_process(front: Front, tmp_path: Path) -> None:
-    with sending_to(front.url, seconds=0) as box:
-        front.how = "close"
-        log_a_complete_run(box, tmp_path)
-        wait_until_offline(box)
-    with pytest.raises(
-        NotSyncedError, match=f"the tracking server {front.url} cannot be used .*: 15 log calls .* queued in"
-    ):
-        sync.sync_all()
-    front.how = "pass on"
-    (folder,) = journal.pending_journals()
-    other = journal.Journal.open_existing(folder)
-    assert other is not None
-    (said,) = sync.sync_all()
-    assert said.startswith(f"{folder}: in use by another process, which sends it")
-    other.release()
-    assert sync.sync_all() == [f"15 log calls sent to the tracking server {front.url}"]
-    check_complete_run(tmp_path)
-    assert sync.sync_all() == ["nothing to sync"]
-    assert list(journal.journals_folder().iterdir()) == []
-
-
-def test_no_run_is_taken_over_before_the_journals_of_dead_processes_are_sent(front: Front) -> None:
-    with mlflow.start_run() as run, sending_to(front.url, seconds=0) as box:
-        front.how = "close"
-        box.enqueue(loss(run.info.run_id, 0))
-        wait_until_offline(box)
-        box.close(0)
-        with pytest.raises(TrackingError, match=r"1 log call for it queued in .*") as raised, claim_lock():
-            pytest.fail("a run could be taken over without what waits")
-        assert failure_reason(raised.value) == "it closes connections"
-        front.how = "pass on"
-        with claim_lock():
-            assert points(run.info.run_id, "loss") == [(0, 1.0)]
-    assert journal.pending_journals() == []
-
-
 def test_a_checkpoint_of_a_run_that_is_created_later_is_linked_to_it_or_removed_as_it_ends(front: Front) -> None:
     goes_on, has_ended = local_id(), local_id()
     cache_paths.checkpoint(goes_on).parent.mkdir(parents=True)
@@ -306,53 +190,6 @@ def test_a_run_has_one_model_however_often_it_is_created(front: Front) -> None:
     (logged,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
     assert str(logged.status) == "READY"
     assert mlflow.artifacts.load_text(f"{logged.artifact_location}/MLmodel") == "whole"
-
-
-def test_a_journal_with_a_torn_end_is_sent_up_to_there(front: Front, tmp_path: Path) -> None:
-    with sending_to(front.url, seconds=0) as box, mlflow.start_run() as run:
-        front.how = "close"
-        for step in range(4):
-            box.enqueue(loss(run.info.run_id, step))
-        box.enqueue(Log(run.info.run_id, {}, {"last": "one"}))
-        wait_until_offline(box)
-        front.how = "pass on"
-        box.close(0)
-    (folder,) = journal.pending_journals()
-    file = folder / journal.JOURNAL_FILE
-    file.write_bytes(file.read_bytes()[:-40] + bytes(100))  # as a power failure can leave it
-    assert sync.sync_all() == [f"4 log calls sent to the tracking server {front.url}"]
-    assert points(run.info.run_id, "loss") == [(step, 1.0) for step in range(4)]
-
-
-@pytest.mark.parametrize("line", [0, 2, 3])
-def test_a_damaged_line_of_a_journal_is_reported_and_all_others_are_sent(
-    front: Front, line: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with sending_to(front.url, seconds=0) as box, mlflow.start_run() as run:
-        front.how = "close"
-        for step in range(5):
-            box.enqueue(loss(run.info.run_id, step))
-        wait_until_offline(box)
-        front.how = "pass on"
-        box.close(0)
-    (folder,) = journal.pending_journals()
-    lines = (folder / journal.JOURNAL_FILE).read_bytes().splitlines(keepends=True)
-    assert len(lines) == 6
-    lines[line + 1] = lines[line + 1].replace(b"1.0", b"7.0")
-    (folder / journal.JOURNAL_FILE).write_bytes(b"".join(lines))
-    with claim_lock():  # as a training begins
-        pass
-    said = capsys.readouterr().err
-    assert (
-        f"1 line of {folder}.refused/{journal.JOURNAL_FILE} changed on the disk and cannot be sent; 4 of the 4" in said
-    )
-    assert points(run.info.run_id, "loss") == [(step, 1.0) for step in range(5) if step != line]
-    assert sync.sync_all() == ["nothing to sync"]
-
-
-def test_a_call_in_a_journal_of_an_earlier_version_can_be_read() -> None:
-    fields = {"run": "a", "experiment": "0", "tags": {"process": "b"}, "start": 1}
-    assert from_json({"call": "DiscardTwins", **fields}) == DeleteDuplicateRuns("a", "0", {"process": "b"}, 1)
 
 
 def test_a_duplicate_run_of_a_late_answer_is_deleted(front: Front) -> None:
@@ -394,20 +231,6 @@ def test_the_server_lock_is_skipped_where_no_lock_file_can_be_created(
         pass
 
 
-def test_calls_that_the_server_rejects_later_are_kept_and_all_others_are_sent(front: Front, tmp_path: Path) -> None:
-    with mlflow.start_run() as kept, sending_to(front.url, seconds=0) as box:
-        front.how = "close"
-        box.enqueue(Log("no_such_run", {}, {"a": "b"}))
-        box.enqueue(loss(kept.info.run_id, 0))
-        wait_until_offline(box)
-        front.how = "pass on"
-        box.close(0)
-    with pytest.raises(NotSyncedError, match=r"rejects 1 of 2 log calls, kept in .*\.refused: .*no_such_run"):
-        sync.sync_all()
-    assert points(kept.info.run_id, "loss") == [(0, 1.0)]
-    assert sync.sync_all() == ["nothing to sync"]
-
-
 @pytest.mark.slow  # MLflow waits 20 s for a lock
 def test_calls_to_a_locked_database_are_sent_later(
     run_id: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -422,38 +245,3 @@ def test_calls_to_a_locked_database_are_sent_later(
     assert points(run_id, "loss") == [(0, 1.0)]
     gone, _ = capfd.readouterr().err.splitlines()
     assert "cannot be used now (database is locked): training continues; log calls are queued in" in gone
-
-
-def test_calls_are_queued_in_memory_if_no_journal_can_be_written(
-    front: Front, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cache_paths.cache_folder().parent.mkdir(parents=True)
-    cache_paths.cache_folder().write_text("a file where the folder should be")
-    with sending_to(front.url) as box:
-        front.how = "answer 500"
-        log_a_complete_run(box, tmp_path)
-        wait_until_offline(box)
-        front.how = "pass on"
-    check_complete_run(tmp_path)
-    assert f"cannot write to {journal.journals_folder()} (" in capsys.readouterr().err
-
-
-def test_a_full_disk_damages_no_journal_which_is_completed_when_there_is_space(
-    front: Front, small_disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with sending_to(front.url, seconds=0) as box:
-        front.how = "close"
-        (small_disk / "others").write_bytes(bytes(56 * 1024))
-        for step in range(200):
-            box.enqueue(Log("no_run", points=[("loss", 1.0, step, step)]))
-        log_a_complete_run(box, tmp_path)
-        wait_until_offline(box)
-        (folder,) = journal.pending_journals()
-        lines = (folder / journal.JOURNAL_FILE).read_text().splitlines()
-        assert all(json.loads(line.rpartition(" ")[0]) for line in lines)
-        assert "(No space left on device): log calls are queued in memory" in capsys.readouterr().err
-        (small_disk / "others").unlink()
-        sentence = box.close(0)
-    assert sentence is not None
-    assert "lost" not in sentence
-    assert len(journal.read_journal(folder).calls) == 214
