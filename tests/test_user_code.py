@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from lrstudy.command_line import parse
-from lrstudy.errors import SettingsError
+from lrstudy.errors import SettingsError, UserCodeError
 from lrstudy.optimizers import build_optimizer, parse_arguments
 from lrstudy.settings import GridSettings, TrainSettings
+from lrstudy.study.preflight import run_preflight
 from lrstudy.study.rendering import render_network
 from lrstudy.study.trial import planned
 from lrstudy.training import artifacts, setup
@@ -40,6 +41,22 @@ def fails(channels, side, classes):
 
 def helper(settings):
     return settings["width"]
+
+class InTraining(nn.Linear):
+    def forward(self, images):
+        if self.training:
+            raise ValueError("only for evaluation")
+        return super().forward(images.flatten(1))
+
+def fails_in_training(channels, side, classes):
+    return InTraining(channels * side**2, classes)
+
+class NoStep(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.1, weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    def step(self, closure=None):
+        raise ValueError("only for evaluation")
 
 class Sign(torch.optim.Optimizer):
     def __init__(self, params, lr=0.1, weight_decay=0.0, power=1.0):
@@ -103,6 +120,16 @@ def test_an_error_in_a_users_function_shows_the_users_lines_and_none_of_this_pro
     assert message.count(str(code)) == 3  # the setting, and the lines of both functions
     assert 'return settings["width"]' in message
     assert "lrstudy" not in message.replace(str(code), "")
+
+
+@pytest.mark.parametrize(("setting", "name"), [("model", "fails_in_training"), ("optimizer", "NoStep")])
+@pytest.mark.parametrize("time_epochs", [False, True])
+def test_code_that_fails_in_training_alone_is_found_before_the_training(
+    code: Path, setting: str, name: str, time_epochs: bool
+) -> None:
+    settings = TrainSettings.model_validate({setting: f"{code}:{name}"})
+    with pytest.raises(UserCodeError, match=r"fails while it trains: ValueError: only for evaluation\n.*mine.py"):
+        run_preflight([settings], time_epochs=time_epochs)
 
 
 def test_a_syntax_error_is_shown_at_its_line(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from torch.nn.functional import cross_entropy
 from lrstudy.settings import TrainSettings
 from lrstudy.study.trial import planned
 from lrstudy.training import setup
+from lrstudy.training.plan import TrainingPlan
 from lrstudy.training.setup import TrainingSetup
 from lrstudy.training.specification import PreflightResult
+from lrstudy.user_code import errors_of_files
 
 # A step of this many images is timed first; if it is slow, no whole batch is tried.
 FEW_IMAGES = 16
@@ -36,10 +38,13 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
     Raises:
         DataError: the images are missing, broken, or too few.
         SettingsError: a network does not take these images, or this machine has no such device.
+        UserCodeError: the user's own network or optimizer fails.
     """
     began = time.perf_counter()
     plans = [planned(settings) for settings in trainings]
     data_seconds = time.perf_counter() - began
+    for plan in plans:
+        _try_code(plan)
     shapes = {plan.settings.hidden: plan for plan in plans}
     began = time.perf_counter()
     setups = [setup.build(plan) for plan in shapes.values()]
@@ -55,6 +60,18 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
         epoch_seconds=fmean(epoch for epoch, _ in seconds),
         fixed_seconds=build_seconds + fmean(fixed for _, fixed in seconds),
     )
+
+
+def _try_code(plan: TrainingPlan) -> None:
+    """Train one step with the user's own network or optimizer: it may fail only then.
+
+    Raises:
+        UserCodeError: it does.
+    """
+    if plan.settings.code:
+        training = setup.build(plan)
+        with errors_of_files(plan.settings.code):
+            _step_seconds(training, min(FEW_IMAGES, plan.settings.batch_size, len(training.train)))
 
 
 def _epoch_seconds(training: TrainingSetup) -> tuple[float, float]:
