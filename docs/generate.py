@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 from lrstudy.formatting import format_setting
 from lrstudy.settings import (
     CommonSettings,
+    CompareSettings,
     GridSettings,
     ReproduceSettings,
     SearchSettings,
@@ -37,6 +38,7 @@ ENTRY_POINTS: dict[str, type[BaseModel]] = {
     "main": TrainSettings,
     "grid": GridSettings,
     "search": SearchSettings,
+    "compare": CompareSettings,
     "reproduce": ReproduceSettings,
     "sync": SyncSettings,
 }

@@ -10,6 +10,8 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# A table of trainings where the pages have the reader's own.
+TABLE = ROOT / "docs" / "how-to" / "runs.csv"
 _BLOCK = re.compile(r"^```(sh|python|text)\n(.*?)^```$", re.M | re.S)
 _MLFLOW_RUN = ["mlflow", "run", ".", "--env-manager", "uv"]
 

@@ -8,6 +8,7 @@ from its study: the learning-rate sweep, and with chromium the first screen of t
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from page_commands import PAGES, ROOT, Block, as_script, blocks, commands
+from page_commands import PAGES, ROOT, TABLE, Block, as_script, blocks, commands
 
 README, SCREEN = ROOT / "README.md", "800,780"
 PROGRESS = re.compile(r"(?:\[\d+/\d+\]|epoch +\d|data: |study: |training: |report: |run [0-9a-f]{32}; ).*\n")
@@ -35,6 +36,7 @@ def main() -> None:
         folder.mkdir(exist_ok=True)
         if not (folder / "photos").exists():
             (folder / "photos").symlink_to(options.photos.resolve())
+        shutil.copy(TABLE, folder)
         for page in pages:
             record(page, folder)
             if page == README:

@@ -23,7 +23,7 @@ LAYERS = (
     ("training",),
     ("plots",),
     ("tracking",),
-    ("study", "entry_point", "progress"),
+    ("study", "compare", "entry_point", "progress"),
 )
 # Beside them: the report needs neither torch nor Optuna, and nothing of what trains.
 REPORT_MAY_IMPORT = (
@@ -43,12 +43,14 @@ FORBIDDEN_LIBRARIES = {
     "plots": {"mlflow", "optuna"},
     "tracking": {"optuna"},
     "report": {"torch", "torchvision", "optuna"},
+    "statistics": {"mlflow", "optuna", "pandas", "torch", "torchvision"},
+    "compare": {"mlflow", "optuna", "pandas", "rich", "torch", "torchvision"},
 }
 # Modules that start fast, without PyTorch: a study's driver, the report, and all that a command does first.
 WITHOUT_TORCH = (
     *("lrstudy.command_line", "lrstudy.entry_point", "lrstudy.settings", "lrstudy.data"),
     *("lrstudy.study.run_study", "lrstudy.study.grid", "lrstudy.study.search"),
-    *("lrstudy.tracking.sync", "lrstudy.plots.png", "lrstudy.report.command_line"),
+    *("lrstudy.tracking.sync", "lrstudy.plots.png", "lrstudy.report.command_line", "lrstudy.compare.command"),
 )
 MODULES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path

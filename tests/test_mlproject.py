@@ -61,10 +61,14 @@ OTHER_VALUES = {
     "sampler": "random",
     "pruner": "median",
     "run_id": "3f0c",
+    "table": "runs.csv",
+    "delta": "0.02",
+    "confidence": "0.9",
+    "json": "true",
     "list": "true",
     "discard": "20260102-030405-6-789abcde",
 }
-REQUIRED = {"reproduce": {"run_id": "0a1b"}}  # parameters without a default
+REQUIRED = {"compare": {"table": "trainings.csv"}, "reproduce": {"run_id": "0a1b"}}  # parameters without a default
 # Parameters that another one requires.
 PRECONDITIONS = {
     ("main", "momentum"): {"optimizer": "sgd"},

@@ -44,8 +44,8 @@ def from_parameters(settings: type[Settings], parameters: Mapping[str, str]) -> 
 
 def _values(settings: type[BaseModel], arguments: list[str]) -> dict[str, str]:
     try:
-        joined = _join_values(arguments, _flags(settings), set(settings.model_fields))
-        known, unknown = _parser(settings).parse_known_args(list(joined))
+        joined = list(_join_values(arguments, _flags(settings), settings))
+        known, unknown = _parser(settings).parse_known_args(_name_required(joined, settings))
     except argparse.ArgumentError as error:
         name = str(error.argument_name).rpartition("/")[2].removeprefix("--")
         field = settings.model_fields[name]
@@ -55,6 +55,27 @@ def _values(settings: type[BaseModel], arguments: list[str]) -> dict[str, str]:
         raise SettingsError("\n".join(unknown_parameter(settings, text) for text in _named(unknown)))
     # argparse takes a value of exactly two dashes for the end of the options, and returns an empty list.
     return {name: "--" if value == [] else str(value) for name, value in vars(known).items()}
+
+
+def _name_required(arguments: list[str], settings: type[BaseModel]) -> list[str]:
+    """Return the arguments with the name of the required setting before a value that has none: `runs.csv`."""
+    required = _required(settings)
+    if required is None or any(argument.startswith(f"--{required}=") for argument in arguments):
+        return arguments
+    values = [
+        place for place, text in enumerate(arguments) if text[:1] not in DASHES and not _names_setting(text, settings)
+    ]
+    return [f"--{required}={text}" if place in values[:1] else text for place, text in enumerate(arguments)]
+
+
+def _required(settings: type[BaseModel]) -> str | None:
+    """Return the setting that has no default, if any."""
+    return next((name for name, field in settings.model_fields.items() if field.is_required()), None)
+
+
+def _names_setting(text: str, settings: type[BaseModel]) -> bool:
+    """Return True for `lr=0.1`, which lacks dashes only."""
+    return text.partition("=")[0].replace("-", "_") in settings.model_fields and "=" in text
 
 
 def _named(unknown: list[str]) -> list[str]:
@@ -89,25 +110,32 @@ def _flags(settings: type[BaseModel]) -> set[str]:
     return {f"--{name}" for name, field in settings.model_fields.items() if field.annotation is bool}
 
 
-def _join_values(arguments: list[str], flags: set[str], known: set[str]) -> Iterator[str]:
+def _join_values(arguments: list[str], flags: set[str], settings: type[BaseModel]) -> Iterator[str]:
     """Yield `--lr -1e-3` as `--lr=-1e-3`, since argparse would take a value that starts with a dash for an option.
 
-    A known option is not joined to the one before it.
+    A known option is not joined to the one before it, nor is a value of the required setting to an option without one.
     """
     rest = iter([*arguments, None])
     following = next(rest)
     while (argument := following) is not None:
         following = next(rest)
         has_value = not argument.startswith("--") or "=" in argument or argument == "--help"
-        is_set = argument in flags and (following is None or following.startswith("--"))
+        is_set = argument in flags and (
+            following is None or following.startswith("--") or _stands_alone(following, settings)
+        )
         lacks_value = following is None or (
-            following.startswith("--") and following[2:].partition("=")[0].replace("-", "_") in known
+            following.startswith("--") and following[2:].partition("=")[0].replace("-", "_") in settings.model_fields
         )
         if has_value or is_set or lacks_value:
             yield argument
         else:
             yield f"{argument}={following}"
             following = next(rest)
+
+
+def _stands_alone(text: str, settings: type[BaseModel]) -> bool:
+    """Return True if a text after an option such as `--json` is the value of the required setting."""
+    return _required(settings) is not None and text.lower() not in ("true", "false")
 
 
 def _sentence(settings: type[BaseModel], values: dict[str, str], problem: dict[str, Any]) -> str:

@@ -37,6 +37,9 @@ SYNONYMS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("run_id",), "run id runuuid"),
     (("experiment",), "experimentname experimentid"),
     (("study",), "studyid studyname"),
+    (("table",), "csv csvfile file runs runsfile"),
+    (("delta",), "tolerance margin difference"),
+    (("confidence",), "confidencelevel conf alpha level"),
     (("out",), "o output outdir outputdir"),
 )
 MIN_SIMILARITY = 0.75

@@ -13,7 +13,7 @@ from PIL import Image
 
 from conftest import PHOTOS, ROOT
 from databases import empty_database
-from page_commands import PAGES, Block, as_script, blocks, commands
+from page_commands import PAGES, TABLE, Block, as_script, blocks, commands
 from preloaded_process import run_preloaded
 
 BIN = Path(sys.executable).parent
@@ -73,9 +73,10 @@ def not_run(command: str) -> bool:
 
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
-    """The working folder, with a tracking database in it and small images where the pages have the reader's own."""
+    """The working folder: a tracking database, and small images and a table where the pages have the reader's own."""
     shutil.copy(empty_database(), tmp_path / "mlflow.db")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    shutil.copy(TABLE, tmp_path)
     for name in ("photos", "path/to/folder"):
         copy_photos(tmp_path / name)
     return tmp_path

@@ -1,9 +1,10 @@
 """Every setting of the commands, declared once, as frozen and validated records.
 
-`fields` has the types and checks of single settings; `training`, `recipe`, `study`, `reproduce`, `sync` and `report`
-declare those of the commands; `mlproject` writes `MLproject` from them.
+`fields` has the types and checks of single settings; `training`, `recipe`, `study`, `compare`, `reproduce`, `sync` and
+`report` declare those of the commands; `mlproject` writes `MLproject` from them.
 """
 
+from lrstudy.settings.compare import CompareSettings
 from lrstudy.settings.recipe import RecipeSettings
 from lrstudy.settings.reproduce import ReproduceSettings
 from lrstudy.settings.study import GridSettings, SearchSettings, StudySettings
@@ -13,6 +14,7 @@ from lrstudy.settings.training import DATA_SETTINGS, CommonSettings, TrainSettin
 __all__ = [
     "DATA_SETTINGS",
     "CommonSettings",
+    "CompareSettings",
     "GridSettings",
     "RecipeSettings",
     "ReproduceSettings",

@@ -8,12 +8,20 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from lrstudy.formatting import format_setting
-from lrstudy.settings import GridSettings, ReproduceSettings, SearchSettings, SyncSettings, TrainSettings
+from lrstudy.settings import (
+    CompareSettings,
+    GridSettings,
+    ReproduceSettings,
+    SearchSettings,
+    SyncSettings,
+    TrainSettings,
+)
 
 ENTRY_POINTS: dict[str, tuple[str, type[BaseModel]]] = {
     "main": ("src/train.py", TrainSettings),
     "grid": ("src/grid.py", GridSettings),
     "search": ("src/search.py", SearchSettings),
+    "compare": ("src/compare.py", CompareSettings),
     "reproduce": ("src/reproduce.py", ReproduceSettings),
     "sync": ("src/sync.py", SyncSettings),
 }

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import NormalDist
 
 from lrstudy.statistics.cell_means import CellMeans, estimate_means
 from lrstudy.statistics.comparisons import CellComparison, compare
 from lrstudy.statistics.outcomes import Cell, Outcomes
-from lrstudy.statistics.race import LOOK, MIN_SEEDS, standing
+from lrstudy.statistics.race import LOOK, MIN_SEEDS, Standing, standing_of
 from lrstudy.statistics.regret import regret_risk
 from lrstudy.statistics.winner import Estimate, estimate_winner
 
 DELTA, CONFIDENCE = 0.05, 0.95
+MAX_CONFIDENCE = 0.99
 
 
 class Certainty(StrEnum):
@@ -34,10 +36,11 @@ class Answer:
 
     `best` is the recommended cell, None if each cell has a failed training. `risk` is the chance that another cell is
     better by more than `delta`, NaN where one seed each leaves it unknown. `comparisons` are those of all other cells
-    without a failed training. `contenders` may be better by more than `delta`, the likeliest first, if the answer is
-    open. `failed` are the cells with failed trainings. `band` are the learning rates of the best cell's optimizer, next
-    to each other, that are not surely worse than it by more than `delta`. `missing_seeds` is about how many further
-    seeds of the best cell and of each contender would settle an open answer; infinite if unknown.
+    without a failed training, from the lowest loss to the highest. `contenders` may be better by more than `delta`, the
+    likeliest first, if the answer is open. `failed` are the cells with failed trainings. `band` are the learning rates
+    of the best cell's optimizer, next to each other, that are not surely worse than it by more than `delta`.
+    `missing_seeds` is about how many further seeds of the best cell and of each contender would settle an open answer;
+    infinite if unknown.
     """
 
     best: Cell | None
@@ -74,25 +77,29 @@ def find_answer(outcomes: Outcomes, delta: float = DELTA, confidence: float = CO
     Args:
         outcomes: of its trainings.
         delta: the difference that does not matter, as a share of the loss; more than 0.
-        confidence: that a sure recommendation is within `delta` of the best, and that all intervals hold.
+        confidence: that a sure recommendation is within `delta` of the best, and that all intervals hold; at most
+            0.99, since the simulated distributions have a few thousand draws.
     """
+    if not (delta > 0 and 0 < confidence <= MAX_CONFIDENCE):
+        raise ValueError(
+            f"{delta=} must be greater than 0, and {confidence=} greater than 0 and at most {MAX_CONFIDENCE}."
+        )
     failed = tuple(cell for cell in outcomes.cells if outcomes.failures(cell))
     if not outcomes.eligible:
         return Answer(None, Certainty.OPEN, delta, confidence, failed=failed)
     means = estimate_means(outcomes, outcomes.eligible)
-    comparisons = tuple(compare(means, means.best, confidence))
+    comparisons = tuple(sorted(compare(means, means.best, confidence), key=lambda comparison: comparison.difference))
     band = _band(outcomes, means.best, comparisons, delta)
     if not means.variances.df:
         others = tuple(cell for cell in means.cells if cell != means.best)
         return Answer(
             means.best, Certainty.OPEN, delta, confidence, math.nan, comparisons, others, failed=failed, band=band
         )
-    state = standing(outcomes, delta, confidence, prior=None)
-    missing = 0.0 if state.sure else missing_seeds(outcomes, means, delta, confidence)
-    certainty = _certainty(outcomes, means, delta, confidence)
+    state = standing_of(outcomes, means, delta, confidence)
+    missing = 0.0 if state.sure else missing_seeds(outcomes, means, state, delta, confidence)
     return Answer(
         means.best,
-        certainty,
+        _certainty(means, state, confidence),
         delta,
         confidence,
         state.risk,
@@ -105,8 +112,8 @@ def find_answer(outcomes: Outcomes, delta: float = DELTA, confidence: float = CO
     )
 
 
-def _certainty(outcomes: Outcomes, means: CellMeans, delta: float, confidence: float) -> Certainty:
-    if not standing(outcomes, delta, confidence, prior=None).sure:
+def _certainty(means: CellMeans, state: Standing, confidence: float) -> Certainty:
+    if not state.sure:
         return Certainty.OPEN
     return Certainty.SURE if regret_risk(means, means.best, 0.0).total <= LOOK * (1 - confidence) else Certainty.WITHIN
 
@@ -123,19 +130,16 @@ def _band(outcomes: Outcomes, best: Cell, comparisons: tuple[CellComparison, ...
     return tuple(rates[low : high + 1])
 
 
-def missing_seeds(outcomes: Outcomes, means: CellMeans, delta: float, confidence: float) -> float:
+def missing_seeds(outcomes: Outcomes, means: CellMeans, state: Standing, delta: float, confidence: float) -> float:
     """Return about how many further seeds of the best cell and of each contender would make the answer sure.
 
     If the means stayed as they are: the number at which the chance that a contender is better by more than `delta`
     falls to its share of the error that is allowed.
     """
-    from scipy import stats  # takes a while, and only an open answer needs it
-
-    state = standing(outcomes, delta, confidence, prior=None)
     fewest = max(MIN_SEEDS - len(outcomes.of(means.best)), 0)
     if not state.contenders:
         return float(fewest)
-    quantile = float(stats.norm.isf(LOOK * (1 - confidence) / len(state.contenders)))
+    quantile = -NormalDist().inv_cdf(LOOK * (1 - confidence) / len(state.contenders))
     place = means.cells.index(means.best)
     missing = []
     for cell in state.contenders:

@@ -58,24 +58,24 @@ class Outcome:
 
 
 class Outcomes:
-    """Trainings that differ in optimizer, learning rate and seed alone.
+    """Trainings that differ in optimizer, learning rate and seed alone, sorted by these.
 
     Args:
         rows: the trainings, at most one per cell and seed.
     """
 
     def __init__(self, rows: Iterable[Outcome]) -> None:
-        self.rows: Sequence[Outcome] = tuple(rows)
+        self.rows: Sequence[Outcome] = tuple(sorted(rows, key=lambda row: (*row.cell, row.seed)))
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """The cells, in the order of their first trainings."""
+        """The cells, sorted."""
         return tuple(dict.fromkeys(row.cell for row in self.rows))
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
-        """The seeds, in the order of their first trainings."""
-        return tuple(dict.fromkeys(row.seed for row in self.rows))
+        """The seeds, sorted."""
+        return tuple(sorted({row.seed for row in self.rows}))
 
     @cached_property
     def log_losses(self) -> np.ndarray:

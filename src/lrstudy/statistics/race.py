@@ -54,10 +54,12 @@ def standing(outcomes: Outcomes, delta: float, confidence: float, prior: Varianc
     means = estimate_means(outcomes, outcomes.eligible, prior)
     if not means.variances.df:
         return Standing(means.best, tuple(cell for cell in means.cells if cell != means.best))
-    return _standing(outcomes, means, delta, LOOK * (1 - confidence))
+    return standing_of(outcomes, means, delta, confidence)
 
 
-def _standing(outcomes: Outcomes, means: CellMeans, delta: float, allowed: float) -> Standing:
+def standing_of(outcomes: Outcomes, means: CellMeans, delta: float, confidence: float) -> Standing:
+    """Return the state of a race from the means of the cells that can be recommended, of a known variance."""
+    allowed = LOOK * (1 - confidence)
     risk = regret_risk(means, means.best, delta)
     remaining = contenders(risk, means.best, EXCLUSION * allowed)
     enough = len(outcomes.of(means.best)) >= MIN_SEEDS

@@ -9,11 +9,13 @@ from lrstudy.formatting import format_loss, format_lr, format_percent, join_and,
 from lrstudy.statistics.answer import Answer, Certainty
 from lrstudy.statistics.comparisons import CellComparison
 from lrstudy.statistics.outcomes import Cell
-from lrstudy.statistics.race import MIN_SEEDS
+from lrstudy.statistics.race import LOOK, MIN_SEEDS
 from lrstudy.statistics.winner import Estimate
 
 # A list of cells names this many.
 MAX_LISTED = 6
+# More seeds than this are not counted.
+MAX_SEEDS = 1000
 
 
 def headline(answer: Answer) -> str:
@@ -60,9 +62,12 @@ def _certainty(answer: Answer) -> str:
     chance = (
         f"the chance that another cell is better by more than {share(answer.delta)} is {format_percent(answer.risk)}"
     )
+    limit = (
+        f"a sure answer allows {share(LOOK * (1 - answer.confidence))}, since chance has an opportunity at each look"
+    )
     if not answer.contenders:
         return f"Open: a sure answer takes at least {MIN_SEEDS} seeds; {chance} so far."
-    return f"Open: {chance}, most likely {_list(answer.contenders)}."
+    return f"Open: {chance}, most likely {_list(answer.contenders)}; {limit}."
 
 
 def _worse(answer: Answer) -> str:
@@ -74,7 +79,7 @@ def _worse(answer: Answer) -> str:
 
 
 def _indistinguishable(comparisons: Sequence[CellComparison]) -> str:
-    known = sorted((each for each in comparisons if math.isfinite(each.high)), key=lambda each: each.difference)
+    known = [each for each in comparisons if math.isfinite(each.high)]
     if not known:
         return ""
     named = [f"{each.cell.name} (up to {share(each.high)} worse)" for each in known[:MAX_LISTED]]
@@ -99,7 +104,7 @@ def _winner(winner: Estimate | None, confidence: float) -> str:
 
 
 def _band(answer: Answer) -> str:
-    if len(answer.band) < 2 or answer.best is None:
+    if len(answer.band) < 2 or answer.best is None or math.isnan(answer.risk):  # unknown: nothing is surely worse
         return ""
     low, high = answer.band[0].lr, answer.band[-1].lr
     return (
@@ -112,8 +117,10 @@ def _band(answer: Answer) -> str:
 def _settlement(answer: Answer) -> str:
     if answer.is_sure or answer.best is None or not math.isfinite(answer.missing_seeds):
         return ""
-    seeds = pluralize(int(answer.missing_seeds), "more seed")
-    return f"About {seeds} of {_list([answer.best, *answer.contenders])} would settle it."
+    cells = _list([answer.best, *answer.contenders])
+    if answer.missing_seeds > MAX_SEEDS:
+        return f"More than {MAX_SEEDS:,} more seeds of {cells} would be needed to settle it."
+    return f"About {pluralize(int(answer.missing_seeds), 'more seed')} of {cells} would settle it."
 
 
 def _list(cells: Sequence[Cell]) -> str:

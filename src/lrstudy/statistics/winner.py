@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,11 +33,42 @@ def estimate_winner(outcomes: Outcomes, means: CellMeans, confidence: float) -> 
     The lowest of several means is low by luck as well. By how much is simulated from the joint distribution of the
     means (the parametric bootstrap of Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 10).
     """
+    mean, bias = float(means.means[means.cells.index(means.best)]), selection_bias(means)
+    margin = _margin(outcomes, means, confidence)
+    low, loss, high = (_exp(mean - bias + offset) for offset in (-margin, 0.0, margin))
+    return Estimate(loss, low, high, _exp(mean), _test_accuracy(outcomes, means, bias))
+
+
+def _exp(log: float) -> float:
+    """Return exp(log), infinite beyond the largest number."""
+    return math.exp(log) if log < math.log(sys.float_info.max) else math.inf
+
+
+def _margin(outcomes: Outcomes, means: CellMeans, confidence: float) -> float:
+    """Return half the width of the interval of the best cell's mean over new seeds, in log units.
+
+    New seeds have other effects on all cells, which differences between cells do not show. The variance of a training
+    is that of the seeds and the residual one together. In a whole table it is (S + (k - 1) R) / k, with the mean
+    squares S of seeds and R of residuals of k cells; hence its degrees of freedom (Satterthwaite 1946,
+    https://doi.org/10.2307/3002019).
+    """
+    from scipy.special import stdtrit  # takes a moment, and a table with one seed does without
+
+    logs = outcomes.log_losses[[outcomes.cells.index(cell) for cell in means.cells]]
+    counts, residual = np.isfinite(logs).sum(axis=1), means.variances.common
+    variance = _variance_within(logs[counts > 1])
+    residual_part = (1 - 1 / (counts > 1).sum()) * residual
+    seed_share = 1 - residual_part / max(variance, residual)
+    df = 1 / (seed_share**2 / (counts.max() - 1) + (1 - seed_share) ** 2 / means.variances.df)
     place = means.cells.index(means.best)
-    mean, bias = float(means.means[place]), selection_bias(means)
-    margin = float(np.quantile(np.abs(means.draws[:, place]), confidence))
-    low, loss, high = (math.exp(mean - bias + offset) for offset in (-margin, 0.0, margin))
-    return Estimate(loss, low, high, math.exp(mean), _test_accuracy(outcomes, means, bias))
+    own = max(variance - residual, 0.0) + residual / means.variances.precisions[place]
+    return float(stdtrit(df, (1 + confidence) / 2) * math.sqrt(own / counts[place]))
+
+
+def _variance_within(logs: np.ndarray) -> float:
+    """Return the variance of the known numbers of each row around their mean, pooled over the rows."""
+    deviations = logs - np.nanmean(logs, axis=1, keepdims=True)
+    return float(np.nansum(deviations**2) / (np.isfinite(logs).sum() - len(logs)))
 
 
 def selection_bias(means: CellMeans) -> float:
@@ -58,9 +90,14 @@ def _slope(cells: list[list[Outcome]]) -> float:
     """Return by how much the test accuracy changes with the log validation loss of a seed, pooled within cells."""
     losses, accuracies = [], []
     for rows in cells:
-        if len(rows) > 1:
-            logs = np.log([row.val_loss for row in rows])
-            losses.append(logs - logs.mean())
-            accuracies.append(np.array([row.test_accuracy for row in rows]) - np.mean([r.test_accuracy for r in rows]))
+        tested = [row for row in rows if math.isfinite(row.test_accuracy)]
+        if len(tested) > 1:
+            losses.append(_centred([math.log(row.val_loss) for row in tested]))
+            accuracies.append(_centred([row.test_accuracy for row in tested]))
     x, y = np.concatenate(losses or [np.zeros(1)]), np.concatenate(accuracies or [np.zeros(1)])
     return float(x @ y / (x @ x)) if x @ x > 0 else 0.0
+
+
+def _centred(values: list[float]) -> np.ndarray:
+    centred: np.ndarray = np.array(values) - np.mean(values)
+    return centred
