@@ -1,6 +1,7 @@
-"""The end of a grid or a search: its best trial only where one learned and converged."""
+"""The end of a grid or a search: its best cell only where one learned and converged, and how sure that is."""
 
 import math
+from collections.abc import Sequence
 from io import StringIO
 
 import pytest
@@ -30,41 +31,48 @@ DATA = DataSummary(
 CONTEXT = StudyContext(DATA, "cpu", 1, "a machine", "fp32")
 
 
-def trial(lr: float, verdict: str, loss: float, accuracy: float, batch_size: int = 256) -> TrialResult:
-    return trial_of(TrainSettings(optimizer="adam", lr=lr, epochs=10, batch_size=batch_size), verdict, loss, accuracy)
+def trial(lr: float, verdict: str, loss: float, accuracy: float, batch_size: int = 256, seed: int = 0) -> TrialResult:
+    settings = TrainSettings(optimizer="adam", lr=lr, epochs=10, batch_size=batch_size, seed=seed)
+    return trial_of(settings, verdict, loss, accuracy)
 
 
 def trial_of(settings: TrainSettings, verdict: str, loss: float, accuracy: float) -> TrialResult:
-    lr = settings.lr
-    return TrialResult(0, TrialSpecification(settings, CONTEXT, {}), f"{lr}", loss, accuracy, verdict)
+    number = hash((settings.optimizer_label, settings.lr, settings.hidden, settings.seed))
+    return TrialResult(number, TrialSpecification(settings, CONTEXT, {}), f"{settings.lr}", loss, accuracy, verdict)
+
+
+def cell(lr: float, losses: Sequence[float], accuracy: float = 0.6, verdict: str = "good") -> list[TrialResult]:
+    """The trials of a cell, one per seed."""
+    return [trial(lr, verdict, loss, accuracy, seed=seed) for seed, loss in enumerate(losses)]
 
 
 def table(results: list[TrialResult]) -> str:
     text = StringIO()
-    Console(file=text, width=120).print(result_table(results, conclude(results).best_label))
+    Console(file=text, width=120).print(result_table(results, conclude(results)))
     return text.getvalue()
 
 
 def test_where_nothing_learned_no_trial_is_the_best() -> None:
     results = [trial(0.001, "too slow", 2.25, 0.2), trial(0.1, "overfits", 2.29, 0.1)]
-    assert conclude(results).sentences == ("no training learned: 20 steps each; try batch_size=32 and epochs=50.",)
+    assert conclude(results).headline == "No training learned"
+    assert conclude(results).sentences == ("First, try batch_size=32 and epochs=50: each training had 20 steps.",)
     assert "best" not in table(results)
 
 
 def test_where_nothing_that_learned_converged_the_best_is_the_best_so_far() -> None:
     results = [trial(0.001, "too slow", 1.9, 0.25), trial(0.1, "unstable", 2.1, 0.25)]
-    (sentence,) = conclude(results).sentences
-    assert sentence == (
-        "adam lr=0.001 is the best so far, but has not converged: too slow; try batch_size=32 and epochs=50."
-    )
+    conclusion = conclude(results)
+    assert conclusion.headline == "adam with a learning rate of 0.001 is the best so far, not converged"
+    assert conclusion.sentences[0] == "First, try batch_size=32 and epochs=50: its verdict is too slow."
+    assert "the best that has converged" not in " ".join(conclusion.sentences)
     assert "best so far" in table(results)
 
 
 def test_where_the_best_has_not_converged_the_best_that_has_is_named() -> None:
     results = [trial(0.001, "unstable", 0.9, 0.7), trial(0.01, "good", 1.0, 0.6), trial(0.1, "overfits", 1.1, 0.5)]
-    assert conclude(results).sentences == (
-        "adam lr=0.001 is the best so far, but has not converged: unstable; try lower learning rates.",
-        "adam lr=0.01 is the best that has converged, with a validation loss of 1.0000 and an accuracy of 60.0%.",
+    assert conclude(results).sentences[:2] == (
+        "First, try lower learning rates: its verdict is unstable.",
+        "adam 0.01 is the best that has converged, with a validation loss of 1.0000 and an accuracy of 60.0%.",
     )
     assert "best so far" in table(results)
 
@@ -72,13 +80,49 @@ def test_where_the_best_has_not_converged_the_best_that_has_is_named() -> None:
 @pytest.mark.parametrize(("verdict", "remedy"), [("too slow", "epochs=20"), ("unstable", "lower learning rates")])
 def test_with_enough_steps_the_verdict_says_what_to_change(verdict: str, remedy: str) -> None:
     results = [trial(0.001, verdict, 1.9, 0.25, batch_size=8), trial(0.1, "collapsed", 2.3, 0.1, batch_size=8)]
-    assert conclude(results).sentences[0].endswith(f"try {remedy}.")
+    assert conclude(results).sentences[0] == f"First, try {remedy}: its verdict is {verdict}."
 
 
-def test_a_trial_that_learned_and_converged_is_the_best() -> None:
-    results = [trial(0.001, "good", 1.0, 0.6), trial(0.1, "collapsed", 2.3, 0.1)]
-    assert conclude(results).sentences == ()
-    assert table(results).count("best") == 1
+def test_a_cell_that_learned_and_converged_and_is_surely_the_best_is_recommended() -> None:
+    results = [*cell(0.001, (1.0, 1.01, 0.99)), *cell(0.1, (2.0, 2.01, 2.02)), trial(1.0, "collapsed", 2.3, 0.1)]
+    conclusion = conclude(results)
+    assert conclusion.headline == "Use adam with a learning rate of 0.001"
+    assert conclusion.sentences[0].startswith("Sure: no other cell tried is better")
+    assert "Not recommended, since a training diverged or collapsed: adam 1." in conclusion.sentences
+    assert [line.split()[:3] for line in table(results).splitlines() if "best" in line] == [
+        ["adam", "0.001", f"{seed}"] for seed in range(3)
+    ]
+
+
+def test_the_best_is_the_best_cell_and_not_the_luckiest_trial() -> None:
+    lucky = cell(0.01, (0.3, 3.0, 3.0))
+    results = [*lucky, *cell(0.001, (1.01, 1.0, 1.02))]
+    conclusion = conclude(results)
+    assert {result.specification.settings.lr for result in conclusion.best} == {0.001}
+    assert conclusion.representative is not None
+    assert conclusion.representative.val_loss == 1.01, "that of the median seed"
+    assert "0.01 " not in " ".join(line for line in table(results).splitlines() if "best" in line)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_below_three_seeds_an_answer_is_open_however_clear_it_looks(seeds: int) -> None:
+    results = [*cell(0.001, (0.1, 0.1001)[:seeds]), *cell(0.1, (2.0, 2.001)[:seeds])]
+    conclusion = conclude(results)
+    assert conclusion.headline == "Open: adam with a learning rate of 0.001 is the best so far"
+    assert "best so far" in table(results)
+
+
+def test_each_shape_of_network_has_an_answer_and_the_best_comes_first() -> None:
+    results = [
+        trial_of(TrainSettings(optimizer="adam", lr=lr, hidden=hidden, seed=seed, epochs=10), "good", loss, 0.6)
+        for hidden, losses in (((8,), (1.5, 2.0)), ((16,), (1.0, 2.0)))
+        for lr, loss in zip((0.01, 0.1), losses, strict=True)
+        for seed in range(3)
+    ]
+    conclusion = conclude(results)
+    assert conclusion.headline == "Use adam with a learning rate of 0.01 (hidden=16)"
+    assert conclusion.sentences[-1] == "Use adam with a learning rate of 0.01 (hidden=8)."
+    assert {result.specification.settings.hidden for result in conclusion.best} == {(16,)}
 
 
 def test_the_trials_of_each_momentum_are_told_apart() -> None:
@@ -89,4 +133,16 @@ def test_the_trials_of_each_momentum_are_told_apart() -> None:
 
 def test_where_all_diverged_there_is_no_best() -> None:
     results = [trial(0.1, "diverged", 2.2, 0.3)]
-    assert (conclude(results).best_label, conclude(results).sentences) == ("", ())
+    assert (conclude(results).best_label, conclude(results).best, conclude(results).sentences) == ("", (), ())
+
+
+def test_where_each_cell_has_a_failed_trial_nothing_is_recommended() -> None:
+    results = [
+        trial(lr, verdict, 0.5, 0.9, seed=seed)
+        for lr in (0.1, 0.01)
+        for seed, verdict in enumerate(("good", "collapsed"))
+    ]
+    conclusion = conclude(results)
+    assert conclusion.headline == "No learning rate tried can be recommended: in each cell a training failed"
+    assert conclusion.sentences[0] == "First, try lower learning rates."
+    assert (conclusion.best_label, conclusion.representative) == ("", None)

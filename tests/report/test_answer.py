@@ -1,12 +1,13 @@
-"""The answer of a group: a recommendation only where a training learned and converged."""
+"""The answer of a group: a recommendation only where a training learned and converged, and the answer is sure."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 
-from lrstudy.report.answer import Answer, make_answer
-from lrstudy.report.answer_state import AnswerState, answer_state
+from lrstudy.answer_state import AnswerState
+from lrstudy.report.answer import AnswerText, answer_state, make_answer
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.runs import Curve, Run
@@ -17,8 +18,21 @@ TEN_CLASSES = {str(number): 8 if number < 5 else 7 for number in range(10)}
 SETTINGS = {"epochs": "10", "batch_size": "256", "data": "photos"}
 
 
-def cell(verdict: str, loss: float, accuracy: float, *, optimizer: str = "adam", lr: float = 0.001) -> Cell:
-    """A cell of one training of ten epochs, whose lowest loss is at the seventh."""
+def cell(
+    verdict: str, loss: float, accuracy: float, *, optimizer: str = "adam", lr: float = 0.001, seeds: int = 1
+) -> Cell:
+    """A cell of trainings of ten epochs, with the lowest loss at the seventh; each seed's is 1% above the last's."""
+    trainings = [training(verdict, loss * 1.01**seed, accuracy, optimizer, lr, seed) for seed in range(seeds)]
+    return Cell(optimizer, lr, f"{lr}", tuple(trainings))
+
+
+def cell_of(verdicts: Sequence[str], lr: float) -> Cell:
+    """A cell of trainings with the same loss and these verdicts."""
+    trainings = [training(verdict, 0.5, 0.9, "adam", lr, seed) for seed, verdict in enumerate(verdicts)]
+    return Cell("adam", lr, f"{lr}", tuple(trainings))
+
+
+def training(verdict: str, loss: float, accuracy: float, optimizer: str, lr: float, seed: int) -> Training:
     epochs = np.arange(11)
     losses = [*np.linspace(2.303, loss, 8), loss + 0.1, loss + 0.2, loss + 0.3]
     curves = {
@@ -26,17 +40,17 @@ def cell(verdict: str, loss: float, accuracy: float, *, optimizer: str = "adam",
         "train_loss": Curve(epochs, np.array(losses)),
         "val_accuracy": Curve(epochs, np.full(11, accuracy)),
     }
-    params = {**SETTINGS, "optimizer": optimizer, "lr": f"{lr}", "seed": "0"}
+    params = {**SETTINGS, "optimizer": optimizer, "lr": f"{lr}", "seed": f"{seed}"}
     tags = {"lrstudy.kind": "train", "lrstudy.verdict": verdict}
     images = {"train": 350, "validation": 75, "test": 75}
     metrics = {"best/val_balanced_accuracy": accuracy / 2}
     run = Run(f"{optimizer} {lr}", "run", "FINISHED", 0, params, metrics, tags, "", images, curves)
-    return Cell(optimizer, lr, f"{lr}", (Training(run, "0"),))
+    return Training(run, f"{seed}")
 
 
 def answered(
     *cells: Cell, counts: Mapping[str, int] = TEN_CLASSES, study: Run | None = None, **settings: str
-) -> tuple[AnswerState, Answer]:
+) -> tuple[AnswerState, AnswerText]:
     comparison = Comparison(Group({**SETTINGS, **settings}, cells, {}), counts)
     state = answer_state(comparison, study)
     return state, make_answer(comparison, state, study)
@@ -50,13 +64,14 @@ def study(status: str) -> Run:
 def test_where_no_accuracy_is_above_guessing_nothing_is_recommended_and_more_steps_are() -> None:
     state, answer = answered(cell("too slow", 2.25, 0.2), cell("overfits", 2.29, 0.12, lr=0.01))
     assert state == "nothing_learned"
-    assert answer.headline == "No training learned: about 20 steps each; try batch_size=32 and epochs=50"
+    assert answer.headline == "No training learned"
+    assert answer.sentences[0] == "First, try batch_size=32 and epochs=50: each training had about 20 steps."
     assert answer.command is not None
     assert "-P batch_size=32" in answer.command
     assert "-e grid" in answer.command
     # 50 epochs are the default and need not be typed.
     assert "epochs=10" not in answer.command
-    assert "20.0% of adam 0.001, is not above 21.4%" in answer.sentences[0]
+    assert "20.0% of adam 0.001, is not above 21.4%" in answer.sentences[1]
 
 
 @pytest.mark.parametrize(("largest", "shown"), [(15, False), (16, True)])
@@ -73,7 +88,10 @@ def test_where_nothing_learned_in_many_steps_other_learning_rates_are_advised() 
     cells = (cell("too slow", 2.30, 0.1), cell("collapsed", 2.31, 0.1, lr=0.1))
     state, answer = answered(*cells, batch_size="8")
     assert state == "nothing_learned"
-    assert "about 440 steps each; try learning rates beyond those tried, lrs=1,0.01,0.0001" in answer.headline
+    assert answer.sentences[0] == (
+        "First, try learning rates beyond those tried, lrs=1,0.01,0.0001, or another network: each training had about "
+        "440 steps."
+    )
     assert answer.command is not None
     assert "lrs=1,0.01,0.0001" in answer.command
 
@@ -101,26 +119,74 @@ def test_an_unstable_best_cell_needs_a_lower_learning_rate() -> None:
     assert "lrs=0.0316,0.01" in answer.command
 
 
-def test_a_converged_cell_that_learned_makes_a_recommendation() -> None:
-    state, answer = answered(cell("good", 1.0, 0.6), cell("too slow", 2.2, 0.12, lr=0.0001))
+def test_a_converged_cell_that_learned_and_is_surely_the_best_makes_a_recommendation() -> None:
+    state, answer = answered(cell("good", 1.0, 0.6, seeds=3), cell("too slow", 2.2, 0.12, lr=0.0001, seeds=3))
     assert state == "recommended"
     assert answer.headline == "Use adam with a learning rate of 0.001"
+    assert answer.sentences[0].startswith("Sure: no other cell tried is better")
 
 
-@pytest.mark.parametrize("verdict", ["too slow", "unstable", "collapsed"])
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_below_three_seeds_nothing_is_sure_and_the_command_trains_more(seeds: int) -> None:
+    state, answer = answered(cell("good", 1.0, 0.6, seeds=seeds), cell("good", 2.2, 0.5, lr=0.0001, seeds=seeds))
+    assert state == "open"
+    assert answer.headline == "Open: adam with a learning rate of 0.001 is the best so far"
+    assert answer.command is not None
+    assert "-e grid" in answer.command
+    assert "-P seeds=3" in answer.command
+
+
+def test_an_open_answer_names_the_cells_that_need_more_seeds_and_how_many() -> None:
+    near = [cell("good", 1.0, 0.6, seeds=3), wavering(1.05, lr=0.01)]
+    state, answer = answered(*near, cell("good", 9.0, 0.5, lr=0.1, seeds=3))
+    assert state == "open"
+    (step,) = [sentence for sentence in answer.sentences if sentence.startswith("First, ")]
+    found = re.fullmatch(r"First, train (\d+) seeds of adam 0.001 and adam 0.01.", step)
+    assert found
+    assert f"About {int(found[1]) - 3} more seed" in " ".join(answer.sentences)
+    assert answer.command is not None
+    assert "lrs=0.01,0.001" in answer.command
+    assert f"seeds={found[1]}" in answer.command
+
+
+def wavering(loss: float, lr: float) -> Cell:
+    """A cell of three seeds whose losses differ by a fifth."""
+    trainings = [training("good", loss * factor, 0.6, "adam", lr, seed) for seed, factor in enumerate((1.2, 1.0, 0.85))]
+    return Cell("adam", lr, f"{lr}", tuple(trainings))
+
+
+@pytest.mark.parametrize("verdict", ["too slow", "unstable"])
 def test_a_best_cell_that_has_not_converged_is_not_recommended_and_the_best_that_has_is_named(verdict: str) -> None:
     state, answer = answered(cell(verdict, 0.9, 0.7), cell("good", 1.0, 0.6, lr=0.01), cell("good", 1.1, 0.5, lr=0.1))
     assert state == "not_converged"
-    assert answer.headline == (
-        "adam with a learning rate of 0.001 is the best so far, not converged; the best converged is adam with a "
-        "learning rate of 0.01"
-    )
+    assert answer.headline == "adam with a learning rate of 0.001 is the best so far, not converged"
     assert answer.sentences[0].startswith("First, ")
+    assert answer.sentences[1] == (
+        "adam 0.01 is the best that has converged, with a validation loss of 1 and an accuracy of 60.0%."
+    )
+
+
+@pytest.mark.parametrize("verdict", ["collapsed", "diverged"])
+def test_a_cell_with_a_failed_training_is_never_the_best(verdict: str) -> None:
+    lottery = cell_of(("good", "good", verdict), lr=0.1)
+    state, answer = answered(lottery, cell("good", 1.0, 0.6, seeds=3), cell("good", 1.5, 0.5, lr=0.0001, seeds=3))
+    assert (state, answer.headline) == ("recommended", "Use adam with a learning rate of 0.001")
+    assert "Not recommended, since a training diverged or collapsed: adam 0.1." in answer.sentences
+
+
+def test_where_each_cell_has_a_failed_training_lower_learning_rates_are_advised() -> None:
+    state, answer = answered(*(cell_of(("good", "collapsed"), lr) for lr in (0.1, 0.01)))
+    assert state == "all_failed"
+    assert answer.headline == "No learning rate tried can be recommended: in each cell a training failed"
+    assert answer.sentences[0] == "First, try lower learning rates, 0.00316 and 0.001."
+    assert answer.command is not None
+    assert "lrs=0.00316,0.001" in answer.command
 
 
 def test_a_converged_cell_that_has_not_learned_is_not_named() -> None:
     _, answer = answered(cell("too slow", 1.9, 0.25), cell("overfits", 2.29, 0.12, lr=0.01))
     assert answer.headline.endswith("is the best so far, not converged")
+    assert "the best that has converged" not in " ".join(answer.sentences)
 
 
 def test_a_best_cell_that_overfits_says_when_to_stop() -> None:
@@ -140,7 +206,7 @@ def test_a_single_training_is_not_recommended() -> None:
 
 @pytest.mark.parametrize("status", ["RUNNING", "KILLED", "FAILED"])
 def test_an_unfinished_study_recommends_nothing(status: str) -> None:
-    cells = (cell("good", 1.0, 0.6), cell("good", 1.2, 0.5, lr=0.01))
+    cells = (cell("good", 1.0, 0.6, seeds=3), cell("good", 1.2, 0.5, lr=0.01, seeds=3))
     state, answer = answered(*cells, study=study(status))
     assert state == "unfinished"
     assert "Use" not in answer.headline
@@ -151,7 +217,7 @@ def test_an_unfinished_study_recommends_nothing(status: str) -> None:
 
 def test_with_99_percent_in_one_class_a_low_loss_shows_that_it_learned() -> None:
     counts = {"ok": 446, "defect": 4}  # no accuracy is three standard errors above 99.1%; guessing has a loss of 0.051
-    pair = cell("good", 0.02, 0.996), cell("good", 0.03, 0.996, lr=0.01)
+    pair = cell("good", 0.02, 0.996, seeds=3), cell("good", 0.03, 0.996, lr=0.01, seeds=3)
     assert answered(*pair, counts=counts)[0] == "recommended"
     assert answered(cell("good", 0.045, 0.991), cell("good", 0.05, 0.991, lr=0.01), counts=counts)[0] == (
         "nothing_learned"
@@ -159,7 +225,8 @@ def test_with_99_percent_in_one_class_a_low_loss_shows_that_it_learned() -> None
 
 
 def test_without_the_images_per_class_trainings_are_taken_to_have_learned() -> None:
-    assert answered(cell("good", 2.29, 0.1), cell("good", 2.3, 0.1, lr=0.01), counts={})[0] == "recommended"
+    cells = cell("good", 2.0, 0.1, seeds=3), cell("good", 2.3, 0.1, lr=0.01, seeds=3)
+    assert answered(*cells, counts={})[0] == "recommended"
 
 
 def test_the_best_cell_is_labelled_as_the_state_allows() -> None:

@@ -151,7 +151,7 @@ def test_the_heat_map_names_each_verdict(experiment: str) -> None:
     log_training(experiment, falling(1.5), lr="0.1", tags={"lrstudy.verdict": "unstable"})
     (drawing,) = heat_map.draw(group_report(experiment))
     (axes,) = drawing.figure.axes
-    assert [text.get_text().split("\n")[0] for text in axes.texts] == ["good, best", "unstable"]
+    assert [text.get_text().split("\n")[0] for text in axes.texts] == ["good, best so far", "unstable"]
 
 
 def test_the_better_a_verdict_the_darker_it_is_in_grey() -> None:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -43,8 +44,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for optimizer in ("sgd", "<b>adam</b>"):
         for number, lr in enumerate(("0.1", "0.01", "0.001")):
             for hidden in ("8", "4"):
-                curves = falling((0.2 if optimizer == "sgd" else 0.1) + number / 5, 50)
-                log_training(experiment, curves, parent=study, optimizer=optimizer, lr=lr, hidden=hidden, epochs=50)
+                for seed in range(3):
+                    curves = falling((0.2 if optimizer == "sgd" else 0.1) * (1 + seed / 100) + number / 5, 50)
+                    cell: dict[str, Any] = {"optimizer": optimizer, "lr": lr, "hidden": hidden, "seed": seed}
+                    log_training(experiment, curves, parent=study, epochs=50, **cell)
     report(["--out", str(place / "report")])
     yield place / "report"
     mlflow.set_tracking_uri(before)

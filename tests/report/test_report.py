@@ -16,6 +16,7 @@ from collections import defaultdict
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import mlflow
@@ -76,6 +77,12 @@ def experiment(tracking_uri: str) -> str:
     return os.environ["MLFLOW_EXPERIMENT_ID"]
 
 
+def log_seeds(experiment: str, floor: float, **settings: Any) -> None:
+    """Log a cell of three seeds whose losses differ by 1%."""
+    for seed in range(3):
+        log_training(experiment, falling(floor * (1 + seed / 100)), seed=seed, **settings)
+
+
 def log_random_grid(experiment: str) -> str:
     """Log three optimizers × four learning rates × three seeds with jagged curves; return the study."""
     draw = random.Random(1)
@@ -94,16 +101,19 @@ def log_random_grid(experiment: str) -> str:
 def test_every_number_equals_the_one_computed_from_the_database(experiment: str, tmp_path: Path) -> None:
     log_random_grid(experiment)
     content = written_summary()
-    cells = _cells_from_sql(tmp_path / "mlflow.db")
+    by_seed = _curves_from_sql(tmp_path / "mlflow.db")
+    cells = {place: _means(seeds) for place, seeds in by_seed.items()}
     assert len(content["cells"]) == len(rows("cells.csv")) == 12
     for row in (*content["cells"], *rows("cells.csv")):
         own = cells[row["optimizer"], float(row["lr"])]
         for name, expected in own.items():
             assert float(row[name]) == pytest.approx(expected, rel=1e-9), (row["optimizer"], row["lr"], name)
-    ranked = sorted(cells, key=lambda place: cells[place]["best_val_loss"])
+    logs = {place: fmean(math.log(min(one["val_loss"])) for one in seeds) for place, seeds in by_seed.items()}
+    ranked = sorted(logs, key=logs.__getitem__)
     assert [(row["optimizer"], row["lr"]) for row in content["cells"]] == ranked
     assert [row["rank"] for row in content["cells"]] == list(range(1, 13))
-    chosen = content["recommendation"]
+    chosen = content["best_so_far"]
+    assert content["state"] == "open", "all cells are drawn alike"
     assert (chosen["optimizer"], chosen["lr"], chosen["n"]) == (*ranked[0], 3)
     tests = _final("test/accuracy", tmp_path / "mlflow.db", *ranked[0])
     assert chosen["test_accuracy"] == pytest.approx(statistics.fmean(tests))
@@ -111,8 +121,8 @@ def test_every_number_equals_the_one_computed_from_the_database(experiment: str,
     assert (chosen["runner_up"]["optimizer"], chosen["runner_up"]["lr"]) == ranked[1]
 
 
-def _cells_from_sql(path: Path) -> dict[tuple[str, float], dict[str, float]]:
-    """Return each cell's means, from the metrics table itself."""
+def _curves_from_sql(path: Path) -> dict[tuple[str, float], list[dict[str, list[float]]]]:
+    """Return the curves of each cell's trainings, from the metrics table itself."""
     by_seed: dict[tuple[str, float], list[dict[str, list[float]]]] = defaultdict(list)
     with closing(sqlite3.connect(path)) as database:
         params: dict[str, dict[str, str]] = defaultdict(dict)
@@ -126,7 +136,7 @@ def _cells_from_sql(path: Path) -> dict[tuple[str, float], dict[str, float]]:
             for key, value in database.execute(query, (run,)):
                 curves[key].append(value)
             by_seed[settings["optimizer"], float(settings["lr"])].append(curves)
-    return {place: _means(seeds) for place, seeds in by_seed.items()}
+    return by_seed
 
 
 def _means(seeds: list[dict[str, list[float]]]) -> dict[str, float]:
@@ -238,7 +248,8 @@ def test_a_study_is_reported_with_its_warnings_and_attached_to_its_run(experimen
     content = written_summary("--log")
     assert content["study"] == study
     assert content["runs"] == {"trainings": 3, "by_status": {"finished": 2, "killed": 1}, "foreign": 0}
-    assert content["recommendation"]["lr"] == 0.01
+    assert (content["state"], content["recommendation"]) == ("open", None)
+    assert content["best_so_far"]["lr"] == 0.01
     assert codes(content) == ["not_bracketed", "one_seed", "still_improving", "unfinished"]
     client = mlflow.MlflowClient()
     assert {file.path for file in client.list_artifacts(study, "report")} >= {
@@ -259,15 +270,22 @@ def test_its_commands_are_ones_that_the_entry_points_take(experiment: str) -> No
     for lr in ("0.1", "0.01"):
         log_training(experiment, falling(float(lr)), parent=study, lr=lr, **settings)
     content = summary()
-    again = _arguments(content["recommendation"]["command"])
-    trained = parse(TrainSettings, again)
-    assert (trained.optimizer, trained.lr, trained.epochs, trained.hidden) == ("adam", 0.01, 4, (8,))
-    assert (trained.batch_size, trained.data) == (64, DATA)
+    more = parse(GridSettings, _arguments(content["best_so_far"]["command"]))
+    assert (more.lrs, more.seeds, more.data) == ((0.1, 0.01), 3, DATA)
     commands = {one["code"]: one["command"] for one in content["warnings"]}
     wider = parse(GridSettings, _arguments(commands["not_bracketed"]))
     assert (wider.extend, wider.lrs, wider.epochs, wider.data) == (True, (0.1, 0.01), 4, DATA)
     assert parse(GridSettings, _arguments(commands["one_seed"])).seeds == 3
     assert parse(GridSettings, _arguments(commands["still_improving"])).epochs == 8
+
+
+def test_the_command_of_a_recommendation_repeats_its_training(experiment: str) -> None:
+    settings: dict[str, Any] = {"epochs": "4", "hidden": "8", "batch_size": "64", "model": "mlp", "data": DATA}
+    for lr in ("0.1", "0.01"):
+        log_seeds(experiment, float(lr), lr=lr, **settings)
+    trained = parse(TrainSettings, _arguments(summary()["recommendation"]["command"]))
+    assert (trained.optimizer, trained.lr, trained.epochs, trained.hidden) == ("adam", 0.01, 4, (8,))
+    assert (trained.batch_size, trained.data) == (64, DATA)
 
 
 def _arguments(command: str | None) -> list[str]:
@@ -323,7 +341,7 @@ class TestTheAdviceForAGrid:
         for lr in ("0.1", "0.01"):
             log_training(experiment, falling(float(lr)), parent=study, lr=lr)
         wider = parse(GridSettings, _arguments(warning("not_bracketed").command))
-        assert wider.lrs == (0.1, 0.01, 0.001, 0.0001)
+        assert wider.lrs == (0.1, 0.0316, 0.01, 0.001, 0.0001)
 
     def test_goes_lower_if_everything_diverged(self, experiment: str) -> None:
         for lr in ("10", "1e1", "1"):
@@ -435,8 +453,8 @@ class TestWhereThingsAreMissing:
         for lr in ("0.1", "0.01"):
             log_training(experiment, {"val_loss": [2.3, float(lr)]}, lr=lr)
         content = written_summary()
-        assert content["recommendation"]["best_val_loss"] == 0.01
-        assert content["recommendation"]["best_val_accuracy"] is None
+        assert content["best_so_far"]["best_val_loss"] == 0.01
+        assert content["best_so_far"]["best_val_accuracy"] is None
         assert [sentence for sentence in content["left_out"] if "val_accuracy" in sentence]
 
     def test_with_final_metrics_alone_they_count(self, experiment: str) -> None:
@@ -445,11 +463,11 @@ class TestWhereThingsAreMissing:
             mlflow.MlflowClient().log_metric(run, "best/val_loss", float(lr))
             mlflow.MlflowClient().log_metric(run, "best/val_accuracy", 1 - float(lr))
         content = written_summary()
-        assert (content["recommendation"]["lr"], content["recommendation"]["best_val_accuracy"]) == (0.01, 0.99)
+        assert (content["best_so_far"]["lr"], content["best_so_far"]["best_val_accuracy"]) == (0.01, 0.99)
 
     def test_away_from_the_project_there_are_no_commands(self, experiment: str, tmp_path: Path) -> None:
         for lr in ("0.1", "0.01"):
-            log_training(experiment, falling(float(lr)), lr=lr)
+            log_seeds(experiment, float(lr), lr=lr)
         for folder in ("analysis", "src"):
             shutil.copytree(ROOT / folder, tmp_path / "elsewhere" / folder)
         made = run_preloaded(["-c", FROM_COPY, str(tmp_path / "elsewhere" / "analysis" / "report.py")])
@@ -526,10 +544,11 @@ def test_a_mistake_is_an_error_of_one_sentence(experiment: str, arguments: list[
 
 def test_the_command_prints_the_recommendation_and_reports_a_mistake_in_one_sentence(experiment: str) -> None:
     for lr in ("0.1", "0.001"):
-        log_training(experiment, falling(float(lr)), lr=lr)
+        log_seeds(experiment, float(lr), lr=lr)
     made = command()
     assert (made.returncode, made.stderr) == (0, "")
-    assert made.stdout.startswith("Use adam with a learning rate of 0.001. Its best")
+    assert made.stdout.startswith("Use adam with a learning rate of 0.001.\nSure: no other cell tried is better (")
+    assert "\nIts best validation loss is 0.14" in made.stdout
     assert made.stdout.endswith("report: report/index.html\n")
     rejected = command("--study", "nope")
     assert rejected.returncode == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,9 +25,7 @@ from lrstudy.server_names import (
     TRAINING,
     VERDICT,
 )
-
-# The verdicts from worst to best: of verdicts that are equally common, a cell has the worst.
-WORST_FIRST = ("diverged", "collapsed", "unstable", "too slow", "overfits", "good")
+from lrstudy.verdicts import most_common_verdict
 
 
 @dataclass(frozen=True)
@@ -184,9 +181,12 @@ class Cell:
     @cached_property
     def verdict(self) -> str:
         """The trainings' most common verdict; the worst of equally common ones."""
-        counts = Counter(training.verdict for training in self.trainings if training.verdict)
-        badness = {verdict: -place for place, verdict in enumerate(WORST_FIRST)}
-        return max(counts, key=lambda verdict: (counts[verdict], badness.get(verdict, -9)), default="")
+        return most_common_verdict(training.verdict for training in self.trainings)
+
+
+def test_accuracy(cell: Cell) -> Spread:
+    """Return the spread of a cell's accuracies on the held-out test split."""
+    return Spread.of(training.test_accuracy for training in cell.trainings)
 
 
 @dataclass(frozen=True, eq=False)

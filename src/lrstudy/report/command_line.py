@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from lrstudy.answer_state import AnswerState
 from lrstudy.command_line import parse
 from lrstudy.errors import ReportError
 from lrstudy.formatting import join_or
 from lrstudy.interruption import report_interruption
-from lrstudy.report.answer_state import AnswerState
 from lrstudy.report.drawing import FILE_TYPES, Drawing
 from lrstudy.report.group_report import Report, build_report
 from lrstudy.report.load_runs import load_runs
@@ -40,7 +40,7 @@ def report(arguments: list[str]) -> None:
         write_report(content, out)
     for group_report in content.group_reports[:MAX_PRINTED]:
         answer = group_report.answer
-        print(f"{answer.headline}.", *answer.sentences[:2])
+        print(f"{answer.headline}.", *answer.sentences, sep="\n")
         if group_report.state is not AnswerState.RECOMMENDED and answer.command:
             print(answer.command_purpose, answer.command)
     print(f"report: {out / PAGE}")

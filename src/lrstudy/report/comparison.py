@@ -1,4 +1,4 @@
-"""Comparison of a group's cells: ranking, ties, verdicts and the time to a target accuracy."""
+"""Comparison of a group's cells: answer, ranking, verdicts and the time to a target accuracy."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ import numpy as np
 from lrstudy.chance_level import ChanceLevel
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.curve_measures import mean_curve, still_improves
-from lrstudy.report.differences import Difference, difference
-from lrstudy.report.optimizer_summary import BAND, OptimizerSummary, summarize_optimizer
-from lrstudy.server_names import TRAIN_SECONDS
+from lrstudy.report.optimizer_summary import OptimizerSummary, summarize_optimizer
+from lrstudy.report.outcomes import group_outcomes
+from lrstudy.server_names import CONVERGED, TRAIN_SECONDS
+from lrstudy.statistics.answer import Answer, find_answer, usable_band
+from lrstudy.statistics.cell_means import CellMeans, estimate_means
+from lrstudy.statistics.cell_summary import Status
+from lrstudy.statistics.comparisons import CellComparison, compare
+from lrstudy.statistics.outcomes import Cell as StatisticsCell
+from lrstudy.statistics.outcomes import Outcomes
 
 # The target accuracy is the best cell's less this, rounded down to a whole percent: near the best, but reachable.
 BELOW_BEST = 0.02
@@ -51,53 +57,77 @@ class Comparison:
         return bool(counts) and max(counts) * len(counts) > IMBALANCE * sum(counts)
 
     @cached_property
+    def outcomes(self) -> Outcomes:
+        """The trainings as a table for the statistics."""
+        return group_outcomes(self.group)
+
+    @cached_property
+    def answer(self) -> Answer:
+        """The best cell, how sure that is, and the comparisons of the others with it."""
+        return find_answer(self.outcomes)
+
+    @cached_property
+    def trained(self) -> list[Cell]:
+        """The cells without a diverged training."""
+        return [cell for cell in self.group.cells if not cell.diverged and math.isfinite(cell.loss.mean)]
+
+    @cached_property
     def ranking(self) -> list[Cell]:
-        """The cells that did not diverge, by the mean of their best validation losses."""
-        ranked = [cell for cell in self.group.cells if not cell.diverged and math.isfinite(cell.loss.mean)]
-        return sorted(ranked, key=lambda cell: cell.loss.mean)
+        """The cells without a diverged or collapsed training, by their mean log loss."""
+        if self.answer.best is None:
+            return []
+        return [self.cell(cell) for cell in (self.answer.best, *(each.cell for each in self.answer.comparisons))]
+
+    def cell(self, cell: StatisticsCell) -> Cell:
+        """Return the group's cell of an optimizer and a learning rate."""
+        return self._cells[cell]
+
+    @cached_property
+    def _cells(self) -> dict[StatisticsCell, Cell]:
+        return {StatisticsCell(cell.optimizer, cell.lr): cell for cell in self.group.cells}
 
     @property
     def best(self) -> Cell | None:
         """The cell to use."""
         return self.ranking[0] if self.ranking else None
 
+    @property
+    def contenders(self) -> list[Cell]:
+        """The cells that may be better than the best one by more than the difference that matters."""
+        return [self.cell(cell) for cell in self.answer.contenders]
+
+    @property
+    def indistinguishable(self) -> list[Cell]:
+        """The cells that are not distinguishable from the best one."""
+        return [cell for cell in self.ranking[1:] if self.status(cell) is Status.SIMILAR]
+
     def has_learned(self, cell: Cell) -> bool:
         """Return True if a cell is better than chance, or chance is not known."""
         return self.chance_level is None or self.chance_level.is_beaten_by(cell.accuracy.mean, cell.loss.mean)
+
+    def has_converged(self, cell: Cell) -> bool:
+        """Return True if a cell has converged, or its trainings have no verdicts."""
+        return self.verdict(cell) in (*CONVERGED, NOT_JUDGED)
 
     @property
     def runner_up(self) -> Cell | None:
         """The second best cell."""
         return self.ranking[1] if len(self.ranking) > 1 else None
 
-    def difference(self, cell: Cell) -> Difference:
-        """Return the difference of a cell's loss to the best cell's; only where there is a best cell."""
-        if cell not in self._differences:
-            self._differences[cell] = difference(cell, self.ranking[0])
-        return self._differences[cell]
+    def against_best(self, cell: Cell) -> CellComparison | None:
+        """Return the comparison of a cell's loss with the best cell's; None for this one and for failed cells."""
+        return self._against_best.get(StatisticsCell(cell.optimizer, cell.lr))
 
     @cached_property
-    def _differences(self) -> dict[Cell, Difference]:
-        return {}
+    def _against_best(self) -> dict[StatisticsCell, CellComparison]:
+        return {comparison.cell: comparison for comparison in self.answer.comparisons}
 
-    def tied(self, cell: Cell) -> bool:
-        """Return True if a cell is as good as the best: within seed noise of its loss and, where known, as accurate.
-
-        The accuracy counts since a noisier cell has a wider interval. For the same reason, a cell that ranks behind a
-        clearly worse one is not tied.
-        """
-        return cell in self._ties
-
-    @cached_property
-    def _ties(self) -> set[Cell]:
-        ties = set()
-        for cell in self.ranking[1:]:
-            difference = self.difference(cell)
-            if difference.n > 1 and not difference.is_noise:
-                break
-            if difference.is_noise and not cell.accuracy.mean < self.ranking[0].accuracy.mean - BAND:
-                ties.add(cell)
-        return ties
+    def status(self, cell: Cell) -> Status:
+        """Return what the answer says of a cell; of the best one that it is the best so far."""
+        comparison = self.against_best(cell)
+        if comparison is None:
+            return Status.BEST if cell is self.best else Status.FAILED
+        return Status.WORSE if comparison.is_worse else Status.SIMILAR
 
     def verdict(self, cell: Cell) -> str:
         """Return the cell's own verdict, or `too slow` if the comparison with the best cell shows that."""
@@ -144,7 +174,7 @@ class Comparison:
         if verdict in by_verdict:
             return by_verdict[verdict]
         best = summary.best
-        if best is None or cell is self.best or self.tied(cell):
+        if best is None or cell is self.best:
             return "good"
         if cell is best:
             return "low" if verdict == "too slow" and summary.open_high else "good"
@@ -154,9 +184,28 @@ class Comparison:
 
     @cached_property
     def summaries(self) -> list[OptimizerSummary]:
-        """A summary per optimizer, by its best cell's loss."""
-        summaries = [summarize_optimizer(name, self.group.of(name)) for name in self.group.optimizers]
-        return sorted(summaries, key=lambda summary: summary.best.loss.mean if summary.best else math.inf)
+        """A summary per optimizer, by the ranks of their best cells."""
+        ranks = {cell: rank for rank, cell in enumerate(self.ranking)}
+        summaries = [self._summarize(name) for name in self.group.optimizers]
+        return sorted(summaries, key=lambda summary: ranks[summary.best] if summary.best else math.inf)
+
+    def _summarize(self, optimizer: str) -> OptimizerSummary:
+        best = next((cell for cell in self.ranking if cell.optimizer == optimizer), None)
+        return summarize_optimizer(optimizer, self.group.of(optimizer), best, self._band(best) if best else ())
+
+    def _band(self, best: Cell) -> tuple[float, ...]:
+        """Return the learning rates of the usable band around an optimizer's best cell."""
+        if self._means is None:
+            return ()
+        cell = StatisticsCell(best.optimizer, best.lr)
+        comparisons = compare(self._means, cell, self.answer.confidence)
+        return tuple(cell.lr for cell in usable_band(self.outcomes, cell, comparisons, self.answer.delta))
+
+    @cached_property
+    def _means(self) -> CellMeans | None:
+        """The means of the cells without a failed training; None where one seed each leaves their errors unknown."""
+        means = estimate_means(self.outcomes, self.outcomes.eligible)
+        return means if means.variances.df else None
 
     def of(self, optimizer: str) -> OptimizerSummary:
         """Return one optimizer's summary."""
@@ -165,7 +214,7 @@ class Comparison:
     @cached_property
     def target(self) -> float:
         """The accuracy for the time to a target; NaN where no accuracies are known."""
-        best = max((cell.accuracy.mean for cell in self.ranking if cell.accuracy.n), default=math.nan)
+        best = max((cell.accuracy.mean for cell in self.trained if cell.accuracy.n), default=math.nan)
         return math.nan if math.isnan(best) else max(0.0, math.floor(100 * (best - BELOW_BEST) + 1e-9) / 100)
 
     def epochs_to_target(self, training: Training) -> float:

@@ -11,10 +11,10 @@ from statistics import fmean
 
 import pandas as pd
 
+from lrstudy.answer_state import AnswerState
 from lrstudy.formatting import pluralize
 from lrstudy.report import tables
-from lrstudy.report.answer import Answer, make_answer
-from lrstudy.report.answer_state import AnswerState, answer_state
+from lrstudy.report.answer import AnswerText, answer_state, make_answer
 from lrstudy.report.cells import Group
 from lrstudy.report.class_counts import read_class_counts
 from lrstudy.report.comparison import Comparison
@@ -31,7 +31,7 @@ class GroupReport:
     number: int
     comparison: Comparison
     state: AnswerState
-    answer: Answer
+    answer: AnswerText
     warnings: tuple[ReportWarning, ...]
 
     @property
@@ -42,7 +42,7 @@ class GroupReport:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """The table of `tables.cells_table`."""
-        return tables.cells_table(self.comparison)
+        return tables.cells_table(self.comparison, self.state)
 
     @cached_property
     def optimizers(self) -> pd.DataFrame:

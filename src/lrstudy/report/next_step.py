@@ -6,38 +6,58 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lrstudy.formatting import format_lr, pluralize
-from lrstudy.report.commands import extend_command, grid_command
+from lrstudy.formatting import format_lr, join_and, pluralize
+from lrstudy.report.commands import FINALISTS, extend_command, grid_command
 from lrstudy.report.comparison import FAULTS, Comparison
 from lrstudy.report.run_settings import whole_number
 from lrstudy.report.runs import Run
+from lrstudy.server_names import KIND, SEARCH_STUDY
+from lrstudy.statistics.race import MIN_SEEDS
 from lrstudy.training_steps import count_steps, format_changes, settings_for_more_steps
 
 # Adjacent learning rates are half a decade apart.
 LR_STEP = math.sqrt(10)
+MAX_NAMED = 6
 
 
 @dataclass(frozen=True)
 class NextStep:
-    """Advice, the command that follows it, and a clause on the length of the trainings so far; empty if unknown."""
+    """Advice, and the command that follows it."""
 
     advice: str
     command: str | None
-    so_far: str = ""
 
 
 def advise_learning(comparison: Comparison, study: Run | None) -> NextStep:
     """Advise a group in which no training learned: more steps if they are few, else other learning rates."""
     steps = _steps(comparison)
-    so_far = f": about {pluralize(steps, 'step')} each" if steps else ""
+    so_far = f": each training had about {pluralize(steps, 'step')}" if steps else ""
     if changed := _more_steps(comparison):
-        return NextStep(f"try {format_changes(changed)}", _extended(comparison, study, changed), so_far)
+        return NextStep(f"try {format_changes(changed)}{so_far}", _extended(comparison, study, changed))
     wider = _wider_lrs(comparison)
     return NextStep(
-        f"try learning rates beyond those tried, lrs={wider}, or another network",
+        f"try learning rates beyond those tried, lrs={wider}, or another network{so_far}",
         grid_command(comparison.group, comparison.group.cells, lrs=wider),
-        so_far,
     )
+
+
+def advise_lower(comparison: Comparison, _: Run | None) -> NextStep:
+    """Advise a group in which each cell has a training that failed, but some learned: lower learning rates."""
+    cells = [cell for cell in comparison.trained if comparison.has_learned(cell)]
+    lowest = min(cell.lr for cell in cells)
+    lower = f"{format_lr(lowest / LR_STEP)},{format_lr(lowest / LR_STEP**2)}"
+    advice = f"try lower learning rates, {lower.replace(',', ' and ')}"
+    return NextStep(advice, grid_command(comparison.group, cells, lrs=lower))
+
+
+def advise_seeds(comparison: Comparison, study: Run | None) -> NextStep:
+    """Advise a group whose answer is open: more seeds of the best cell and of those that may be better."""
+    answer, cells = comparison.answer, [comparison.ranking[0], *comparison.contenders]
+    if math.isinf(answer.missing_seeds):
+        return NextStep(f"train {MIN_SEEDS} seeds of each cell", command_with_seeds(comparison, study, MIN_SEEDS))
+    seeds = min(cell.n for cell in cells) + int(answer.missing_seeds)
+    names = join_and([cell.name for cell in cells[:MAX_NAMED]], len(cells))
+    return NextStep(f"train {seeds} seeds of {names}", grid_command(comparison.group, cells, seeds=f"{seeds}"))
 
 
 def advise_convergence(comparison: Comparison, study: Run | None) -> NextStep:
@@ -50,9 +70,8 @@ def advise_convergence(comparison: Comparison, study: Run | None) -> NextStep:
         advice = f"train longer, with {format_changes(changed)}{improving}"
         return NextStep(advice, _extended(comparison, study, changed))
     lower = f"{format_lr(best.lr / LR_STEP)},{format_lr(best.lr / LR_STEP**2)}"
-    cells = [cell for cell in comparison.group.of(best.optimizer) if cell is best]
     advice = f"try lower learning rates, {lower.replace(',', ' and ')}: this one is {verdict}"
-    return NextStep(advice, grid_command(comparison.group, cells, lrs=lower))
+    return NextStep(advice, grid_command(comparison.group, [best], lrs=lower))
 
 
 def advise_comparison(comparison: Comparison, _: Run | None) -> NextStep:
@@ -67,6 +86,13 @@ def advise_resumption(comparison: Comparison, study: Run | None) -> NextStep:
     shapes = {"hidden": study.params["hidden"]} if study and "hidden" in study.params else {}
     command = extend_command(study, comparison.group, **shapes) if study else None
     return NextStep("let the study finish; the same command resumes it", command)
+
+
+def command_with_seeds(comparison: Comparison, study: Run | None, seeds: int) -> str | None:
+    """Return the command that trains as many seeds of each cell, or of a search's best cells."""
+    if study and study.tags.get(KIND) == SEARCH_STUDY:
+        return grid_command(comparison.group, comparison.ranking[:FINALISTS], seeds=f"{seeds}")
+    return extend_command(study, comparison.group, seeds=f"{seeds}")
 
 
 def _more_steps(comparison: Comparison) -> dict[str, int]:

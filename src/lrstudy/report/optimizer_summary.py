@@ -5,19 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from statistics import fmean
 
 import numpy as np
 
 from lrstudy.report.cells import Cell, Training
+from lrstudy.statistics.race import is_near
 
-# The usable band: an accuracy lower than the best by at most this counts as equally good.
-BAND = 0.01
+
+class Open(StrEnum):
+    """Whether an optimizer's best learning rate has no worse one at half a decade's distance on a side.
+
+    `EDGE` if none was tried on that side, `GAP` if the nearest one is further away.
+    """
+
+    NO = ""
+    EDGE = "edge"
+    GAP = "gap"
 
 
 @dataclass(frozen=True)
 class Band:
-    """The usable band: the learning rates from `low` to `high`, and the number of learning rates tried in it."""
+    """The usable band: learning rates from `low` to `high` that are not surely worse by more than matters.
+
+    `points` is the number of learning rates tried in it.
+    """
 
     low: float
     high: float
@@ -49,52 +62,54 @@ class Sensitivity:
 
 @dataclass(frozen=True, eq=False)
 class OptimizerSummary:
-    """An optimizer's best cell (None if all diverged), usable band and sensitivity.
+    """An optimizer's best cell (None if each has a failed training), usable band (None if unknown) and sensitivity.
 
-    `open_low` and `open_high` are True if no lower or no higher learning rate than the best was tried.
+    `open_low` and `open_high` are whether a lower and a higher learning rate are missing at half a decade's distance.
     """
 
     optimizer: str
     best: Cell | None
-    open_low: bool
-    open_high: bool
+    open_low: Open
+    open_high: Open
     band: Band | None
     sensitivity: Sensitivity
 
     @property
     def bracketed(self) -> bool:
-        """True if a lower and a higher learning rate than the best were tried."""
+        """True if a lower and a higher learning rate were tried at half a decade's distance from the best."""
         return self.best is not None and not (self.open_low or self.open_high)
 
 
-def summarize_optimizer(optimizer: str, cells: Sequence[Cell]) -> OptimizerSummary:
-    """Return the summary of one optimizer's cells, which are in order of rising learning rate."""
-    usable = [cell for cell in cells if not cell.diverged and math.isfinite(cell.loss.mean)]
-    best = min(usable, key=lambda cell: cell.loss.mean, default=None)
-    open_low = best is not None and best.lr == cells[0].lr
-    open_high = best is not None and best.lr == cells[-1].lr
-    return OptimizerSummary(optimizer, best, open_low, open_high, _band(cells), _sensitivity(cells))
+def summarize_optimizer(
+    optimizer: str, cells: Sequence[Cell], best: Cell | None, band: Sequence[float]
+) -> OptimizerSummary:
+    """Return the summary of one optimizer.
+
+    Args:
+        optimizer: its name.
+        cells: in order of rising learning rate.
+        best: of them; None if each has a failed training.
+        band: the rising learning rates of the usable band, empty if unknown.
+    """
+    low, high = (_is_open(cells, best, side) for side in (-1, 1))
+    usable = Band(band[0], band[-1], len(band)) if band else None
+    return OptimizerSummary(optimizer, best, low, high, usable, _sensitivity(cells))
+
+
+def _is_open(cells: Sequence[Cell], best: Cell | None, side: int) -> Open:
+    """Return whether a worse cell is missing at half a decade's distance from `best`: below it (-1) or above (1)."""
+    if best is None:
+        return Open.NO
+    ratios = [(cell.lr / best.lr) ** side for cell in cells if (cell.lr / best.lr) ** side > 1]
+    if not ratios:
+        return Open.EDGE
+    return Open.NO if is_near(1, min(ratios)) else Open.GAP
 
 
 def most_accurate(cells: Sequence[Cell]) -> Cell | None:
     """Return the cell with the highest validation accuracy of those that did not diverge."""
     usable = [cell for cell in cells if cell.accuracy.n and not cell.diverged]
     return max(usable, key=lambda cell: cell.accuracy.mean, default=None)
-
-
-def _band(cells: Sequence[Cell]) -> Band | None:
-    """Return the gapless range of learning rates around the most accurate one that are within `BAND` of it."""
-    known = [cell for cell in cells if cell.accuracy.n]
-    top = most_accurate(known)
-    if top is None:
-        return None
-    inside = [not cell.diverged and cell.accuracy.mean >= top.accuracy.mean - BAND - 1e-12 for cell in known]
-    low = high = known.index(top)
-    while low > 0 and inside[low - 1]:
-        low -= 1
-    while high < len(known) - 1 and inside[high + 1]:
-        high += 1
-    return Band(known[low].lr, known[high].lr, high - low + 1)
 
 
 def _sensitivity(cells: Sequence[Cell]) -> Sensitivity:

@@ -7,14 +7,17 @@ from typing import Any
 
 import pandas as pd
 
-from lrstudy.report.answer import test_accuracy
-from lrstudy.report.cells import Cell
+from lrstudy.answer_state import evidence
+from lrstudy.report.cells import Cell, test_accuracy
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.group_report import GroupReport, Report
-from lrstudy.report.tables import scores
+from lrstudy.report.tables import interval, scores
 from lrstudy.report.warnings import ReportWarning
+from lrstudy.statistics.winner import Estimate
 
-SCHEMA = 2
+SCHEMA = 3
+# The fields of the first group that the summary repeats.
+OF_FIRST_GROUP = ("state", "headline", "recommendation", "best_so_far")
 
 
 def summarize(report: Report) -> dict[str, Any]:
@@ -28,7 +31,7 @@ def summarize(report: Report) -> dict[str, Any]:
         "study": loaded.study.run_id if loaded.study else None,
         "queries": list(loaded.queries),
         "runs": {"trainings": len(loaded.trainings), "by_status": dict(report.statuses), "foreign": loaded.foreign},
-        **{name: groups[0][name] if groups else None for name in ("state", "recommendation", "best_so_far")},
+        **{name: groups[0][name] if groups else None for name in OF_FIRST_GROUP},
         "groups": groups,
         "cells": [row for group_report in report.group_reports for row in _rows(group_report, group_report.cells)],
         "optimizers": [
@@ -57,6 +60,8 @@ def _group(group_report: GroupReport) -> dict[str, Any]:
         "unranked": {reason: [run.run_id for run in runs] for reason, runs in group_report.group.unranked.items()},
         "target_accuracy": comparison.target,
         "state": group_report.state.value,
+        "headline": group_report.answer.headline,
+        "evidence": evidence(group_report.state, comparison.answer),
         "recommendation": _best(group_report) if group_report.state.best_label == "best" else None,
         "best_so_far": _best(group_report) if group_report.state.best_label == "best so far" else None,
     }
@@ -64,12 +69,19 @@ def _group(group_report: GroupReport) -> dict[str, Any]:
 
 def _best(group_report: GroupReport) -> dict[str, Any]:
     comparison, best = group_report.comparison, group_report.comparison.ranking[0]
-    band, test = comparison.of(best.optimizer).band, test_accuracy(best)
+    answer, band, test = comparison.answer, comparison.of(best.optimizer).band, test_accuracy(best)
     return {
         **_cell(best),
+        "certainty": answer.certainty.value,
+        "risk": answer.risk,
+        "delta": answer.delta,
+        "confidence": answer.confidence,
+        "missing_seeds": answer.missing_seeds,
+        "contenders": [_against_best(comparison, cell) for cell in comparison.contenders],
+        "expected": _expected(answer.winner),
         "bracketed": comparison.of(best.optimizer).bracketed,
         "runner_up": _against_best(comparison, comparison.runner_up) if comparison.runner_up else None,
-        "tied": [_cell(cell) for cell in comparison.ranking if comparison.tied(cell)],
+        "not_distinguishable": [_against_best(comparison, cell) for cell in comparison.indistinguishable],
         "usable_band": {"low": band.low, "high": band.high, "decades": band.decades, "points": band.points}
         if band
         else None,
@@ -85,14 +97,17 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 
 def _against_best(comparison: Comparison, cell: Cell) -> dict[str, Any]:
-    difference = comparison.difference(cell)
-    known = difference.n > 1
+    return {**_cell(cell), "status": comparison.status(cell).value, **interval(comparison, cell)}
+
+
+def _expected(winner: Estimate | None) -> dict[str, Any] | None:
+    if winner is None:
+        return None
     return {
-        **_cell(cell),
-        "difference": difference.mean,
-        "margin": difference.margin,
-        "pairs": difference.n if difference.paired else 0,
-        "within_seed_noise": difference.is_noise if known else None,
+        "val_loss": winner.loss,
+        "val_loss_low": winner.low,
+        "val_loss_high": winner.high,
+        "test_accuracy": winner.test_accuracy,
     }
 
 

@@ -7,16 +7,19 @@ sample standard deviation over the seeds, and `n`, the number of seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from lrstudy.answer_state import AnswerState
 from lrstudy.report.cells import Cell, Group, Spread, Training
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.curve_measures import generalisation_gap, steadiness
 from lrstudy.report.optimizer_summary import OptimizerSummary
 from lrstudy.server_names import CURVES
+from lrstudy.statistics.cell_summary import Status
+from lrstudy.statistics.sentences import share
 
 # More learning rates than this do not fit side by side in a table.
 MAX_COLUMNS = 10
@@ -37,18 +40,29 @@ def scores(cell: Cell | None) -> dict[str, float]:
     }
 
 
-def cells_table(comparison: Comparison) -> pd.DataFrame:
-    """Return a row per cell, by the rank of its best validation loss; diverged cells come last, without a rank."""
-    ranks = {id(cell): rank for rank, cell in enumerate(comparison.ranking, 1)}
-    ordered = sorted(comparison.group.cells, key=lambda cell: ranks.get(id(cell), math.inf))
+def interval(comparison: Comparison, cell: Cell) -> dict[str, float]:
+    """Return a cell's loss relative to the best one's, with its interval: 0.1 is 10% higher, NaN where unknown."""
+    against = comparison.against_best(cell)
+    known = against is not None and math.isfinite(against.high)
+    return {
+        "difference": against.difference if against else math.nan,
+        "difference_low": against.low if against and known else math.nan,
+        "difference_high": against.high if against and known else math.nan,
+    }
+
+
+def cells_table(comparison: Comparison, state: AnswerState) -> pd.DataFrame:
+    """Return a row per cell, by its rank; cells with a diverged or collapsed training come last, without a rank."""
+    ranks, ordered = {cell: rank for rank, cell in enumerate(comparison.ranking, 1)}, _best_first(comparison)
     frame = pd.DataFrame([_cell_row(comparison, cell) for cell in ordered])
+    if state is AnswerState.RECOMMENDED:
+        frame["status"] = frame["status"].replace(Status.BEST.value, Status.RECOMMENDED.value)
     # A column of objects keeps ranks integers where some are missing.
-    frame.insert(0, "rank", pd.Series([ranks.get(id(cell)) for cell in ordered], dtype=object))
+    frame.insert(0, "rank", pd.Series([ranks.get(cell) for cell in ordered], dtype=object))
     return frame
 
 
 def _cell_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
-    difference = comparison.difference(cell) if comparison.best and cell is not comparison.best else None
     epochs = [comparison.epochs_to_target(training) for training in cell.trainings]
     reached = [index for index, epoch in enumerate(epochs) if math.isfinite(epoch)]
     final = _spread(cell, lambda training: training.last("val_loss"))
@@ -59,7 +73,8 @@ def _cell_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
         "verdict": comparison.verdict(cell),
         "exceptions": comparison.exceptions(cell),
         "kind": comparison.kind(cell),
-        "tied": comparison.tied(cell),
+        "status": comparison.status(cell).value,
+        **interval(comparison, cell),
         **scores(cell),
         "best_epoch": _spread(cell, lambda training: training.best_epoch).mean,
         "last_epoch": _spread(cell, lambda training: training.last_epoch).mean,
@@ -71,14 +86,12 @@ def _cell_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
         "seconds_to_target": _reached([comparison.seconds_to_target(training) for training in cell.trainings]),
         "seeds_at_target": len(reached),
         "steadiness": _spread(cell, steadiness).mean,
-        "difference": difference.mean if difference else math.nan,
-        "difference_margin": difference.margin if difference else math.nan,
         "reason": comparison.reason(cell),
     }
 
 
 def optimizers_table(comparison: Comparison) -> pd.DataFrame:
-    """Return a row per optimizer, by the loss of its best cell."""
+    """Return a row per optimizer, by the rank of its best cell."""
     return pd.DataFrame([_optimizer_row(summary) for summary in comparison.summaries])
 
 
@@ -206,15 +219,17 @@ def heat_map_table(comparison: Comparison, best: str) -> pd.DataFrame:
     """Return a row per field of the heat map: an optimizer with a learning rate, named in `column`.
 
     With more learning rates than `MAX_COLUMNS`, a column spans half a decade and shows the best of its cells. `best` is
-    the label of the best cell; if it is empty, none is labelled.
+    the label of the best cell; if it is empty, none is labelled. `at_most_worse` is a phrase for the cells that are not
+    distinguishable from the best one.
     """
     cells = comparison.group.cells
     lrs = sorted({cell.lr for cell in cells})
     binned = len(lrs) > MAX_COLUMNS
+    order = {cell: place for place, cell in enumerate(_best_first(comparison))}
     fields: dict[tuple[str, int], Cell] = {}
     for cell in cells:
         field = cell.optimizer, _half_decade(cell.lr) if binned else lrs.index(cell.lr)
-        if field not in fields or _better(cell, fields[field]):
+        if field not in fields or order[cell] < order[fields[field]]:
             fields[field] = cell
     return pd.DataFrame(
         [
@@ -227,21 +242,25 @@ def heat_map_table(comparison: Comparison, best: str) -> pd.DataFrame:
                 "verdict": comparison.verdict(cell),
                 "exceptions": comparison.exceptions(cell),
                 "best": bool(best) and cell is comparison.best,
-                "place": place(best, is_best=cell is comparison.best, is_tied=comparison.tied(cell)),
+                "place": f", {best}" if best and cell is comparison.best else "",
+                "at_most_worse": at_most_worse(comparison.status(cell), interval(comparison, cell)) if best else "",
             }
             for (optimizer, position), cell in fields.items()
         ]
     )
 
 
-def place(best: str, *, is_best: bool, is_tied: bool) -> str:
-    """Return a cell's label after a comma: that of the best cell, `tied`, or nothing."""
-    word = (best if is_best else "tied" if is_tied else "") if best else ""
-    return f", {word}" if word else ""
+def at_most_worse(status: Status, bounds: Mapping[str, float]) -> str:
+    """Return `up to 12% worse` for a cell that is not distinguishable from the best one, if the bound is known."""
+    high = bounds["difference_high"]
+    known = status is Status.SIMILAR and math.isfinite(high)
+    return f"up to {share(high)} worse" if known else ""
 
 
-def _better(cell: Cell, other: Cell) -> bool:
-    return (cell.diverged, cell.loss.mean) < (other.diverged, other.loss.mean)
+def _best_first(comparison: Comparison) -> list[Cell]:
+    """Return the ranked cells and then those with a failed training."""
+    failed = [cell for cell in comparison.group.cells if comparison.status(cell) is Status.FAILED]
+    return [*comparison.ranking, *sorted(failed, key=lambda cell: (cell.diverged, cell.loss.mean))]
 
 
 def _half_decade(lr: float) -> int:

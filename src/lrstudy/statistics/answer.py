@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import NormalDist
@@ -38,7 +39,8 @@ class Answer:
     better by more than `delta`, NaN where one seed each leaves it unknown. `comparisons` are those of all other cells
     without a failed training, from the lowest loss to the highest. `contenders` may be better by more than `delta`, the
     likeliest first, if the answer is open. `failed` are the cells with failed trainings. `band` are the learning rates
-    of the best cell's optimizer, next to each other, that are not surely worse than it by more than `delta`.
+    of the best cell's optimizer, next to each other, that are not surely worse than it by more than `delta`; empty
+    where one seed each leaves it unknown.
     `missing_seeds` is about how many further seeds of the best cell and of each contender would settle an open answer;
     infinite if unknown.
     """
@@ -89,12 +91,9 @@ def find_answer(outcomes: Outcomes, delta: float = DELTA, confidence: float = CO
         return Answer(None, Certainty.OPEN, delta, confidence, failed=failed)
     means = estimate_means(outcomes, outcomes.eligible)
     comparisons = tuple(sorted(compare(means, means.best, confidence), key=lambda comparison: comparison.difference))
-    band = _band(outcomes, means.best, comparisons, delta)
     if not means.variances.df:
         others = tuple(cell for cell in means.cells if cell != means.best)
-        return Answer(
-            means.best, Certainty.OPEN, delta, confidence, math.nan, comparisons, others, failed=failed, band=band
-        )
+        return Answer(means.best, Certainty.OPEN, delta, confidence, math.nan, comparisons, others, failed=failed)
     state = standing_of(outcomes, means, delta, confidence)
     missing = 0.0 if state.sure else missing_seeds(outcomes, means, state, delta, confidence)
     return Answer(
@@ -106,7 +105,7 @@ def find_answer(outcomes: Outcomes, delta: float = DELTA, confidence: float = CO
         comparisons,
         () if state.sure else state.contenders,
         failed,
-        band,
+        usable_band(outcomes, means.best, comparisons, delta),
         missing,
         estimate_winner(outcomes, means, confidence),
     )
@@ -118,8 +117,13 @@ def _certainty(means: CellMeans, state: Standing, confidence: float) -> Certaint
     return Certainty.SURE if regret_risk(means, means.best, 0.0).total <= LOOK * (1 - confidence) else Certainty.WITHIN
 
 
-def _band(outcomes: Outcomes, best: Cell, comparisons: tuple[CellComparison, ...], delta: float) -> tuple[Cell, ...]:
-    """Return the learning rates around the best one that are not surely worse by more than `delta`."""
+def usable_band(
+    outcomes: Outcomes, best: Cell, comparisons: Sequence[CellComparison], delta: float
+) -> tuple[Cell, ...]:
+    """Return an optimizer's learning rates around its best that are not surely worse than it by more than `delta`.
+
+    They have no gap, and rise. `comparisons` are those with `best`, the best cell of the optimizer.
+    """
     usable = {best, *(comparison.cell for comparison in comparisons if comparison.low <= delta)}
     rates = sorted((cell for cell in outcomes.cells if cell.optimizer == best.optimizer), key=lambda cell: cell.lr)
     low = high = rates.index(best)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -65,8 +66,7 @@ def _margins(means: CellMeans, place: int, confidence: float) -> np.ndarray:
     """Return half the width of the interval of each cell's difference to the one at `place`, float64 `(cells,)`."""
     if not means.variances.df:
         return np.full(len(means.cells), math.inf)
-    errors = _standard_errors(means.covariance)
-    margins: np.ndarray = _critical_value(means.draws, errors, confidence) * errors[place]
+    margins: np.ndarray = _critical_value(means, confidence) * _standard_errors(means.covariance)[place]
     return margins
 
 
@@ -77,8 +77,10 @@ def _standard_errors(covariance: np.ndarray) -> np.ndarray:
     return errors
 
 
-def _critical_value(draws: np.ndarray, errors: np.ndarray, confidence: float) -> float:
+@lru_cache(maxsize=16)
+def _critical_value(means: CellMeans, confidence: float) -> float:
     """Return the quantile of the largest of all differences in units of their standard errors."""
+    draws, errors = means.draws, _standard_errors(means.covariance)
     largest = np.zeros(len(draws))
     for one, other in combinations(range(len(errors)), 2):
         np.maximum(largest, np.abs(draws[:, one] - draws[:, other]) / errors[one, other], out=largest)

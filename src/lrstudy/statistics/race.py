@@ -21,6 +21,8 @@ MIN_SEEDS = 3
 LOOK = 0.1
 # The share of that which may be spent on excluding cells.
 EXCLUSION = 0.5
+# Learning rates at most this factor apart are neighbours: half a decade, √10, also as it is typed, 0.01 and 0.003.
+NEAR = 3.4
 # Before two cells have a second seed, their deviation is guessed; the first seeds outweigh the guess.
 PRIOR = VariancePrior(df=2.0, deviation=0.15)
 
@@ -99,6 +101,11 @@ def untried_neighbours(cells: Collection[Cell], around: Collection[Cell]) -> lis
         if half_decade(cell.lr) + side not in tried[cell.optimizer]
     )
     return list(dict.fromkeys(wanted))
+
+
+def is_near(lr: float, other: float) -> bool:
+    """Return True if two learning rates are at most half a decade apart, give or take what rounding adds."""
+    return max(lr / other, other / lr) <= NEAR
 
 
 def half_decade(lr: float) -> int:

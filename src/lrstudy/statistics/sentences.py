@@ -22,12 +22,16 @@ def headline(answer: Answer) -> str:
     """Return the answer in one line: a recommendation only if it is sure."""
     if answer.best is None:
         return "No learning rate tried can be recommended: in each cell a training failed"
-    place = f"{answer.best.optimizer} with a learning rate of {format_lr(answer.best.lr)}"
     if answer.certainty is Certainty.SURE:
-        return f"Use {place}"
+        return f"Use {place(answer.best)}"
     if answer.certainty is Certainty.WITHIN:
-        return f"Use {place}, within {share(answer.delta)} of the best"
-    return f"Open: {place} is the best so far"
+        return f"Use {place(answer.best)}, within {share(answer.delta)} of the best"
+    return f"Open: {place(answer.best)} is the best so far"
+
+
+def place(cell: Cell) -> str:
+    """Return a cell in words."""
+    return f"{cell.optimizer} with a learning rate of {format_lr(cell.lr)}"
 
 
 def evidence(answer: Answer) -> list[str]:
@@ -104,14 +108,22 @@ def _winner(winner: Estimate | None, confidence: float) -> str:
 
 
 def _band(answer: Answer) -> str:
-    if len(answer.band) < 2 or answer.best is None or math.isnan(answer.risk):  # unknown: nothing is surely worse
+    if answer.best is None or not answer.band:
         return ""
+    if len(answer.band) == 1:
+        others = any(cell.optimizer == answer.best.optimizer for cell in (*_compared(answer), *answer.failed))
+        narrow = f"the learning rates beside it are surely worse by more than {share(answer.delta)}, or failed"
+        return f"The usable band of {answer.best.optimizer} is narrower than the steps: {narrow}." * others
     low, high = answer.band[0].lr, answer.band[-1].lr
     return (
         f"The usable band of {answer.best.optimizer} is {format_lr(low)} to {format_lr(high)}, "
         f"{math.log10(high / low):.1f} decades: no learning rate tried there is surely worse by more than "
         f"{share(answer.delta)}."
     )
+
+
+def _compared(answer: Answer) -> list[Cell]:
+    return [comparison.cell for comparison in answer.comparisons]
 
 
 def _settlement(answer: Answer) -> str:

@@ -1,63 +1,169 @@
-"""The conclusion from the results of a study: whether a training learned, and whether one that learned converged."""
+"""The conclusion from the results of a study: the answer, its state, and what to change first."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
 
-from lrstudy.formatting import pluralize
+from lrstudy.answer_state import AnswerState, evidence, find_state, headline
+from lrstudy.formatting import format_setting, pluralize
 from lrstudy.server_names import CONVERGED
-from lrstudy.study.trial_result import TrialResult, best_of
+from lrstudy.statistics.answer import Answer, find_answer
+from lrstudy.statistics.outcomes import Cell, Outcome, Outcomes
+from lrstudy.study.trial_result import TrialResult
 from lrstudy.training_steps import count_steps, format_changes, settings_for_more_steps
+from lrstudy.verdicts import most_common_verdict
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """The label of the best trial, empty if no training learned, and sentences that say what to change first."""
+    """The answer of a study in words.
 
-    best_label: str
+    `best` are the trials of the best cell by rising loss, empty if there is none. `best_label` marks them; it is empty
+    if no training learned.
+    """
+
+    headline: str
     sentences: tuple[str, ...] = ()
+    best: tuple[TrialResult, ...] = ()
+    best_label: str = ""
+
+    @property
+    def representative(self) -> TrialResult | None:
+        """The trial of the best cell with the median loss, of two such the lower one."""
+        return self.best[(len(self.best) - 1) // 2] if self.best else None
 
 
 def conclude(results: Sequence[TrialResult]) -> Conclusion:
-    """Return the conclusion from the trials of a study."""
-    best = best_of(results)
-    if best is None:
-        return Conclusion("")
-    learned = [result for result in results if result.completed and not result.diverged and _has_learned(result)]
-    if not learned:
-        return Conclusion("", (_nothing_learned(best),))
-    if best.verdict in CONVERGED:
-        return Conclusion("best")
-    sentence = f"{best.specification.name} is the best so far, but has not converged: {best.verdict}; {_remedy(best)}."
-    return Conclusion("best so far", (sentence, *_best_converged(learned)))
+    """Return the conclusion from the trials of a study; of several network shapes, the best one comes first."""
+    by_shape: dict[tuple[int, ...], list[TrialResult]] = {}
+    for result in results:
+        if result.completed:
+            by_shape.setdefault(result.specification.settings.hidden, []).append(result)
+    shapes = {hidden: _Shape(completed) for hidden, completed in by_shape.items()}
+    if len(shapes) < 2:
+        return _conclude(next(iter(shapes.values()), _Shape([])))
+    first, *others = sorted(shapes, key=lambda hidden: shapes[hidden].lowest_loss)
+    conclusions = {hidden: _conclude(shape) for hidden, shape in shapes.items()}
+    headlines = {hidden: f"{each.headline} (hidden={format_setting(hidden)})" for hidden, each in conclusions.items()}
+    best = conclusions[first]
+    sentences = (*best.sentences, *(f"{headlines[hidden]}." for hidden in others))
+    return Conclusion(headlines[first], sentences, best.best, best.best_label)
 
 
-def _best_converged(learned: Sequence[TrialResult]) -> list[str]:
-    """Return a sentence on the best trial of those that converged, if any."""
-    best = best_of([result for result in learned if result.verdict in CONVERGED])
-    if best is None:
-        return []
-    scores = f"a validation loss of {best.val_loss:.4f} and an accuracy of {best.val_accuracy:.1%}"
-    return [f"{best.specification.name} is the best that has converged, with {scores}."]
+def _conclude(shape: _Shape) -> Conclusion:
+    state = shape.state
+    advice = _ADVICE[state](shape) if state in _ADVICE else []
+    sentences = [*advice, *evidence(state, shape.answer)]
+    return Conclusion(headline(state, shape.answer), tuple(sentences), shape.best, state.best_label)
 
 
-def _has_learned(result: TrialResult) -> bool:
-    return result.specification.context.data.chance_level.is_beaten_by(result.val_accuracy, result.val_loss)
+class _Shape:
+    """The completed trials of one network shape, by cell."""
+
+    def __init__(self, trials: Sequence[TrialResult]) -> None:
+        self.cells: dict[Cell, list[TrialResult]] = {}
+        for trial in trials:
+            self.cells.setdefault(_outcome(trial).cell, []).append(trial)
+        self.answer: Answer = find_answer(Outcomes(map(_outcome, trials)))
+
+    @property
+    def best(self) -> tuple[TrialResult, ...]:
+        """The trials of the best cell, by rising loss."""
+        trials = self.cells[self.answer.best] if self.answer.best else []
+        return tuple(sorted(trials, key=lambda trial: trial.val_loss))
+
+    @property
+    def lowest_loss(self) -> float:
+        """The mean loss of the best cell; infinite if there is none."""
+        return fmean(trial.val_loss for trial in self.best) if self.best else math.inf
+
+    @cached_property
+    def learned(self) -> list[Cell]:
+        """The cells without a diverged training that are better than chance."""
+        return [cell for cell, trials in self.cells.items() if not _diverged(trials) and _has_learned(trials)]
+
+    @property
+    def state(self) -> AnswerState:
+        """The state of the answer."""
+        best = self.answer.best
+        return find_state(
+            self.answer,
+            cells=len(self.cells),
+            diverged=sum(map(_diverged, self.cells.values())),
+            learned=bool(self.learned),
+            converged=best is not None and _verdict(self.cells[best]) in CONVERGED,
+        )
+
+    @property
+    def best_converged(self) -> Cell | None:
+        """The best cell of those that learned and converged, if any."""
+        differences = {comparison.cell: comparison.difference for comparison in self.answer.comparisons}
+        converged = [cell for cell in differences if cell in self.learned and _verdict(self.cells[cell]) in CONVERGED]
+        return min(converged, key=differences.__getitem__, default=None)
 
 
-def _nothing_learned(best: TrialResult) -> str:
-    settings, images = best.specification.settings, best.specification.context.data.split_sizes["train"]
+def _outcome(trial: TrialResult) -> Outcome:
+    settings = trial.specification.settings
+    return Outcome(
+        settings.optimizer_label,
+        settings.lr,
+        settings.seed,
+        trial.val_loss,
+        trial.val_accuracy,
+        trial.test_accuracy,
+        trial.verdict,
+    )
+
+
+def _diverged(trials: Sequence[TrialResult]) -> bool:
+    return any(trial.diverged for trial in trials)
+
+
+def _verdict(trials: Sequence[TrialResult]) -> str:
+    return most_common_verdict(trial.verdict for trial in trials)
+
+
+def _has_learned(trials: Sequence[TrialResult]) -> bool:
+    chance = trials[0].specification.context.data.chance_level
+    return chance.is_beaten_by(fmean(trial.val_accuracy for trial in trials), fmean(trial.val_loss for trial in trials))
+
+
+def _advise_learning(shape: _Shape) -> list[str]:
+    """Return the first change to make so that a training learns."""
+    (trial, *_), *_ = shape.cells.values()
+    settings, images = trial.specification.settings, trial.specification.context.data.split_sizes["train"]
     steps = count_steps(images, settings.batch_size, settings.epochs)
     changed = settings_for_more_steps(images, settings.batch_size, settings.epochs)
     advice = format_changes(changed) if changed else "other learning rates, more epochs or another network"
-    return f"no training learned: {pluralize(steps, 'step')} each; try {advice}."
+    return [f"First, try {advice}: each training had {pluralize(steps, 'step')}."]
 
 
-def _remedy(best: TrialResult) -> str:
-    """Return advice: the first change to make so that the best training converges."""
-    settings, images = best.specification.settings, best.specification.context.data.split_sizes["train"]
-    if best.verdict != "too slow":
+def _advise_convergence(shape: _Shape) -> list[str]:
+    """Return the first change to make so that the best cell converges, and the best cell that has."""
+    sentences = [f"First, {_remedy(shape.best)}: its verdict is {_verdict(shape.best)}."]
+    if converged := shape.best_converged:
+        trials = shape.cells[converged]
+        loss, accuracy = fmean(trial.val_loss for trial in trials), fmean(trial.val_accuracy for trial in trials)
+        scores = f"a validation loss of {loss:.4f} and an accuracy of {accuracy:.1%}"
+        sentences.append(f"{converged.name} is the best that has converged, with {scores}.")
+    return sentences
+
+
+def _remedy(best: Sequence[TrialResult]) -> str:
+    specification = best[0].specification
+    settings, images = specification.settings, specification.context.data.split_sizes["train"]
+    if _verdict(best) != "too slow":
         return "try lower learning rates"
     changed = settings_for_more_steps(images, settings.batch_size, settings.epochs)
     return f"try {format_changes(changed or {'epochs': 2 * settings.epochs})}"
+
+
+_ADVICE: dict[AnswerState, Callable[[_Shape], list[str]]] = {
+    AnswerState.NOTHING_LEARNED: _advise_learning,
+    AnswerState.NOT_CONVERGED: _advise_convergence,
+    AnswerState.ALL_FAILED: lambda _: ["First, try lower learning rates."],
+}

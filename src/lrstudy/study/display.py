@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lrstudy.formatting import format_setting, pluralize
 from lrstudy.progress import format_epoch
+from lrstudy.study.conclusion import Conclusion
 from lrstudy.study.data_messages import describe_left_out
 from lrstudy.study.estimate import StudyEstimate
 from lrstudy.study.proposer import Proposer
@@ -104,18 +105,18 @@ class StudyDisplay:
         return self._estimate.left(left, seconds_per_trial, elapsed)
 
 
-def result_table(results: Sequence[TrialResult], best_label: str) -> Table:
-    """Return a row per trial with the settings that vary and its result; the best one is marked with `best_label`.
+def result_table(results: Sequence[TrialResult], conclusion: Conclusion) -> Table:
+    """Return a row per trial with the settings that vary and its result; those of the best cell are marked.
 
     The trials of an optimizer are adjacent, from the highest learning rate to the lowest.
     """
-    best = best_of(results)
+    best = {result.number for result in conclusion.best if conclusion.best_label}
     settings = [result.specification.settings for result in results]
     optimizers = list(dict.fromkeys(training.optimizer_label for training in settings))
     varied = [name for name in ("hidden", "seed") if len({getattr(training, name) for training in settings}) > 1]
     rows = Table("optimizer", "lr", *varied, "val loss", "val accuracy", "verdict", "", box=None, pad_edge=False)
     for result in sorted(results, key=lambda result: _sort_key(result, optimizers)):
-        marks = [best_label] * (result is best and bool(best_label)) + ["reused"] * result.reused
+        marks = [conclusion.best_label] * (result.number in best) + ["reused"] * result.reused
         training = result.specification.settings
         names = [training.optimizer_label, *(format_setting(getattr(training, name)) for name in ("lr", *varied))]
         scores = (f"{result.val_loss:.4f}", f"{result.val_accuracy:.1%}") if result.verdict else ("", "")

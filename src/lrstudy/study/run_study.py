@@ -102,7 +102,7 @@ def run_study(
         kept.describe = lambda: ALL_TRAINED
         trained = any(not trial.reused for trial in results)
         conclusion, sentences = _print_results(results, proposer.finish())
-        best = _best(results)
+        best = conclusion.representative or _best(results)
         with _optional_artifacts():
             if trained:
                 print(WAITING_FOR_ARTIFACTS, flush=True)
@@ -130,14 +130,14 @@ def _report_data(study: StudyRun, settings: StudySettings, data: DataSummary) ->
 
 
 def _print_results(results: Sequence[TrialResult], remarks: Sequence[str]) -> tuple[Conclusion, list[str]]:
-    """Print the table of the results, the conclusion from them, and remarks; return the conclusion and all sentences.
+    """Print the table of the results, the answer from them, and remarks; return the conclusion and all sentences.
 
     Where nothing learned, remarks on the best learning rate are left out: the lowest loss is lowest by chance.
     """
     conclusion = conclude(results)
     sentences = [*conclusion.sentences, *(remarks if conclusion.best_label else [])]
-    Console().print(result_table(results, conclusion.best_label))
-    _print_lines(sentences)
+    Console().print(result_table(results, conclusion))
+    _print_lines([f"{conclusion.headline}.", *sentences])
     return conclusion, sentences
 
 
@@ -233,9 +233,10 @@ def _description(
     verdicts = Counter(trial.verdict or "failed" for trial in results)
     counts = ", ".join(f"{count} {word}" for word, count in verdicts.most_common())
     return (
-        f"{(conclusion.best_label or 'lowest loss').capitalize()} of {pluralize(len(results), 'training')} ({counts}): "
-        f"**{best.specification.name}**, with a validation loss of {best.val_loss:.4g} and an accuracy of "
-        f"{best.val_accuracy:.1%}.\n" + "".join(f"\n- {sentence}" for sentence in sentences)
+        f"**{conclusion.headline}.** {pluralize(len(results), 'training')} ({counts}); the model and the scores are "
+        f"those of {best.specification.name} with seed {best.specification.settings.seed}: a validation loss of "
+        f"{best.val_loss:.4g} and an accuracy of {best.val_accuracy:.1%}.\n"
+        + "".join(f"\n- {sentence}" for sentence in sentences)
     )
 
 

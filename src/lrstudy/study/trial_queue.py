@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 
 from mlflow.entities import Run
 
-from lrstudy.server_names import BEST_VAL_ACCURACY, BEST_VAL_LOSS, VERDICT
+from lrstudy.server_names import BEST_VAL_ACCURACY, BEST_VAL_LOSS, TEST_ACCURACY, VERDICT
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.reused_losses import val_losses_reader
 from lrstudy.study.running_trials import RunningTrial
@@ -86,5 +87,13 @@ class TrialQueue:
         scores = metrics[BEST_VAL_LOSS], metrics[BEST_VAL_ACCURACY]
         losses = val_losses_reader(self._study.run, run)
         return TrialResult(
-            number, specification, run_id, *scores, verdict, reused=True, curve=curve, read_val_losses=losses
+            number,
+            specification,
+            run_id,
+            *scores,
+            verdict,
+            reused=True,
+            curve=curve,
+            test_accuracy=metrics.get(TEST_ACCURACY, math.nan),
+            read_val_losses=losses,
         )

@@ -21,7 +21,8 @@ PRUNED, DIVERGED = "pruned", "diverged"
 class TrialResult:
     """A trial that has ended. A failed one has no `verdict` but a `reason`; the run of a `reused` one existed before.
 
-    `curve` holds epochs and their validation losses if the study prunes. `read_val_losses` returns the `val_losses`.
+    `curve` holds epochs and their validation losses if the study prunes. `test_accuracy` is that on the held-out test
+    split, NaN if unknown. `read_val_losses` returns the `val_losses`.
     """
 
     number: int
@@ -33,6 +34,7 @@ class TrialResult:
     reason: str = ""
     reused: bool = False
     curve: Sequence[tuple[int, float]] = ()
+    test_accuracy: float = field(default=math.nan, compare=False)
     read_val_losses: Callable[[], np.ndarray | None] = field(default=lambda: None, compare=False, repr=False)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Executor, Future
 
 from lrstudy.errors import LearningRateStudyError
@@ -138,6 +139,7 @@ class TrialRunner:
             *scores,
             verdict,
             curve=curve,
+            test_accuracy=trained.result.test_accuracy if trained.result else math.nan,
             read_val_losses=lambda: losses,
         )
         if self.best is None or best_of([self.best[0], result]) is result:

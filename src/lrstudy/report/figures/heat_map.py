@@ -21,7 +21,7 @@ def heat_map(fields: pd.DataFrame) -> Figure:
     """
     columns = dict(sorted(zip(fields.position, fields.column, strict=True)))
     optimizers = list(dict.fromkeys(fields.optimizer))
-    size = (max(WIDTH, 1.0 + 1.2 * len(columns)), 1.1 + 0.75 * len(optimizers))
+    size = (max(WIDTH, 1.0 + 1.2 * len(columns)), 1.1 + 0.85 * len(optimizers))
     with mpl.rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
@@ -59,4 +59,4 @@ def _lines(row: Any) -> list[str]:
             format_with_deviation(row.best_val_loss, row.best_val_loss_sd, lambda loss: f"{loss:.3g}"),
             format_with_deviation(row.best_val_accuracy, row.best_val_accuracy_sd, format_percent),
         ]
-    return [*lines, row.exceptions] if row.exceptions else lines
+    return [*lines, *filter(None, (row.at_most_worse, row.exceptions))]

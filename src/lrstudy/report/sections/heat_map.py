@@ -30,6 +30,8 @@ def blocks(group_report: GroupReport, drawings: Sequence[Drawing]) -> Iterator[B
     caption = "Best validation loss, the accuracy at that epoch, and the verdict"
     caption += "; a column shows the best cell in half a decade" if binned else ""
     caption += f". The {group_report.state.best_label} cell has a frame." if group_report.state.best_label else "."
+    if fields.at_most_worse.any():
+        caption += " Fields with “up to … worse” are not distinguishable from it."
     caption += " ± is the standard deviation over the seeds." if group_report.cells.n.max() > 1 else ""
     rows = {name: [by_place.get((name, column)) for column in columns] for name in dict.fromkeys(fields.optimizer)}
     yield HeatMap(caption, tuple(columns.values()), rows, tuple(drawings))

@@ -15,19 +15,20 @@ from lrstudy.formatting import (
     format_percent,
     format_with_deviation,
 )
-from lrstudy.report import tables
 from lrstudy.report.comparison import BELOW_BEST, SLOW_SHARE
-from lrstudy.report.differences import CONFIDENCE
 from lrstudy.report.drawing import Drawing
 from lrstudy.report.group_report import GroupReport
-from lrstudy.report.optimizer_summary import BAND
 from lrstudy.report.sections.section import Block, NamedTable, Table
+from lrstudy.statistics.answer import CONFIDENCE, DELTA
+from lrstudy.statistics.cell_summary import Status
+from lrstudy.statistics.sentences import share
 
 # The tables of cells have this many, the best ones; cells.csv has all.
 MAX_CELLS = 60
 OPTIMIZERS_CAPTION = (
-    "Optimizers, by their best cell. Bracketed: a lower and a higher learning rate than the best were tried. "
-    f"Usable band: within {100 * BAND:g} percentage point of the optimizer's best validation accuracy. "
+    "Optimizers, by their best cell. Bracketed: a lower and a higher learning rate than the best were tried, at most "
+    "half a decade from it. Usable band: the learning rates around the best that are not surely worse than it by more "
+    f"than {DELTA:.0%}; unknown with one seed. "
     "Sensitivity follows Wortsman et al. 2023 (arXiv 2309.14322): the mean, over the learning rates tried (each "
     "weighted by its stretch of the logarithmic axis), of the final validation loss, capped at the first loss logged "
     "(the untrained network's, where that was logged), less the lowest; 0 is best. Compare sensitivities over equal "
@@ -35,8 +36,8 @@ OPTIMIZERS_CAPTION = (
 )
 CELLS_CAPTION = (
     f"Loss in nats. The target accuracy is the best cell's less {100 * BELOW_BEST:g} percentage points, rounded down. "
-    f"Tied: the {CONFIDENCE:.0%} interval of the difference to the best cell, over paired seeds, contains zero, and "
-    f"the accuracy is within {100 * BAND:g} percentage point; a cell ranked behind a clearly worse one is not tied. "
+    f"Against the best: the loss relative to the best cell's, with intervals that hold for all cells together with "
+    f"{CONFIDENCE:.0%} confidence. Failed: a training diverged or collapsed. "
     f"Too slow: by its own curve; or it still improves in its last {BEST_PART:.0%}, it misses the target, and the "
     f"best cell was lower after {SLOW_SHARE:.0%} of the epochs."
 )
@@ -99,7 +100,7 @@ def cells_table(group_report: GroupReport) -> Table:
     headers = ("optimizer", "learning rate", "seeds", "verdict", "kind", "best val. loss", "val. accuracy")
     imbalanced = group_report.comparison.is_imbalanced
     return Table(
-        (*headers, *["balanced accuracy"] * imbalanced, "reason for the verdict"),
+        (*headers, *["balanced accuracy"] * imbalanced, "against the best", "reason for the verdict"),
         tuple(
             (
                 row.optimizer,
@@ -110,6 +111,7 @@ def cells_table(group_report: GroupReport) -> Table:
                 _loss(row),
                 _accuracy(row),
                 *[_balanced_accuracy(row)] * imbalanced,
+                _against_best(row),
                 row.reason,
             )
             for row in group_report.cells.head(MAX_CELLS).itertuples()
@@ -155,8 +157,16 @@ def _balanced_accuracy(row: Any) -> str:
 
 def _verdict(row: Any, best: str) -> str:
     verdict = f"{row.verdict} ({row.diverged} of {row.n})" if 0 < row.diverged < row.n else row.verdict
-    place = tables.place(best, is_best=row.rank == 1, is_tied=row.tied)
+    place = f", {best}" if best and row.rank == 1 else ""
     return f"{verdict}{place}{f'; {row.exceptions}' if row.exceptions else ''}"
+
+
+def _against_best(row: Any) -> str:
+    """Return a cell's status with its interval: `surely worse, by 12% to 40%`."""
+    if row.status == Status.WORSE:
+        return f"surely worse, by {share(row.difference_low)} to {share(row.difference_high)}"
+    known = row.status == Status.SIMILAR and math.isfinite(row.difference_high)
+    return f"{row.status}, up to {share(row.difference_high)} worse" if known else row.status
 
 
 def _to_target(row: Any) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from lrstudy.report.sections.section import Block, Figures, Table
 MAX_DESCRIBED = 8
 CAPTION = (
     "The wider an optimizer's minimum, the less its learning rate must be tuned. A point is a training, a line the "
-    "mean over the seeds, a band their span; the ring marks the lowest loss, crosses at the top mark diverged cells."
+    "mean over the seeds, a band their span; the ring marks the best cell, crosses at the top mark diverged cells."
 )
 
 
@@ -29,7 +29,9 @@ def draw(group_report: GroupReport) -> Iterator[Drawing]:
         if np.isfinite(row.best_val_loss)
     ]
     low, high = map(format_lr, group_report.lr_range)
-    outcome = f": {join_and(bests[:MAX_DESCRIBED], len(bests))}." if bests else "; all diverged."
+    outcome = (
+        f": {join_and(bests[:MAX_DESCRIBED], len(bests))}." if bests else "; no cell is without a failed training."
+    )
     description = f"Best validation loss against learning rates from {low} to {high}, a line per optimizer{outcome}"
     figure = lr_sweep(group_report.cells, group_report.runs, group_report.untrained_loss)
     yield Drawing(file_name(group_report.number, "loss_against_learning_rate"), description, figure)

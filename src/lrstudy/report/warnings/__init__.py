@@ -10,7 +10,7 @@ from lrstudy.report.runs import Run
 from lrstudy.report.warnings.completeness import incomplete_study, stopped_early, unfinished_runs
 from lrstudy.report.warnings.groups import differing_settings, several_groups
 from lrstudy.report.warnings.learning_rates import best_by_chance, not_bracketed, nothing_to_recommend
-from lrstudy.report.warnings.scores import accuracy_disagrees, small_classes, small_splits
+from lrstudy.report.warnings.scores import accuracy_disagrees, small_classes, small_splits, splits_disagree
 from lrstudy.report.warnings.seeds import few_seeds
 from lrstudy.report.warnings.warning import ReportWarning, Rule
 
@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     nothing_to_recommend,
     not_bracketed,
     few_seeds,
+    splits_disagree,
     accuracy_disagrees,
     best_by_chance,
     stopped_early,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import product
 
 from lrstudy.formatting import join_and, pluralize
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS
-from lrstudy.report.cells import Group
+from lrstudy.report.cells import Cell, Group
 from lrstudy.report.commands import extend_command
 from lrstudy.report.comparison import FAULTS, Comparison
 from lrstudy.report.curve_measures import still_improves
@@ -23,11 +24,10 @@ Point = tuple[str, ...]
 
 
 def stopped_early(comparison: Comparison, study: Run | None) -> Iterator[ReportWarning]:
-    """Warn if cells were still improving at their last epoch."""
-    improving = [cell for cell in comparison.ranking if still_improves(cell) and cell.verdict not in FAULTS]
-    if not improving:
+    """Warn if cells were still improving at their last epoch; name those that may be the best first."""
+    ranked = [cell for cell in comparison.ranking if still_improves(cell) and cell.verdict not in FAULTS]
+    if not ranked:
         return
-    ranked = sorted(improving, key=lambda cell: cell.loss.mean)
     names = join_and([cell.name for cell in ranked[:MAX_NAMED]], len(ranked))
     verb = "was" if len(ranked) == 1 else "were"
     best = ", the best among them," if comparison.best in ranked and len(ranked) > 1 else ""
@@ -36,9 +36,20 @@ def stopped_early(comparison: Comparison, study: Run | None) -> Iterator[ReportW
     yield ReportWarning(
         "still_improving",
         f"{pluralize(len(ranked), 'cell')}{best} {verb} still improving at the last epoch and may gain from more "
-        f"epochs: {names}.",
+        f"epochs: {names}.{_finalists(comparison, ranked)}",
         extend_command(study, comparison.group, **longer) if longer else None,
     )
+
+
+def _finalists(comparison: Comparison, improving: Sequence[Cell]) -> str:
+    """Return a sentence on the improving cells among those that may be the best, if these are known."""
+    if comparison.best is None or math.isnan(comparison.answer.risk):
+        return ""
+    finalists = [cell for cell in [comparison.best, *comparison.indistinguishable] if cell in improving]
+    if not finalists:
+        return ""
+    names = join_and([cell.name for cell in finalists[:MAX_NAMED]], len(finalists))
+    return f" Of those that may be the best, these are {names}: trained longer, they may rank otherwise."
 
 
 def unfinished_runs(comparison: Comparison, _: Run | None) -> Iterator[ReportWarning]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from lrstudy.formatting import format_loss, format_lr
+from lrstudy.formatting import format_loss, format_lr, join_and, join_or
 from lrstudy.report.commands import FINALISTS, grid_command
 from lrstudy.report.comparison import Comparison
-from lrstudy.report.optimizer_summary import OptimizerSummary
+from lrstudy.report.optimizer_summary import Open, OptimizerSummary
 from lrstudy.report.runs import Run
 from lrstudy.report.warnings.range_commands import command_below, command_beyond, unsampled_ends
 from lrstudy.report.warnings.warning import ReportWarning
@@ -22,7 +22,7 @@ def nothing_to_recommend(comparison: Comparison, study: Run | None) -> Iterator[
     if not comparison.group.cells:
         text = "No training has finished with a validation loss, so there is nothing to compare."
         yield ReportWarning("nothing_finished", text)
-    elif not comparison.ranking:
+    elif not comparison.trained:
         lowest = min(cell.lr for cell in comparison.group.cells)
         text = (
             f"Every training diverged, those with the lowest learning rate ({format_lr(lowest)}) included; "
@@ -32,25 +32,30 @@ def nothing_to_recommend(comparison: Comparison, study: Run | None) -> Iterator[
 
 
 def not_bracketed(comparison: Comparison, study: Run | None) -> Iterator[ReportWarning]:
-    """Warn if an optimizer's best learning rate is the lowest or the highest tried; one warning per command."""
+    """Warn if a best learning rate has no worse one at half a decade's distance on a side; one warning per command."""
     sentences: dict[str | None, list[str]] = {}
     for summary in comparison.summaries:
         if summary.best and not summary.bracketed:
             best = format_lr(summary.best.lr)
-            sentence = f"{summary.optimizer} is not bracketed: its best learning rate, {best}, is {_end(summary)}."
+            sentence = f"{summary.optimizer} is not bracketed: its best learning rate, {best}, {_missing(summary)}."
             unsampled = _unsampled(study, summary)
             command = command_beyond(comparison.group, study, summary)
             sentences.setdefault(command, []).append(" ".join([sentence, *unsampled]))
     for command, of_command in sentences.items():
         ranks = "its rank is" if len(of_command) == 1 else "their ranks are"
-        text = " ".join([*of_command, f"A better one may lie beyond, so {ranks} not settled."])
+        text = " ".join([*of_command, f"A better one may lie there, so {ranks} not settled."])
         yield ReportWarning("not_bracketed", text, command)
 
 
-def _end(summary: OptimizerSummary) -> str:
-    if summary.open_low and summary.open_high:
-        return "the only one tried"
-    return f"the {'lowest' if summary.open_low else 'highest'} tried"
+def _missing(summary: OptimizerSummary) -> str:
+    """Return what is missing beside a best learning rate, as a predicate."""
+    low, high = summary.open_low, summary.open_high
+    if low is high is Open.EDGE:
+        return "is the only one tried"
+    ends = {"lowest": low, "highest": high}
+    edges = [f"is the {end} tried" for end, is_open in ends.items() if is_open is Open.EDGE]
+    gaps = [side for side, is_open in (("below", low), ("above", high)) if is_open is Open.GAP]
+    return join_and([*edges, *([f"has none within half a decade {join_or(gaps)} it"] if gaps else [])])
 
 
 def _unsampled(study: Run | None, summary: OptimizerSummary) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lrstudy.report.cells import Group
 from lrstudy.report.commands import MAX_LRS, extend_command
-from lrstudy.report.optimizer_summary import OptimizerSummary
+from lrstudy.report.optimizer_summary import Open, OptimizerSummary
 from lrstudy.report.run_settings import number, whole_number
 from lrstudy.report.runs import Run
 from lrstudy.server_names import GRID, KIND, SEARCH_STUDY
@@ -20,12 +20,12 @@ NEAR_END = 10**0.5
 
 
 def command_beyond(group: Group, study: Run | None, summary: OptimizerSummary) -> str | None:
-    """Return the command that tries learning rates beyond an optimizer's best one, which is the last one tried.
+    """Return the command that tries learning rates beside an optimizer's best one, which is not bracketed.
 
     A grid extends itself; one that did gets further learning rates. A search is widened, or gets more trials where it
     left a part of its range unsampled.
     """
-    open_ends = [end for end, is_open in ((LOW, summary.open_low), (HIGH, summary.open_high)) if is_open]
+    open_ends = [end for end, is_open in ((LOW, summary.open_low), (HIGH, summary.open_high)) if is_open is Open.EDGE]
     if search := _of_kind(study, SEARCH_STUDY):
         unsampled = unsampled_ends(study, summary)
         wider = {end: _beyond(search, end) for end in open_ends if end not in unsampled}
@@ -33,7 +33,9 @@ def command_beyond(group: Group, study: Run | None, summary: OptimizerSummary) -
         return extend_command(study, group, **wider or trials)
     grid = _of_kind(study, GRID)
     if summary.best and grid and grid.params.get("extend", "").lower() == "true":
-        return _grid_with(group, study, [lr for end in open_ends for lr in _further(summary.best.lr, end)])
+        gaps = [end for end, is_open in ((LOW, summary.open_low), (HIGH, summary.open_high)) if is_open is Open.GAP]
+        further = [lr for end in open_ends for lr in _further(summary.best.lr, end)]
+        return _grid_with(group, study, [*further, *(_beside(summary.best.lr, end) for end in gaps)])
     return extend_command(study, group, extend="true")
 
 
@@ -50,8 +52,8 @@ def unsampled_ends(study: Run | None, summary: OptimizerSummary) -> dict[str, fl
     if not search or not summary.best:
         return {}
     low, high = (number(search.params.get(end, "")) for end in (LOW, HIGH))
-    ends = {LOW: low} if summary.open_low and summary.best.lr > low * NEAR_END else {}
-    return ends | ({HIGH: high} if summary.open_high and summary.best.lr < high / NEAR_END else {})
+    ends = {LOW: low} if summary.open_low is Open.EDGE and summary.best.lr > low * NEAR_END else {}
+    return ends | ({HIGH: high} if summary.open_high is Open.EDGE and summary.best.lr < high / NEAR_END else {})
 
 
 def _of_kind(study: Run | None, kind: str) -> Run | None:
@@ -66,6 +68,11 @@ def _beyond(search: Run, end: str) -> str:
 
 def _further(lr: float, end: str) -> list[float]:
     return [lr / factor if end == LOW else lr * factor for factor in FURTHER]
+
+
+def _beside(lr: float, end: str) -> float:
+    """Return the learning rate half a decade from `lr`."""
+    return lr / NEAR_END if end == LOW else lr * NEAR_END
 
 
 def _grid_with(group: Group, study: Run | None, lrs: list[float]) -> str | None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrstudy.formatting import pluralize
-from lrstudy.report.commands import FINALISTS, extend_command, grid_command
 from lrstudy.report.comparison import Comparison
+from lrstudy.report.next_step import command_with_seeds
 from lrstudy.report.runs import Run
 from lrstudy.report.warnings.warning import ReportWarning
-from lrstudy.server_names import KIND, SEARCH_STUDY
-
-# With this many seeds, differences between cells have a confidence interval.
-MIN_SEEDS = 3
+from lrstudy.statistics.race import MIN_SEEDS
 
 
 def few_seeds(comparison: Comparison, study: Run | None) -> Iterator[ReportWarning]:
@@ -20,11 +17,7 @@ def few_seeds(comparison: Comparison, study: Run | None) -> Iterator[ReportWarni
     if not comparison.best:
         return
     counts = {cell.n for cell in comparison.ranking}
-    seeds = f"{max(MIN_SEEDS, *counts)}"
-    if study and study.tags.get(KIND) == SEARCH_STUDY:
-        command = grid_command(comparison.group, comparison.ranking[:FINALISTS], seeds=seeds)
-    else:
-        command = extend_command(study, comparison.group, seeds=seeds)
+    command = command_with_seeds(comparison, study, max(MIN_SEEDS, *counts))
     if counts == {1}:
         text = "Each cell was trained with one seed only, so differences between cells cannot be told from chance."
         yield ReportWarning("one_seed", text, command)
