@@ -12,12 +12,14 @@ from scipy import stats
 
 import lrstudy.statistics
 from lrstudy.statistics import Certainty, Outcome, Outcomes, evidence, find_answer, headline
-from lrstudy.statistics.cell_means import estimate_means
+from lrstudy.statistics.cell_means import DRAWS, estimate_means
 from lrstudy.statistics.comparisons import compare
 from made_outcomes import made_logs, outcomes_of
 
-# Simulated quantiles are that exact.
-SIMULATION = 0.02
+
+def simulation_error(confidence: float) -> float:
+    """Three standard errors of the confidence of an interval whose width is a simulated quantile."""
+    return 3 * math.sqrt(confidence * (1 - confidence) / DRAWS)
 
 
 def half_widths(logs: np.ndarray, confidence: float) -> list[float]:
@@ -32,11 +34,11 @@ def test_with_two_cells_an_interval_is_that_of_the_paired_t_test(seeds: int, con
     answer = find_answer(outcomes_of(logs), confidence=confidence)
     (comparison,) = answer.comparisons
     differences = logs[1] - logs[0]
-    low, high = stats.ttest_1samp(differences, 0).confidence_interval(confidence)
     sign = 1 if answer.best and answer.best.lr == 10 else -1
     assert math.log1p(comparison.difference) == pytest.approx(sign * differences.mean(), abs=1e-12)
-    width = math.log1p(comparison.high) - math.log1p(comparison.low)
-    assert width == pytest.approx(high - low, rel=2 * SIMULATION)
+    (width,) = half_widths(logs, confidence)
+    level = 1 - 2 * stats.t.sf(width / stats.sem(differences), seeds - 1)
+    assert level == pytest.approx(confidence, abs=simulation_error(confidence))
 
 
 @pytest.mark.parametrize(("cells", "seeds"), [(3, 5), (6, 3), (12, 10)])
@@ -46,8 +48,10 @@ def test_with_equal_variances_the_intervals_are_tukeys_with_the_two_way_residual
     residuals = logs - logs.mean(axis=1, keepdims=True) - logs.mean(axis=0) + logs.mean()
     df = (cells - 1) * (seeds - 1)
     error = math.sqrt(float((residuals**2).sum()) / df / seeds)
-    expected = stats.studentized_range.ppf(0.95, cells, df) * error
-    assert half_widths(logs, 0.95) == pytest.approx([expected] * (cells - 1), rel=SIMULATION)
+    widths = half_widths(logs, 0.95)
+    assert widths == pytest.approx([widths[0]] * (cells - 1))
+    level = stats.studentized_range.cdf(widths[0] / error, cells, df)
+    assert level == pytest.approx(0.95, abs=simulation_error(0.95))
 
 
 def test_without_a_seed_in_common_the_means_are_those_of_the_cells() -> None:
@@ -246,3 +250,16 @@ def test_test_accuracies_that_are_unknown_are_left_out() -> None:
 
 def test_the_example_of_the_package_runs() -> None:
     assert doctest.testmod(lrstudy.statistics) == (0, 5)
+
+
+@pytest.mark.parametrize("seed_effect", [0.0, 0.3, 1.0])
+def test_cells_with_unlike_numbers_of_seeds_are_compared_fairly_however_much_the_seeds_differ(
+    seed_effect: float,
+) -> None:
+    generator, false_claims = np.random.default_rng(8), 0
+    for _ in range(200):
+        logs = made_logs([0.0] * 5, 10, generator, seed_effect=seed_effect)
+        for cell, seeds in enumerate((10, 10, 3, 3, 2)):
+            logs[cell, seeds:] = np.nan
+        false_claims += bool(find_answer(outcomes_of(logs)).worse)
+    assert false_claims <= 16

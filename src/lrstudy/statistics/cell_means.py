@@ -12,9 +12,6 @@ import numpy as np
 from lrstudy.statistics.cell_variances import CellVariances, VariancePrior, estimate_variances
 from lrstudy.statistics.outcomes import Cell, Outcomes
 
-# The variance of the seeds' common effect, as a multiple of the residual variance. It matters only where cells have
-# different seeds: there it says how much two cells are compared by the seeds that they share.
-SEED_VARIANCE = 1.0
 DRAWS = 4000
 
 
@@ -80,13 +77,13 @@ def estimate_means(
     known = np.isfinite(losses)
     losses = np.where(known, losses, 0.0)
     variances = estimate_variances(losses, known, prior)
-    means, covariance = _fit(losses, known * variances.precisions[:, None])
+    means, covariance = _fit(losses, known * variances.precisions[:, None], variances.seed_ratio)
     return CellMeans(chosen, means, variances.common * covariance, variances)
 
 
-def _fit(losses: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _fit(losses: np.ndarray, weights: np.ndarray, seed_ratio: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the means and their covariance by Henderson's mixed-model equations, with the seeds eliminated."""
-    shrunk = weights / (weights.sum(axis=0) + 1 / SEED_VARIANCE)
+    shrunk = weights / (weights.sum(axis=0) + 1 / seed_ratio)
     information = np.diag(weights.sum(axis=1)) - shrunk @ weights.T
     covariance = np.linalg.inv(information)
     weighted = weights * losses

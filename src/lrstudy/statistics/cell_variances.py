@@ -8,6 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+MIN_SEED_RATIO = 1.0
+# Beyond it, means without a seed in common could not be computed with enough digits.
+MAX_SEED_RATIO = 1e6
+
 
 class VariancePrior(NamedTuple):
     """The residual deviation of log losses that is assumed before any is seen, worth `df` degrees of freedom."""
@@ -23,7 +27,8 @@ class CellVariances:
     `common` is in squared log units, with `df` degrees of freedom; NaN and 0 if no cell has two seeds. `precisions` are
     the common variance over a cell's own, float64 `(cells,)`, 1 for cells with one seed. `cell_df` are the degrees of
     freedom of each cell's own variance. `prior_df` is the weight of the common one: infinite if the cells' variances
-    do not differ more than by chance.
+    do not differ more than by chance. `within` is the variance of the log losses of a cell: of the seeds' common effect
+    and the residual one together; NaN if no cell has two seeds.
     """
 
     common: float
@@ -31,6 +36,17 @@ class CellVariances:
     precisions: np.ndarray
     cell_df: np.ndarray
     prior_df: float
+    within: float
+
+    @property
+    def seed_ratio(self) -> float:
+        """The variance of the seeds' common effect as a multiple of the common residual variance.
+
+        It matters only where cells have different seeds: the larger it is, the more are they compared by the seeds that
+        they share. It is not below 1, since few seeds can hide that they have an effect.
+        """
+        estimate = self.within / self.common - 1
+        return min(max(MIN_SEED_RATIO, estimate), MAX_SEED_RATIO)
 
     @property
     def deviation(self) -> float:
@@ -55,13 +71,23 @@ def estimate_variances(losses: np.ndarray, known: np.ndarray, prior: VariancePri
     prior_df, prior_squares = (prior.df, prior.df * prior.deviation**2) if prior else (0.0, 0.0)
     df = prior_df + float(cell_df.sum())
     if df == 0:
-        return CellVariances(math.nan, 0.0, np.ones(len(losses)), cell_df, math.inf)
+        return CellVariances(math.nan, 0.0, np.ones(len(losses)), cell_df, math.inf, math.nan)
+    within = _variance_within(losses[repeated], known[repeated])
     common = max((prior_squares + float(squares.sum())) / df, np.finfo(float).tiny)
     weight = _weight_of_common(squares[repeated], cell_df[repeated])
     if not math.isfinite(weight):
-        return CellVariances(common, df, np.ones(len(losses)), cell_df, weight)
+        return CellVariances(common, df, np.ones(len(losses)), cell_df, weight, within)
     own = (weight * common + squares) / (weight + cell_df)
-    return CellVariances(common, df, common / own, cell_df, weight)
+    return CellVariances(common, df, common / own, cell_df, weight, within)
+
+
+def _variance_within(losses: np.ndarray, known: np.ndarray) -> float:
+    """Return the variance of cells' losses around their means, pooled; NaN if there are none."""
+    if not known.any():
+        return math.nan
+    means = losses.mean(axis=1, where=known, keepdims=True)
+    squares = ((losses - means) ** 2).sum(where=known)
+    return float(squares / (known.sum() - len(known)))
 
 
 def _residual_squares(losses: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

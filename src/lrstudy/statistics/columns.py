@@ -83,12 +83,9 @@ def _text(value: object) -> str:
 def _missing_columns(missing: Sequence[str], names: Sequence[str]) -> str:
     nouns = "column" if len(missing) == 1 else "columns"
     similar = {name: _similar(name, names) for name in missing}
-    renames = [f"{quote(found)} to {quote(name)}" for name, found in similar.items() if found]
-    if not renames:
-        renames = [quote(name) for name in names[:MAX_NAMES]]
-        hint = f"it has {join_and(renames, len(names))}" if names else "it has none"
-    else:
-        hint = f"rename {join_and(renames)}"
+    renames = [f"{quote(other)} to {quote(name)}" for name, other in similar.items() if other]
+    listed = [quote(name) for name in names[:MAX_NAMES]] or ["none"]
+    hint = f"rename {join_and(renames)}" if renames else f"it has {join_and(listed, len(names))}"
     return f"lacks the {nouns} {join_and([quote(name) for name in missing])}; {hint}."
 
 

@@ -56,7 +56,7 @@ def _margin(outcomes: Outcomes, means: CellMeans, confidence: float) -> float:
 
     logs = outcomes.log_losses[[outcomes.cells.index(cell) for cell in means.cells]]
     counts, residual = np.isfinite(logs).sum(axis=1), means.variances.common
-    variance = _variance_within(logs[counts > 1])
+    variance = means.variances.within
     residual_part = (1 - 1 / (counts > 1).sum()) * residual
     seed_share = 1 - residual_part / max(variance, residual)
     df = 1 / (seed_share**2 / (counts.max() - 1) + (1 - seed_share) ** 2 / means.variances.df)
@@ -65,18 +65,13 @@ def _margin(outcomes: Outcomes, means: CellMeans, confidence: float) -> float:
     return float(stdtrit(df, (1 + confidence) / 2) * math.sqrt(own / counts[place]))
 
 
-def _variance_within(logs: np.ndarray) -> float:
-    """Return the variance of the known numbers of each row around their mean, pooled over the rows."""
-    deviations = logs - np.nanmean(logs, axis=1, keepdims=True)
-    return float(np.nansum(deviations**2) / (np.isfinite(logs).sum() - len(logs)))
-
-
 def selection_bias(means: CellMeans) -> float:
     """Return how much too low the mean of the best cell is expected to be, in log units: 0 or negative."""
-    true_means = means.means + means.draws
-    estimates = true_means + np.roll(means.draws, 1, axis=0)
-    chosen = estimates.argmin(axis=1)[:, None]
-    return float(np.take_along_axis(estimates - true_means, chosen, axis=1).mean())
+    errors = np.roll(means.draws, 1, axis=0)
+    chosen = (means.means + means.draws + errors).argmin(axis=1)[:, None]
+    # Their mean is 0, but that of a few thousand draws less so if all cells have the same seeds.
+    errors = errors - errors.mean(axis=1, keepdims=True)
+    return float(np.take_along_axis(errors, chosen, axis=1).mean())
 
 
 def _test_accuracy(outcomes: Outcomes, means: CellMeans, bias: float) -> float:
