@@ -51,6 +51,7 @@ def test_the_table_and_the_sentences_are_printed(capsys: pytest.CaptureFixture[s
     assert lines[2].startswith("2     adam       0.001     5             0.09247   +6.5%       -")
     assert "sgd        1         5 (1 failed)" in lines[11]
     assert lines[13] == "Open: rmsprop with a learning rate of 0.001 is the best so far."
+    assert lines[-2] == "Not tried, half a decade beside the best: rmsprop 0.00316."
     assert lines[-1].startswith("All this is about new seeds on the same images")
 
 
@@ -71,6 +72,7 @@ def test_data_have_all_that_the_text_has(answer: dict[str, Any]) -> None:
         "seeds",
     )
     assert answer["missing_seeds"] > 1
+    assert answer["untried_neighbours"] == [{"optimizer": "rmsprop", "lr": 0.00316}]
     assert answer["missing_seeds_of"][0] == answer["best"]
     cells = answer["cells"]
     assert [cell["rank"] for cell in cells] == [*range(1, 11), None]

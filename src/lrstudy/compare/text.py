@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lrstudy.formatting import NOTHING, format_loss, format_lr, pluralize
+from lrstudy.formatting import NOTHING, format_loss, format_lr, join_and, pluralize
 from lrstudy.statistics import Answer, CellSummary, Outcomes, evidence, headline, share, summarize_cells
+from lrstudy.statistics.race import untried_neighbours
 
 POPULATION = "All this is about new seeds on the same images; other images may give another answer."
 
@@ -28,9 +29,15 @@ def describe_answer(outcomes: Outcomes, answer: Answer, rows: int) -> str:
             "",
             f"{headline(answer)}.",
             *evidence(answer),
+            *_untried(outcomes, answer),
             POPULATION,
         ]
     )
+
+
+def _untried(outcomes: Outcomes, answer: Answer) -> list[str]:
+    cells = [cell.name for cell in untried_neighbours(set(outcomes.cells), [answer.best])] if answer.best else []
+    return [f"Not tried, half a decade beside the best: {join_and(cells)}."] if cells else []
 
 
 def _titles(answer: Answer) -> list[str]:

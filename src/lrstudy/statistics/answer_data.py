@@ -9,6 +9,7 @@ from typing import Any
 from lrstudy.statistics.answer import Answer
 from lrstudy.statistics.cell_summary import summarize_cells
 from lrstudy.statistics.outcomes import Cell, Outcomes
+from lrstudy.statistics.race import untried_neighbours
 from lrstudy.statistics.sentences import evidence, headline
 
 
@@ -16,7 +17,7 @@ def answer_data(outcomes: Outcomes, answer: Answer) -> dict[str, Any]:
     """Return the answer as JSON can hold it: unknown and infinite numbers are None.
 
     `recommendation` is None unless the answer is sure; `best` is the best cell so far. `limit` is what an open answer
-    lacks.
+    lacks. `untried_neighbours` are the learning rates half a decade beside the best one that the table has not.
     """
     best = _cell(answer.best)
     data = {
@@ -30,6 +31,7 @@ def answer_data(outcomes: Outcomes, answer: Answer) -> dict[str, Any]:
         "sentences": evidence(answer),
         "cells": [_named(asdict(cell)) for cell in summarize_cells(outcomes, answer)],
         "usable_band": [cell.lr for cell in answer.band],
+        "untried_neighbours": [_cell(cell) for cell in _untried(outcomes, answer)],
         "expected": asdict(answer.winner) if answer.winner else None,
         "limit": limit(answer),
         "missing_seeds": answer.missing_seeds,
@@ -47,6 +49,10 @@ def limit(answer: Answer) -> str | None:
 
 def _open_cells(answer: Answer) -> list[Cell]:
     return [answer.best, *answer.contenders] if answer.best else []
+
+
+def _untried(outcomes: Outcomes, answer: Answer) -> list[Cell]:
+    return untried_neighbours(set(outcomes.cells), [answer.best]) if answer.best else []
 
 
 def _cell(cell: Cell | None) -> dict[str, Any] | None:
