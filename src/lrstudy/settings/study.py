@@ -87,7 +87,9 @@ class GridSettings(StudySettings):
         description="neurons of the dense layers; several shapes are separated by semicolons",
     )
     seeds: int = Field(1, ge=1, le=1000, description="repetitions of each training, with seed, seed + 1, …")
-    extend: bool = Field(False, description="search beyond the edge of the grid if the best learning rate is there")
+    extend: bool = Field(
+        False, description="add learning rates until each best one has a worse one on either side, half a decade away"
+    )
 
     @model_validator(mode="after")
     def _no_duplicates(self) -> Self:

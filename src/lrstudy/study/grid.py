@@ -1,4 +1,7 @@
-"""The trainings of a grid: every optimizer with every learning rate, shape and seed, and extensions of its axes."""
+"""The trainings of a grid: every optimizer with every learning rate, shape and seed, and extensions of its axes.
+
+An extended grid brackets each best learning rate: it has a worse one on either side at half a decade's distance.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from itertools import product
-from statistics import mean
+from statistics import fmean
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -16,20 +19,22 @@ from lrstudy.formatting import format_setting
 from lrstudy.settings import GridSettings, TrainSettings
 from lrstudy.settings.fields import MAX_FLOAT, MIN_FLOAT
 from lrstudy.settings.training import OptimizerChoice
+from lrstudy.statistics.outcomes import FAILED
+from lrstudy.statistics.race import is_near
 from lrstudy.study.optuna_study import ProposedTrial, StudyFile
 from lrstudy.study.trial_result import TrialResult, best_of
 from lrstudy.training.epoch import Epoch
 
 # An extension adds a learning rate at half a decade's distance, …
 EXTENSION_FACTOR = math.sqrt(10)
-# … and at most six on either side: three decades.
+# … and at most six beyond either edge: three decades.
 MAX_EXTENSIONS = 6
 # The significant digits of an added learning rate: 0.316, not 0.31622776601683794.
 DIGITS = 3
 
 
 class Grid:
-    """The proposer of a grid: its trainings in order, then those that extend it beyond a best learning rate."""
+    """The proposer of a grid: its trainings in order, then those that bracket each best learning rate."""
 
     prunes = False
 
@@ -70,24 +75,25 @@ class Grid:
             self._waiting.extend(self._extensions())
 
     def finish(self) -> list[str]:
-        """Return a sentence per optimizer whose best learning rate has no neighbour on one side."""
-        sentences = []
-        for choice, hidden in product(self._settings.choices, self._settings.hidden):
-            lrs, optimizer = self._scores(choice, hidden), self._label(choice)
-            best = min(lrs, key=lrs.__getitem__)
-            if len(lrs) > 1 and min(lrs) < best < max(lrs):
-                continue
-            shape = f" with hidden={format_setting(hidden)}" if len(self._settings.hidden) > 1 else ""
-            if best_of(self._results_of(choice, hidden)) is None:
-                lowest = format_setting(min(lrs))
-                sentences.append(f"{optimizer}{shape}: no training succeeded; try learning rates below {lowest}.")
-                continue
-            where = f"{optimizer}{shape}: the best learning rate, {format_setting(best)}, is at the edge of the grid"
-            extended = self._settings.extend
-            sentences.append(
-                f"{where}, even with extend=true." if extended else f"{where}; use extend=true to search beyond it."
-            )
-        return sentences
+        """Return a sentence per optimizer whose best learning rate is not bracketed."""
+        axes = product(self._settings.choices, self._settings.hidden)
+        return [sentence for choice, hidden in axes if (sentence := self._unsettled(choice, hidden))]
+
+    def _unsettled(self, choice: OptimizerChoice, hidden: tuple[int, ...]) -> str:
+        """Return a sentence on what is missing beside the best learning rate; an empty one if it is bracketed."""
+        lrs = self._scores(choice, hidden)
+        best = min(lrs, key=lrs.__getitem__)
+        shape = f" with hidden={format_setting(hidden)}" if len(self._settings.hidden) > 1 else ""
+        optimizer = f"{self._label(choice)}{shape}"
+        if best_of(self._results_of(choice, hidden)) is None:
+            return f"{optimizer}: no training succeeded; try learning rates below {format_setting(min(lrs))}."
+        where = f"{optimizer}: the best learning rate, {format_setting(best)},"
+        if best in (min(lrs), max(lrs)):
+            further = ", even with extend=true" if self._settings.extend else "; use extend=true to search beyond it"
+            return f"{where} is at the edge of the grid{further}."
+        if _beside(self._settings.lrs, list(lrs), best):
+            return f"{where} has none beside it within half a decade; use extend=true to try them."
+        return ""
 
     def _ask_all(self, cells: list[TrainSettings]) -> dict[TrainSettings, ProposedTrial]:
         """Ask for Optuna's trials of all cells at once, since its sampler proposes them in an order of its own."""
@@ -99,24 +105,29 @@ class Grid:
     def _label(self, choice: OptimizerChoice) -> str:
         return self._settings.training(choice, self._settings.lrs[0], self._settings.hidden[0], 0).optimizer_label
 
-    def _scores(self, choice: OptimizerChoice, hidden: tuple[int, ...]) -> dict[float, float]:
-        """Return the mean objective over the seeds, by ascending learning rate; infinite if a training has failed."""
-        objectives: dict[float, list[float]] = {}
+    def _scores(self, choice: OptimizerChoice, hidden: tuple[int, ...]) -> dict[float, tuple[bool, float]]:
+        """Return whether a training has failed, and the mean log objective, by ascending learning rate.
+
+        The lowest score is the best, as in the answer: one without a failed training if there is one.
+        """
+        results: dict[float, list[TrialResult]] = {}
         for result in self._results_of(choice, hidden):
-            objectives.setdefault(result.specification.settings.lr, []).append(result.objective)
-        return {lr: mean(objectives[lr]) for lr in sorted(objectives)}
+            results.setdefault(result.specification.settings.lr, []).append(result)
+        return {lr: _score(results[lr]) for lr in sorted(results)}
 
     def _results_of(self, choice: OptimizerChoice, hidden: tuple[int, ...]) -> list[TrialResult]:
         results = ((result, result.specification.settings) for result in self._results.values())
         return [result for result, cell in results if (cell.choice, cell.hidden) == (choice, hidden)]
 
     def _extensions(self) -> Sequence[TrainSettings]:
-        """Return the cells that extend each axis whose end is the best learning rate."""
+        """Return the cells that are missing beside a best learning rate: beyond the edge, then within the grid."""
         cells = []
         for choice, hidden in product(self._settings.choices, self._settings.hidden):
             scores = self._scores(choice, hidden)
             best = min(scores, key=scores.__getitem__)
-            for lr in _extended_lrs(self._settings.lrs, sorted(scores), best):
+            for lr in _extended_lrs(self._settings.lrs, list(scores), best) or _beside(
+                self._settings.lrs, list(scores), best
+            ):
                 seeds = range(self._settings.seed, self._settings.seed + self._settings.seeds)
                 cells += [self._settings.training(choice, lr, hidden, seed) for seed in seeds]
         return cells
@@ -130,6 +141,20 @@ def _extended_lrs(axis: Sequence[float], tried: Sequence[float], best: float) ->
         if best == end(tried) and (further := [lr for lr in steps if _is_valid_lr(lr) and side * lr > side * best]):
             lrs.append(further[0])
     return lrs
+
+
+def _beside(axis: Sequence[float], tried: Sequence[float], best: float) -> list[float]:
+    """Return the learning rates half a decade from `best`, on each side where the nearest one `tried` is further."""
+    typed = min(axis, key=lambda lr: abs(math.log(lr / best)))
+    steps = round(math.log(best / typed, EXTENSION_FACTOR))
+    lower, higher = [lr for lr in tried if lr < best], [lr for lr in tried if lr > best]
+    nearest = [*((lr, -1) for lr in lower[-1:]), *((lr, 1) for lr in higher[:1])]
+    return [_lr_at(typed, steps + side) for lr, side in nearest if not is_near(lr, best)]
+
+
+def _score(results: Sequence[TrialResult]) -> tuple[bool, float]:
+    failed = any(not result.verdict or result.verdict in FAILED for result in results)
+    return failed, fmean(math.log(max(result.objective, MIN_FLOAT)) for result in results)
 
 
 def _is_valid_lr(lr: float) -> bool:
