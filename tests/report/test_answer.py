@@ -1,7 +1,7 @@
 """The answer of a group: a recommendation only where a training learned and converged, and the answer is sure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.runs import Curve, Run
 from lrstudy.report.tables import heat_map_table
+from lrstudy.statistics.cell_summary import Status
 
 # 75 validation images in ten classes: guessing is right for 8 of them, 10.7%; three standard errors more are 21.4%.
 TEN_CLASSES = {str(number): 8 if number < 5 else 7 for number in range(10)}
@@ -143,7 +144,7 @@ def test_an_open_answer_names_the_cells_that_need_more_seeds_and_how_many() -> N
     (step,) = [sentence for sentence in answer.sentences if sentence.startswith("First, ")]
     found = re.fullmatch(r"First, train (\d+) seeds of adam 0.001 and adam 0.01.", step)
     assert found
-    assert f"About {int(found[1]) - 3} more seed" in " ".join(answer.sentences)
+    assert f"About {int(found[1]) - 3} more seed" in " ".join(answer.details)
     assert answer.command is not None
     assert "lrs=0.01,0.001" in answer.command
     assert f"seeds={found[1]}" in answer.command
@@ -171,7 +172,7 @@ def test_a_cell_with_a_failed_training_is_never_the_best(verdict: str) -> None:
     lottery = cell_of(("good", "good", verdict), lr=0.1)
     state, answer = answered(lottery, cell("good", 1.0, 0.6, seeds=3), cell("good", 1.5, 0.5, lr=0.0001, seeds=3))
     assert (state, answer.headline) == ("recommended", "Use adam with a learning rate of 0.001")
-    assert "Not recommended, since a training diverged or collapsed: adam 0.1." in answer.sentences
+    assert "Not recommended, since a training diverged or collapsed: adam 0.1." in answer.details
 
 
 def test_where_each_cell_has_a_failed_training_lower_learning_rates_are_advised() -> None:
@@ -250,3 +251,35 @@ class TestTheKindOfALearningRate:
     def test_is_low_for_a_slow_optimizer_whose_best_is_the_highest_tried(self) -> None:
         slow = cell("too slow", 2.2, 0.2, optimizer="sgd", lr=0.1), cell("too slow", 2.3, 0.1, optimizer="sgd", lr=0.01)
         assert self.kinds(cell("good", 1.0, 0.6), *reversed(slow)) == ["good", "low", "low"]
+
+
+class TestCellsOfKnownTruth:
+    """Twelve cells whose log losses differ by chance alone: 0.1 for what a seed adds to all cells, 0.15 beside it."""
+
+    def drawn(self, rng: np.random.Generator, seeds: int, worse: float = 0.0) -> Comparison:
+        """Return the comparison of twelve cells, the last of which is worse by that in log units."""
+        logs = -1 + 0.1 * rng.standard_normal(seeds) + 0.15 * rng.standard_normal((12, seeds))
+        logs[-1] += worse
+        cells = [
+            Cell("adam", lr, f"{lr}", tuple(training("good", loss, 0.9, "adam", lr, seed) for seed, loss in losses))
+            for lr, losses in ((10.0**-place, list(enumerate(np.exp(row)))) for place, row in enumerate(logs))
+        ]
+        return Comparison(Group(SETTINGS, tuple(cells), {}), {})
+
+    def test_are_seldom_called_surely_worse(self) -> None:
+        rng = np.random.default_rng(1)
+        claims = [any(map(self.is_worse(one), one.group.cells)) for one in (self.drawn(rng, 3) for _ in range(100))]
+        assert sum(claims) <= 10, "5% are allowed: chance makes 11 of 100 in one case of a hundred"
+
+    def test_one_that_is_much_worse_is_caught(self) -> None:
+        rng = np.random.default_rng(2)
+        studies = [self.drawn(rng, 3, worse=1.0) for _ in range(20)]
+        assert sum(self.is_worse(one)(one.group.cells[-1]) for one in studies) >= 18
+
+    @pytest.mark.parametrize("seeds", [1, 2])
+    def test_below_three_seeds_are_never_recommended(self, seeds: int) -> None:
+        rng = np.random.default_rng(3)
+        assert {answer_state(self.drawn(rng, seeds, worse=-3.0), None) for _ in range(20)} == {AnswerState.OPEN}
+
+    def is_worse(self, comparison: Comparison) -> Callable[[Cell], bool]:
+        return lambda cell: comparison.status(cell) is Status.WORSE

@@ -465,7 +465,7 @@ def test_finalists_that_still_improve_are_named(experiment: str) -> None:
     (one,) = [one for one in find_warnings(compared(experiment), None) if one.code == "still_improving"]
     assert one.text.startswith("3 cells, the best among them, were still improving")
     assert one.text.endswith(
-        "Of those that may be the best, these are adam 0.01 and adam 0.001: trained longer, they may rank otherwise."
+        " Among those that may be the best: adam 0.01 and adam 0.001. What trains longer may rank otherwise."
     )
 
 

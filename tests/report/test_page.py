@@ -94,6 +94,7 @@ def test_the_recommendation_comes_first_then_the_warnings_then_the_evidence(brow
     assert headings == [
         "Group 1: Recommendation",
         "Warnings",
+        "Evidence",
         "Heat map",
         "Loss curves",
         "Learning-rate sweep",

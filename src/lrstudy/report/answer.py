@@ -27,10 +27,11 @@ from lrstudy.report.runs import Run
 
 @dataclass(frozen=True)
 class AnswerText:
-    """A headline, sentences on its certainty and scores, and a command with the reason to run it."""
+    """A headline, sentences on its certainty and scores, others on the evidence, and a command with its purpose."""
 
     headline: str
     sentences: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     command: str | None = None
     command_purpose: str = ""
 
@@ -59,15 +60,14 @@ def make_answer(comparison: Comparison, state: AnswerState, study: Run | None) -
     best = comparison.best if state.best_label else None
     if best is None:
         command, purpose = (step.command, "To do that:") if step else (None, "")
-        return AnswerText(title, (*advice, *evidence(state, comparison.answer)), command, purpose)
+        return AnswerText(title, (*advice, *evidence(state, comparison.answer)), (), command, purpose)
     converged = _best_converged(comparison) if state is AnswerState.NOT_CONVERGED else []
-    parts = (
-        *(*advice, *converged, *evidence(state, comparison.answer), *_untried(comparison, best)),
-        *(_scores(comparison, best), *_when_to_stop(best), _test(best)),
-    )
+    certainty, others = (found := evidence(state, comparison.answer))[:1], found[1:]
+    main = (*advice, *converged, *certainty, _scores(comparison, best), *_when_to_stop(best))
+    details = (*others, *_untried(comparison, best), _test(best))
     if step:
-        return AnswerText(title, parts, step.command, "To do that:")
-    return AnswerText(title, parts, rerun_command(best.trainings[0]), "Command that repeats this training:")
+        return AnswerText(title, main, details, step.command, "To do that:")
+    return AnswerText(title, main, details, rerun_command(best.trainings[0]), "Command that repeats this training:")
 
 
 _NEXT_STEPS: dict[AnswerState, Callable[[Comparison, Run | None], NextStep]] = {

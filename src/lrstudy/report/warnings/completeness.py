@@ -49,7 +49,7 @@ def _finalists(comparison: Comparison, improving: Sequence[Cell]) -> str:
     if not finalists:
         return ""
     names = join_and([cell.name for cell in finalists[:MAX_NAMED]], len(finalists))
-    return f" Of those that may be the best, these are {names}: trained longer, they may rank otherwise."
+    return f" Among those that may be the best: {names}. What trains longer may rank otherwise."
 
 
 def unfinished_runs(comparison: Comparison, _: Run | None) -> Iterator[ReportWarning]:
