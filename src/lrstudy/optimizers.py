@@ -59,6 +59,9 @@ OPTIMIZERS = {
 
 # The optimizers that a grid compares and a search covers by default, in the order of every table and figure.
 DEFAULT_OPTIMIZERS = ("sgd", "rmsprop", "adagrad", "adam")
+# Where the search for an optimizer's best learning rate begins, if not at `USUAL_LR`.
+USUAL_LRS = {"sgd": 0.1, "asgd": 0.1, "adagrad": 0.01, "adadelta": 1.0, "adafactor": 0.01}
+USUAL_LR = 0.001
 # Arguments of optimizers that are settings of their own.
 OWN_SETTINGS = ("lr", "momentum", "weight_decay")
 # Hyperparameters of torch's optimizers that choose an implementation and leave the numbers as they are.
@@ -69,6 +72,11 @@ def has_momentum(name: str) -> bool:
     """Return whether the optimizer may take a momentum; outside the table, its class decides later."""
     spec = OPTIMIZERS.get(name)
     return spec is None or spec.momentum
+
+
+def usual_lr(name: str) -> float:
+    """Return the learning rate at which the search for an optimizer's best one begins."""
+    return USUAL_LRS.get(name, USUAL_LR)
 
 
 def load_optimizer_class(name: str) -> type[torch.optim.Optimizer]:

@@ -12,6 +12,24 @@ FEW_STEPS = 300
 SMALL_BATCH = 32
 # The default of a training; fewer epochs are never suggested.
 USUAL_EPOCHS = 50
+# A suitable batch size is a power of two between these, with this number of steps per epoch if that is possible.
+SUITABLE_BATCHES = (8, 256)
+STEPS_PER_EPOCH = 10
+# Suitable epochs make this number of steps, within limits.
+SUITABLE_STEPS = 1000
+SUITABLE_EPOCHS = (10, 100)
+
+
+def suitable_batch_size(images: int) -> int:
+    """Return a batch size that suits a number of training images: the largest with enough steps per epoch."""
+    low, high = SUITABLE_BATCHES
+    return min(max(1 << int(math.log2(max(images / STEPS_PER_EPOCH, 1))), low), high)
+
+
+def suitable_epochs(images: int, batch_size: int) -> int:
+    """Return a number of epochs that suits a number of training images."""
+    low, high = SUITABLE_EPOCHS
+    return min(max(math.ceil(SUITABLE_STEPS / count_steps(images, batch_size, 1)), low), high)
 
 
 def count_steps(images: int, batch_size: int, epochs: int) -> int:

@@ -1,10 +1,11 @@
 """Every setting of the commands, declared once, as frozen and validated records.
 
-`fields` has the types and checks of single settings; `training`, `recipe`, `study`, `compare`, `reproduce`, `sync` and
-`report` declare those of the commands; `mlproject` writes `MLproject` from them.
+`fields` has the types and checks of single settings; `training`, `recipe`, `study`, `decide`, `compare`, `reproduce`,
+`sync` and `report` declare those of the commands; `mlproject` writes `MLproject` from them.
 """
 
 from lrstudy.settings.compare import CompareSettings
+from lrstudy.settings.decide import DecideSettings
 from lrstudy.settings.recipe import RecipeSettings
 from lrstudy.settings.reproduce import ReproduceSettings
 from lrstudy.settings.study import GridSettings, SearchSettings, StudySettings
@@ -15,6 +16,7 @@ __all__ = [
     "DATA_SETTINGS",
     "CommonSettings",
     "CompareSettings",
+    "DecideSettings",
     "GridSettings",
     "RecipeSettings",
     "ReproduceSettings",

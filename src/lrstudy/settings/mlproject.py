@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from lrstudy.formatting import format_setting
 from lrstudy.settings import (
     CompareSettings,
+    DecideSettings,
     GridSettings,
     ReproduceSettings,
     SearchSettings,
@@ -22,6 +23,7 @@ ENTRY_POINTS: dict[str, tuple[str, type[BaseModel]]] = {
     "grid": ("src/grid.py", GridSettings),
     "search": ("src/search.py", SearchSettings),
     "compare": ("src/compare.py", CompareSettings),
+    "decide": ("src/decide.py", DecideSettings),
     "reproduce": ("src/reproduce.py", ReproduceSettings),
     "sync": ("src/sync.py", SyncSettings),
 }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from lrstudy.formatting import format_setting, join_or, quote, setting_error
 from lrstudy.networks import BUILTIN_NETWORKS
@@ -93,18 +93,13 @@ class GridSettings(StudySettings):
 
     @model_validator(mode="after")
     def _no_duplicates(self) -> Self:
-        for name in ("optimizers", "momentum", "weight_decay", "lrs", "hidden"):
-            values = getattr(self, name)
-            duplicate = next((value for value in values if values.count(value) > 1), None)
-            if duplicate is not None:
-                problem = f"has a duplicate value, {quote(format_setting(duplicate))}."
-                raise ValueError(setting_error(name, values, problem))
+        reject_duplicates(self, "optimizers", "momentum", "weight_decay", "lrs", "hidden")
         return self
 
     @model_validator(mode="after")
     def _no_contradictions(self) -> Self:
         for momentum in self.momentum:
-            _check_momentum(momentum, self.optimizers)
+            check_momentum(momentum, self.optimizers)
         if len(self.hidden) > 1 and self.model not in BUILTIN_NETWORKS:
             models = join_or([quote(name) for name in BUILTIN_NETWORKS])
             problem = f"has several shapes, but {self.model} has layers of its own; give one shape, or model={models}."
@@ -159,7 +154,7 @@ class SearchSettings(StudySettings):
         if self.low >= self.high:
             problem = f"must be less than high={quote(format_setting(self.high))}."
             raise ValueError(setting_error("low", self.low, problem))
-        _check_momentum(self.momentum, self.optimizers)
+        check_momentum(self.momentum, self.optimizers)
         return self
 
     @property
@@ -177,7 +172,18 @@ class SearchSettings(StudySettings):
         return [self.training(choice, self.low, self.hidden, self.seed) for choice in self.choices]
 
 
-def _check_momentum(momentum: float, optimizers: tuple[str, ...]) -> None:
+def reject_duplicates(settings: BaseModel, *names: str) -> None:
+    """Raise ValueError if a list among the settings has a value twice."""
+    for name in names:
+        values = getattr(settings, name)
+        duplicate = next((value for value in values if values.count(value) > 1), None)
+        if duplicate is not None:
+            problem = f"has a duplicate value, {quote(format_setting(duplicate))}."
+            raise ValueError(setting_error(name, values, problem))
+
+
+def check_momentum(momentum: float, optimizers: tuple[str, ...]) -> None:
+    """Raise ValueError if none of the optimizers takes the momentum."""
     if momentum and not any(has_momentum(name) for name in optimizers):
         problem = f"has no effect on {join_or(optimizers)}; use momentum=0."
         raise ValueError(setting_error("momentum", momentum, problem))

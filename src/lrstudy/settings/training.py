@@ -94,7 +94,8 @@ class CommonSettings(RecipeSettings, BasicSettings):
 
     @model_validator(mode="after")
     def _recipe_has_no_contradictions(self) -> Self:
-        if self.warmup and self.warmup >= self.epochs:
+        # A decision chooses its epochs later, and each of its trainings is checked then.
+        if self.warmup and str(self.epochs) != "auto" and self.warmup >= self.epochs:
             problem = f"must be less than epochs={quote(format_setting(self.epochs))}."
             raise ValueError(setting_error("warmup", self.warmup, problem))
         if self.warmup and SCHEDULES[self.schedule].warms_up:

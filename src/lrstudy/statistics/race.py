@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from lrstudy.statistics.cell_means import CellMeans, estimate_means
@@ -23,6 +24,8 @@ LOOK = 0.1
 EXCLUSION = 0.5
 # Learning rates at most this factor apart are neighbours: half a decade, √10, also as it is typed, 0.01 and 0.003.
 NEAR = 3.4
+# Where all trainings of an optimizer fail, learning rates down to so many half decades below the first are tried.
+MAX_LOWER = 8
 # Before two cells have a second seed, their deviation is guessed; the first seeds outweigh the guess.
 PRIOR = VariancePrior(df=2.0, deviation=0.15)
 
@@ -89,16 +92,70 @@ def next_cell(outcomes: Outcomes, pending: Sequence[Cell], state: Standing) -> C
     return min(state.contenders, key=lambda cell: counts[cell] / likely[cell])
 
 
-def untried_neighbours(cells: Collection[Cell], around: Collection[Cell]) -> list[Cell]:
-    """Return the cells half a decade beside those of `around` that are not among `cells`, in order."""
-    tried: dict[str, list[int]] = {}
-    for cell in cells:
-        tried.setdefault(cell.optimizer, []).append(half_decade(cell.lr))
+def next_training(
+    outcomes: Outcomes,
+    pending: Sequence[Cell],
+    starts: Sequence[Cell],
+    delta: float,
+    confidence: float,
+    is_allowed: Callable[[Cell], bool] = lambda _: True,
+) -> Cell | None:
+    """Return the cell of the next training; None if the answer is sure.
+
+    First each optimizer's best learning rate is surrounded by others at half a decade's distance; then the best cell
+    and its contenders get further seeds.
+
+    Args:
+        outcomes: of the trainings that are known.
+        pending: the cells of trainings that are not known yet.
+        starts: a cell per optimizer to begin with.
+        delta: the difference that does not matter, as a share of the loss.
+        confidence: of the answer.
+        is_allowed: whether a cell can be trained; by default any.
+    """
+    tried = {*outcomes.cells, *pending}
+    if untried := [cell for cell in starts if cell not in tried]:
+        return untried[0]
+    if not outcomes.rows:
+        return None
+    state = standing(outcomes, delta, confidence)
+    around = [*_best_per_optimizer(outcomes), *([state.best] if state.best else []), *state.contenders]
+    missing = [*_below_failures(outcomes, tried, starts), *untried_neighbours(tried, around)]
+    if missing := [cell for cell in missing if is_allowed(cell)]:
+        return missing[0]
+    return None if state.sure else next_cell(outcomes, pending, state)
+
+
+def _best_per_optimizer(outcomes: Outcomes) -> list[Cell]:
+    """Return the best cell of each optimizer that has one without failures."""
+    if not outcomes.eligible:
+        return []
+    means = estimate_means(outcomes, outcomes.eligible, PRIOR)
+    by_loss = [means.cells[place] for place in means.means.argsort(kind="stable")]
+    return list({cell.optimizer: cell for cell in reversed(by_loss)}.values())[::-1]
+
+
+def _below_failures(outcomes: Outcomes, tried: AbstractSet[Cell], starts: Sequence[Cell]) -> list[Cell]:
+    """Return a lower learning rate for each optimizer all of whose trainings have failed so far."""
+    usable = {cell.optimizer for cell in outcomes.eligible} | {cell.optimizer for cell in tried - {*outcomes.cells}}
+    lower = []
+    for start in starts:
+        step = min(half_decade(cell.lr) for cell in tried if cell.optimizer == start.optimizer) - 1
+        if start.optimizer not in usable and half_decade(start.lr) - step <= MAX_LOWER:
+            lower.append(Cell(start.optimizer, lr_of(step)))
+    return lower
+
+
+def untried_neighbours(tried: AbstractSet[Cell], around: Sequence[Cell]) -> list[Cell]:
+    """Return the cells half a decade beside those of `around` that are not among `tried`, in order."""
+    steps: dict[str, set[int]] = {}
+    for cell in tried:
+        steps.setdefault(cell.optimizer, set()).add(half_decade(cell.lr))
     wanted = (
         Cell(cell.optimizer, lr_of(half_decade(cell.lr) + side))
         for cell in around
         for side in (-1, 1)
-        if half_decade(cell.lr) + side not in tried[cell.optimizer]
+        if half_decade(cell.lr) + side not in steps[cell.optimizer]
     )
     return list(dict.fromkeys(wanted))
 

@@ -66,6 +66,31 @@ def run_search(arguments: list[str]) -> None:
     _run("search", arguments)
 
 
+def run_decide(arguments: list[str]) -> None:
+    """Decide within the budget that the command line gives."""
+    preload()
+    with gc_paused():
+        from lrstudy.command_line import parse
+        from lrstudy.data import check_name, locate
+        from lrstudy.settings import DecideSettings
+
+        settings = parse(DecideSettings, arguments)
+        check_name(settings.data)
+        settings = settings.model_copy(update={"data": locate(settings.data)})
+
+        # After the settings, since these imports take seconds and an invalid setting should be reported at once.
+        from lrstudy.study.helper_worker import HelperWorker
+    with HelperWorker(settings.with_steps_for(images=1000).examples(), time_epochs=False) as helper:
+        with gc_paused():
+            from lrstudy.study.run_decision import run_decision
+            from lrstudy.tracking.opened_run import check_opened_run
+            from lrstudy.tracking.server import connected_client
+
+            with connected_client() as client:
+                check_opened_run(client, "decide", settings)
+        run_decision(settings, helper)
+
+
 def _run(kind: str, arguments: list[str]) -> None:
     # The fork server imports PyTorch while this process imports its own modules.
     preload()

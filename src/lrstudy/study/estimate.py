@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+
+import psutil
 
 from lrstudy.hardware import usable_cores
 from lrstudy.settings import StudySettings
@@ -63,3 +66,8 @@ def estimate_study(
         end=END * imports * models,
         earliest_end=EARLIEST_END * imports,
     )
+
+
+def seconds_since_start() -> float:
+    """Return the seconds since this process started."""
+    return time.time() - psutil.Process().create_time()

@@ -41,6 +41,10 @@ class HelperWorker:
     ) -> None:
         self.executor.shutdown(cancel_futures=True)
 
+    def restart_preflight(self, trainings: Sequence[TrainSettings]) -> None:
+        """Run another preflight, of trainings that the first one has led to; it measures how long an epoch takes."""
+        self._preflight = RetriedTask(self.executor, worker_tasks.run_preflight, trainings, time_epochs=True)
+
     def preflight(self) -> PreflightResult:
         """Wait for the preflight and return its result.
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager
 
-import psutil
 from rich.console import Console
 
 from lrstudy.compat.mlflow_internals import source_tags
@@ -29,7 +27,7 @@ from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, log_best_artifac
 from lrstudy.study.conclusion import Conclusion, conclude
 from lrstudy.study.data_messages import print_warnings
 from lrstudy.study.display import StudyDisplay, describe_study, result_table
-from lrstudy.study.estimate import estimate_study
+from lrstudy.study.estimate import estimate_study, seconds_since_start
 from lrstudy.study.executors import open_executor
 from lrstudy.study.helper_worker import HelperWorker, WarmUpExecutor
 from lrstudy.study.optuna_study import ARTIFACT, StudyFile, study_file
@@ -54,7 +52,14 @@ NOTHING_TRAINED = "no training had begun; the same command starts the study."
 ALL_TRAINED = "all trainings are finished and kept; the same command adds the figures, the model and the summary."
 # Settings that change how a study runs or how far it extends, but not which trials it proposes; and settings that the
 # digest of the data covers.
-NOT_OF_IDENTITY = {"workers", "log_models", "study_file", "trials", "seeds", "extend", "layout", "duplicates", "groups"}
+NOT_OF_IDENTITY = {
+    *("workers", "log_models", "study_file", "trials", "seeds", "extend", "layout", "duplicates", "groups"),
+    *("minutes", "trainings"),
+}
+
+
+# Settings that say how far a study goes.
+EXTENT = ("trials", "seeds", "extend", "minutes", "trainings")
 
 
 def run_study(
@@ -67,7 +72,7 @@ def run_study(
     """Train the missing trainings of a study; log and print the results.
 
     Args:
-        kind: `grid` or `search`.
+        kind: `grid`, `search` or `decide`.
         settings: of the study.
         name: of the run of the study, without the data.
         helper: runs the preflight and saves models.
@@ -80,7 +85,7 @@ def run_study(
     source_tags()
     uncommitted_changes()
     preflight = helper.preflight()
-    start_seconds = _process_seconds()
+    start_seconds = seconds_since_start()
     concurrency = _concurrency(settings, preflight.context)
     identity = _identity(kind, settings, preflight.context, proposal_window(concurrency))
     with (
@@ -90,7 +95,7 @@ def run_study(
         report_interruption(lambda: NOTHING_TRAINED) as kept,
     ):
         proposer = propose(file, concurrency)
-        expected = estimate_study(settings, preflight, _process_seconds(), proposer.planned, concurrency)
+        expected = estimate_study(settings, preflight, seconds_since_start(), proposer.planned, concurrency)
         print(describe_study(preflight, expected, proposer.planned, settings.epochs, concurrency), flush=True)
         _report_data(study, settings, preflight.context.data)
         with ProgressChannel() as channel, StudyDisplay(proposer, settings.epochs, expected) as display:
@@ -116,7 +121,7 @@ def run_study(
             "start": start_seconds,
             "data": preflight.data_seconds,
             **trials.seconds,
-            "total": _process_seconds(),
+            "total": seconds_since_start(),
         }
         sentences = [*preflight.context.data.warnings, *sentences, *changes]
         _log_end(study, best, seconds, _description(results, best, conclusion, sentences))
@@ -185,18 +190,13 @@ def _changes(executor: Executor, trial: TrialResult, preflight: PreflightResult)
 
 def _is_repetition(study: StudyRun, settings: StudySettings) -> bool:
     """Return whether an earlier study with the same settings has logged the same trials."""
-    extent = {name: value for name, value in parameters(settings).items() if name in ("trials", "seeds", "extend")}
+    extent = {name: value for name, value in parameters(settings).items() if name in EXTENT}
     return any(
         run.data.tags.get(STUDY) == study.identity
         and run.info.status == "FINISHED"
         and extent.items() <= run.data.params.items()
         for run in study.known_runs
     )
-
-
-def _process_seconds() -> float:
-    """Return the seconds since this process started."""
-    return time.time() - psutil.Process().create_time()
 
 
 def _concurrency(settings: StudySettings, context: StudyContext) -> int:
@@ -214,7 +214,7 @@ def _identity(kind: str, settings: StudySettings, context: StudyContext, search_
         context.device,
         context.threads,
         of_study,
-        search_window if kind == "search" else 0,
+        search_window if kind != "grid" else 0,
         *([sorted(context.code.values())] if context.code else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,78 @@
+"""The budget of a decision: a number of trainings, or a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Protocol
+
+
+class Budget(Protocol):
+    """A limit on the trainings of a study."""
+
+    def allows(self, number: int) -> bool:
+        """Return whether the training with this number, counted from 0, can be started now."""
+
+    def on_started(self, number: int) -> None:
+        """Take note that a training has started."""
+
+    def on_ended(self, number: int, *, reused: bool) -> None:
+        """Take note that a training has ended."""
+
+    def expected(self, started: int) -> int:
+        """Return the number of trainings that the budget allows in all, `started` of them already."""
+
+
+@dataclass(frozen=True)
+class TrainingsBudget:
+    """A number of trainings."""
+
+    trainings: int
+
+    def allows(self, number: int) -> bool:
+        return number < self.trainings
+
+    def on_started(self, number: int) -> None:
+        pass
+
+    def on_ended(self, number: int, *, reused: bool) -> None:
+        pass
+
+    def expected(self, started: int) -> int:  # noqa: ARG002
+        return self.trainings
+
+
+@dataclass
+class TimeBudget:
+    """A time: a training starts if it will have ended before `deadline`, by the clock `now`, in seconds.
+
+    `seconds` is the expected time of a training beside the others, `at_once` the number of trainings at a time.
+    """
+
+    deadline: float
+    seconds: float
+    at_once: int
+    now: Callable[[], float] = time.monotonic
+    _started: dict[int, float] = field(default_factory=dict)
+    _taken: list[float] = field(default_factory=list)
+
+    def allows(self, number: int) -> bool:  # noqa: ARG002
+        return self.now() + self._expected_seconds <= self.deadline
+
+    def on_started(self, number: int) -> None:
+        self._started[number] = self.now()
+
+    def on_ended(self, number: int, *, reused: bool) -> None:
+        if not reused:
+            self._taken.append(self.now() - self._started[number])
+
+    def expected(self, started: int) -> int:
+        left = max(self.deadline - self.now(), 0.0)
+        return started + int(left / self._expected_seconds * self.at_once)
+
+    @property
+    def _expected_seconds(self) -> float:
+        """The time of a training: at first as estimated, then as the latest ones took."""
+        return fmean(self._taken[-5:]) if self._taken else self.seconds

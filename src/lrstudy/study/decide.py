@@ -1,0 +1,131 @@
+"""The trainings of a decision: each is chosen by the results of earlier ones, until the answer is sure.
+
+A decision that is started again proposes the same trainings, so that those on the server are reused. Therefore none
+depends on which worker was faster: training n is chosen by the results of those up to n - `proposal_window`.
+"""
+
+from __future__ import annotations
+
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from lrstudy.formatting import format_setting, pluralize
+from lrstudy.optimizers import usual_lr
+from lrstudy.settings import TrainSettings
+from lrstudy.settings.decide import DecideSettings
+from lrstudy.settings.fields import MAX_FLOAT, MIN_FLOAT
+from lrstudy.statistics.outcomes import Cell, Outcomes
+from lrstudy.statistics.race import next_training
+from lrstudy.study.budget import Budget
+from lrstudy.study.optuna_study import ProposedTrial, StudyFile
+from lrstudy.study.trial_outcomes import outcome_of
+from lrstudy.study.trial_result import TrialResult
+from lrstudy.training.epoch import Epoch
+
+
+class Decide:
+    """The proposer of a decision.
+
+    Args:
+        settings: of the decision.
+        file: for Optuna's record of the trials.
+        window: the number of trainings that are proposed before the result of the first of them is known.
+        budget: of the decision.
+    """
+
+    prunes = False
+
+    def __init__(self, settings: DecideSettings, file: StudyFile, window: int, budget: Budget) -> None:
+        self._settings = settings
+        self._window = window
+        self._budget = budget
+        sampler = optuna.samplers.RandomSampler(seed=settings.seed)  # which is never asked: each trial is given
+        self._study = file.create("decide", sampler, optuna.pruners.NopPruner())
+        self._choices = {
+            settings.training(choice, 1.0, settings.hidden, 0).optimizer_label: choice for choice in settings.choices
+        }
+        self._starts = [Cell(label, usual_lr(choice.optimizer)) for label, choice in self._choices.items()]
+        self._proposed: list[tuple[TrainSettings, ProposedTrial]] = []
+        self._results: dict[int, TrialResult] = {}
+        # Whether the answer is sure, and whether the budget has ended before that.
+        self.sure = self.exhausted = False
+
+    @property
+    def planned(self) -> int:
+        """Return the number of trainings that the budget allows; those proposed, once no more follow."""
+        proposed = len(self._proposed)
+        return proposed if self.sure or self.exhausted else max(proposed, self._budget.expected(proposed))
+
+    def propose(self) -> TrainSettings | None:
+        """Return the next training; None if there is none, or none before a running one ends."""
+        number = len(self._proposed)
+        if self.sure or self.exhausted or not self._knows(number - self._window):
+            return None
+        cell = self._next_cell(max(number - self._window + 1, 0))
+        if cell is None and not self._knows(number - 1):
+            return None
+        if cell is None and (cell := self._next_cell(number)) is None:
+            self.sure = True
+            return None
+        if not self._budget.allows(number):
+            self.exhausted = True
+            return None
+        return self._start(cell)
+
+    def _knows(self, last: int) -> bool:
+        """Return whether the results of the trainings up to `last` are known."""
+        return all(number in self._results for number in range(last + 1))
+
+    def _next_cell(self, known: int) -> Cell | None:
+        """Return the cell of the next training by the results of the first `known` ones; None if the answer is sure."""
+        results = [self._results[number] for number in range(known)]
+        pending = [_cell(settings) for settings, _ in self._proposed[known:]]
+        outcomes = Outcomes(outcome_of(result) for result in results)
+        settings = self._settings
+        return next_training(outcomes, pending, self._starts, settings.delta, settings.confidence, _is_valid)
+
+    def _start(self, cell: Cell) -> TrainSettings:
+        """Propose a training of `cell` with its next seed."""
+        settings, number = self._settings, len(self._proposed)
+        seed = settings.seed + sum(_cell(other) == cell for other, _ in self._proposed)
+        training = settings.training(self._choices[cell.optimizer], cell.lr, settings.hidden, seed)
+        self._study.enqueue_trial({"optimizer": cell.optimizer, "lr": cell.lr, "seed": seed})
+        self._proposed.append((training, ProposedTrial(self._study, self._study.ask(self._distributions))))
+        self._budget.on_started(number)
+        return training
+
+    @property
+    def _distributions(self) -> dict[str, optuna.distributions.BaseDistribution]:
+        return {
+            "optimizer": CategoricalDistribution(list(self._choices)),
+            "lr": FloatDistribution(MIN_FLOAT, MAX_FLOAT, log=True),
+            "seed": IntDistribution(0, 2**32 - 1),
+        }
+
+    def should_prune(self, number: int, epoch: Epoch) -> bool:  # noqa: ARG002
+        """Return False: trainings of different lengths are not compared."""
+        return False
+
+    def tell(self, result: TrialResult) -> None:
+        """Take the result of a trial."""
+        self._results[result.number] = result
+        self._proposed[result.number][1].tell(result)
+        self._budget.on_ended(result.number, reused=result.reused)
+
+    def finish(self) -> list[str]:
+        """Return a sentence if the budget has ended before the answer was sure."""
+        settings, trainings = self._settings, len(self._proposed)
+        if self.sure:
+            return []
+        if settings.trainings != "auto":
+            return [f"The budget of {pluralize(trainings, 'training')} is spent; trainings={2 * trainings} continues."]
+        spent = f"The budget of {format_setting(settings.minutes)} minutes is spent"
+        return [f"{spent}; minutes={format_setting(2 * settings.minutes)} continues."]
+
+
+def _cell(settings: TrainSettings) -> Cell:
+    return Cell(settings.optimizer_label, settings.lr)
+
+
+def _is_valid(cell: Cell) -> bool:
+    return MIN_FLOAT <= cell.lr <= MAX_FLOAT
