@@ -24,6 +24,7 @@ from lrstudy.formatting import format_setting
 from lrstudy.settings import (
     CommonSettings,
     CompareSettings,
+    DecideSettings,
     GridSettings,
     ReproduceSettings,
     SearchSettings,
@@ -38,6 +39,7 @@ ENTRY_POINTS: dict[str, type[BaseModel]] = {
     "main": TrainSettings,
     "grid": GridSettings,
     "search": SearchSettings,
+    "decide": DecideSettings,
     "compare": CompareSettings,
     "reproduce": ReproduceSettings,
     "sync": SyncSettings,
@@ -57,8 +59,13 @@ def settings_table(entry_point: str) -> str:
     """Return the table of an entry point's settings; a study's leaves out those that it shares with a training."""
     kind = ENTRY_POINTS[entry_point]
     shared = {} if kind is TrainSettings else CommonSettings.model_fields
-    rows = [_row(name, field) for name, field in kind.model_fields.items() if name not in shared]
+    rows = [_row(name, field) for name, field in kind.model_fields.items() if not _is_shared(field, shared.get(name))]
     return "\n".join(["| name | default | meaning |", "|---|---|---|", *rows])
+
+
+def _is_shared(field: FieldInfo, of_trainings: FieldInfo | None) -> bool:
+    """Return whether a field is that of all trainings, or at least has its default."""
+    return of_trainings is not None and (field.is_required() or field.default == of_trainings.default)
 
 
 def _row(name: str, field: FieldInfo) -> str:

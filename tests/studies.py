@@ -69,7 +69,7 @@ def curve(run: Run, name: str) -> dict[int, float]:
 
 
 def studies() -> list[Run]:
-    return [run for run in runs() if run.data.tags.get("lrstudy.kind") in ("grid", "search")]
+    return [run for run in runs() if run.data.tags.get("lrstudy.kind") in ("grid", "search", "decide")]
 
 
 def trainings() -> list[Run]:

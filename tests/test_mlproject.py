@@ -58,6 +58,8 @@ OTHER_VALUES = {
     "low": "0.001",
     "high": "1",
     "trials": "7",
+    "minutes": "0.5",
+    "trainings": "40",
     "sampler": "random",
     "pruner": "median",
     "run_id": "3f0c",
@@ -74,7 +76,7 @@ PRECONDITIONS = {
     ("main", "momentum"): {"optimizer": "sgd"},
     **{
         (entry_point, name): {"weights": OTHER_VALUES["weights"]}
-        for entry_point in ("main", "grid", "search")
+        for entry_point in ("main", "grid", "search", "decide")
         for name in ("freeze", "head_lr")
     },
 }

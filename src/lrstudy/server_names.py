@@ -33,8 +33,8 @@ ENTRY_POINT, LOGGED_ARTIFACTS = "mlflow.project.entryPoint", "mlflow.loggedArtif
 DATA_CONTEXT = "mlflow.data.context"
 
 # Values of the tag `KIND`.
-TRAINING, GRID, SEARCH_STUDY, REPRODUCE = "train", "grid", "search", "reproduce"
-STUDY_KINDS = (GRID, SEARCH_STUDY)
+TRAINING, GRID, SEARCH_STUDY, DECISION, REPRODUCE = "train", "grid", "search", "decide", "reproduce"
+STUDY_KINDS = (GRID, SEARCH_STUDY, DECISION)
 
 # Metrics per epoch that the report reads.
 VAL_LOSS = "val_loss"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import NormalDist
 
 from lrstudy.statistics.cell_means import CellMeans, estimate_means
 from lrstudy.statistics.comparisons import CellComparison, compare
+from lrstudy.statistics.image_limit import ImageLimit, image_limit
 from lrstudy.statistics.outcomes import Cell, Outcomes
 from lrstudy.statistics.race import LOOK, MIN_SEEDS, Standing, standing_of
 from lrstudy.statistics.regret import regret_risk
@@ -42,7 +43,7 @@ class Answer:
     of the best cell's optimizer, next to each other, that are not surely worse than it by more than `delta`; empty
     where one seed each leaves it unknown.
     `missing_seeds` is about how many further seeds of the best cell and of each contender would settle an open answer;
-    infinite if unknown.
+    infinite if unknown. `image_limit` is known if the losses per image are.
     """
 
     best: Cell | None
@@ -56,6 +57,24 @@ class Answer:
     band: tuple[Cell, ...] = ()
     missing_seeds: float = math.inf
     winner: Estimate | None = None
+    image_limit: ImageLimit | None = None
+
+    @property
+    def rival(self) -> Cell | None:
+        """The closest cell to the best one: the likeliest contender, or the first that is not surely worse."""
+        near = [*self.contenders, *(comparison.cell for comparison in self.indistinguishable)]
+        return near[0] if near else None
+
+    def with_image_limit(self, outcomes: Outcomes) -> Answer:
+        """Return the answer with the limit that the images set, from the losses per image.
+
+        Args:
+            outcomes: of the trainings of the best cell and its rival at least.
+        """
+        if self.best is None or self.rival is None:
+            return self
+        limit = image_limit(outcomes, self.best, self.rival, self.delta, self.confidence)
+        return replace(self, image_limit=limit)
 
     @property
     def is_sure(self) -> bool:

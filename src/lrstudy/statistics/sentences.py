@@ -46,6 +46,7 @@ def evidence(answer: Answer) -> list[str]:
         _winner(answer.winner, answer.confidence),
         _band(answer),
         _settlement(answer),
+        _image_limit(answer),
     ]
     return [part for part in parts if part]
 
@@ -133,6 +134,30 @@ def _settlement(answer: Answer) -> str:
     if answer.missing_seeds > MAX_SEEDS:
         return f"More than {MAX_SEEDS:,} more seeds of {cells} would be needed to settle it."
     return f"About {pluralize(int(answer.missing_seeds), 'more seed')} of {cells} would settle it."
+
+
+def _image_limit(answer: Answer) -> str:
+    limit = answer.image_limit
+    if limit is None:
+        return ""
+    between = f"between {_signed(limit.low)} and {_signed(limit.high)} than that of the recommended cell"
+    images = pluralize(limit.images, "validation image")
+    text = f"With new images as well as new seeds, the loss of {limit.rival.name} is {between} ({images})"
+    if limit.seeds_suffice:
+        return f"{text}; more seeds would narrow that."
+    if not math.isfinite(limit.images_needed):
+        return f"{text}; more seeds will not settle this, and more images alone will not either."
+    needed = f"about {_round(limit.images_needed):,} would narrow it to {share(answer.delta)} on either side"
+    return f"{text}: more seeds will not settle this, more images would, {needed}."
+
+
+def _signed(value: float) -> str:
+    return f"{share(abs(value))} {'higher' if value >= 0 else 'lower'}"
+
+
+def _round(number: float) -> int:
+    """Round a number to two digits."""
+    return int(float(f"{number:.2g}"))
 
 
 def _list(cells: Sequence[Cell]) -> str:

@@ -82,12 +82,13 @@ def run_decide(arguments: list[str]) -> None:
         from lrstudy.study.helper_worker import HelperWorker
     with HelperWorker(settings.with_steps_for(images=1000).examples(), time_epochs=False) as helper:
         with gc_paused():
+            from lrstudy.server_names import DECISION
             from lrstudy.study.run_decision import run_decision
             from lrstudy.tracking.opened_run import check_opened_run
             from lrstudy.tracking.server import connected_client
 
             with connected_client() as client:
-                check_opened_run(client, "decide", settings)
+                check_opened_run(client, DECISION, settings)
         run_decision(settings, helper)
 
 

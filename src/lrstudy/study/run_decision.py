@@ -6,6 +6,7 @@ import time
 
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import format_setting, pluralize, setting_error
+from lrstudy.server_names import DECISION
 from lrstudy.settings import DecideSettings
 from lrstudy.study import worker_tasks
 from lrstudy.study.budget import Budget, TimeBudget, TrainingsBudget
@@ -41,7 +42,7 @@ def run_decision(settings: DecideSettings, helper: HelperWorker) -> None:
     def propose(file: StudyFile, concurrency: int) -> Proposer:
         return Decide(chosen, file, proposal_window(concurrency), _budget(chosen, helper, concurrency))
 
-    run_study("decide", chosen, "decide", helper, propose)
+    run_study(DECISION, chosen, "decide", helper, propose)
 
 
 def _choose_steps(settings: DecideSettings, helper: HelperWorker) -> DecideSettings:

@@ -1,0 +1,186 @@
+"""The entry point `decide`: which trainings it proposes, when it ends, and what a user sees."""
+
+import math
+import re
+import time
+
+import numpy as np
+import pytest
+
+from lrstudy.settings import DecideSettings, TrainSettings
+from lrstudy.statistics.outcomes import Cell, Outcomes
+from lrstudy.study.budget import TimeBudget, TrainingsBudget
+from lrstudy.study.decide import Decide
+from lrstudy.study.optuna_study import study_file
+from lrstudy.study.pilot import still_falls
+from lrstudy.study.trial_outcomes import outcome_of
+from lrstudy.training_steps import suitable_batch_size, suitable_epochs
+from studies import run_script, studies, trainings
+from test_search_proposals import done
+
+SETTINGS = DecideSettings(epochs=5, batch_size=64)
+# The best learning rates of made optimizers, and their losses there.
+BASINS = {"sgd": (0.3, 0.12), "rmsprop": (0.001, 0.1), "adagrad": (0.03, 0.2), "adam": (0.003, 0.15)}
+
+
+class Decision:
+    def __init__(self, trainings: list[TrainSettings], decide: Decide, outcomes: Outcomes) -> None:
+        self.trainings = trainings
+        self.decide = decide
+        self.outcomes = outcomes
+        self.cells = [(training.optimizer, training.lr, training.seed) for training in trainings]
+
+
+def loss(training: TrainSettings) -> float:
+    """Return a validation loss with a lowest point per optimizer, and noise that the seed and the cell decide."""
+    lr, lowest = BASINS[training.optimizer]
+    noise = np.random.default_rng([training.seed, round(1e9 * training.lr)]).normal(0, 0.05)
+    return float(lowest * math.exp(0.8 * math.log10(training.lr / lr) ** 2 + noise))
+
+
+def decided(at_once: int = 3, late: bool = False, limit: int = 400) -> Decision:
+    """Return a decision whose trainings end in the order in which they began, or as `late` as they may."""
+    found: list[TrainSettings] = []
+    running: list[int] = []
+    with study_file("auto", "it") as file:
+        decide = Decide(SETTINGS, file, window=4, budget=TrainingsBudget(limit))
+        results = []
+        while True:
+            while len(running) < at_once and (training := decide.propose()) is not None:
+                running.append(len(found))
+                found.append(training)
+            if not running:
+                break
+            ended = running.pop(-1 if late else 0)
+            results.append(done(ended, found[ended], loss(found[ended])))
+            decide.tell(results[-1])
+    return Decision(found, decide, Outcomes(map(outcome_of, results)))
+
+
+class TestTheTrainingsOfADecision:
+    def test_do_not_depend_on_how_many_run_at_a_time_or_which_is_faster(self) -> None:
+        alone = decided(at_once=1)
+        assert alone.decide.sure
+        assert decided(at_once=3).cells == alone.cells
+        assert decided(at_once=3, late=True).cells == alone.cells
+
+    def test_surround_each_optimizers_best_learning_rate_at_half_a_decade(self) -> None:
+        tried = {Cell(*cell[:2]) for cell in decided().cells}
+        for optimizer, around in {
+            "sgd": (0.1, 0.316, 1.0),
+            "rmsprop": (0.000316, 0.001, 0.00316),
+            "adagrad": (0.01, 0.0316, 0.1),
+            "adam": (0.001, 0.00316, 0.01),
+        }.items():
+            assert {Cell(optimizer, lr) for lr in around} <= tried
+
+    def test_are_none_twice_and_have_the_same_seeds_in_each_cell(self) -> None:
+        cells = decided().cells
+        assert len(cells) == len(set(cells))
+        for optimizer, lr, _ in cells:
+            seeds = [seed for name, rate, seed in cells if (name, rate) == (optimizer, lr)]
+            assert sorted(seeds) == list(range(len(seeds)))
+
+    def test_end_with_the_best_cell_which_has_the_most_seeds(self) -> None:
+        decision = decided()
+        counts = {cell: len(decision.outcomes.of(cell)) for cell in decision.outcomes.cells}
+        best = max(counts, key=counts.__getitem__)
+        assert best in (Cell("rmsprop", 0.001), Cell("sgd", 0.316))
+        assert counts[best] >= 3
+
+    def test_are_the_same_at_first_with_a_larger_budget(self) -> None:
+        few, many = decided(limit=15), decided(limit=25)
+        assert few.decide.exhausted
+        assert not few.decide.sure
+        assert few.cells == many.cells[:15]
+        assert "is spent" in few.decide.finish()[0]
+
+    def test_go_down_where_all_of_an_optimizer_fail(self) -> None:
+        with study_file("auto", "it") as file:
+            decide = Decide(SETTINGS.model_copy(update={"optimizers": ("adam",)}), file, 4, TrainingsBudget(30))
+            tried: list[float] = []
+            while (training := decide.propose()) is not None:
+                verdict = "diverged" if training.lr > 2e-5 else "good"
+                decide.tell(done(len(tried), training, loss(training), verdict))
+                tried.append(training.lr)
+        assert min(tried) < 2e-5
+
+
+class TestATimeBudget:
+    def test_allows_a_training_that_will_have_ended_before_the_deadline(self) -> None:
+        clock = iter([0.0, 3.0, 3.0, 7.0]).__next__
+        budget = TimeBudget(deadline=10.0, seconds=5.0, at_once=1, now=clock)
+        budget.on_started(0)
+        budget.on_ended(0, reused=False)  # after 3 seconds, which is now what a training takes
+        assert budget.allows(1)
+        assert budget.allows(2)
+        budget.now = lambda: 7.1
+        assert not budget.allows(3)
+
+    def test_learns_nothing_from_a_training_that_was_reused(self) -> None:
+        budget = TimeBudget(deadline=10.0, seconds=5.0, at_once=1, now=lambda: 6.0)
+        budget.on_started(0)
+        budget.on_ended(0, reused=True)
+        assert not budget.allows(1)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "epochs"),
+    [(40, 8, 100), (350, 32, 91), (1257, 64, 50), (50_000, 256, 10)],
+)
+def test_batch_size_and_epochs_give_enough_steps(images: int, batch_size: int, epochs: int) -> None:
+    assert suitable_batch_size(images) == batch_size
+    assert suitable_epochs(images, batch_size) == epochs
+
+
+def test_a_loss_still_falls_if_its_last_quarter_lowers_it_by_more_than_matters() -> None:
+    assert still_falls([2.0, 1.8, 1.6, 1.4, 1.2, 1.0, 0.8, 0.6, 0.5], 0.05)
+    assert not still_falls([2.0, 1.0, 0.6, 0.5, 0.5, 0.5, 0.49, 0.49, 0.49], 0.05)
+    assert not still_falls([2.0, 1.0, 0.6, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], 0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--minutes", "0"), "error: minutes='0' must be a finite number greater than 0"),
+        (("--delta", "0"), "error: delta='0' must be a finite number greater than 0"),
+        (("--confidence", "1"), "error: confidence='1' must be"),
+        (("--trainings", "3"), "error: trainings='3' is fewer than one for each of the optimizers, sgd, rmsprop,"),
+        (("--optimizers", "adam,adam"), "error: optimizers='adam,adam' has a duplicate value, 'adam'"),
+    ],
+)
+def test_invalid_settings_are_rejected_in_one_sentence(arguments: tuple[str, ...], sentence: str) -> None:
+    ended = run_script("decide.py", *arguments)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(sentence)
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+class TestTheCommand:
+    def test_trains_what_is_missing_and_nothing_twice(self, tracking_uri: str) -> None:
+        arguments = ("--optimizers", "adam,adagrad", "--epochs", "2", "--workers", "2")
+        first = run_script("decide.py", *arguments, "--trainings", "4")
+        assert first.returncode == 0, first.stderr
+        assert "batch_size=64: 20 steps per epoch of 1,257 images" in first.stdout
+        assert "trainings=8 continues" in first.stdout
+        assert len(trainings()) == 4
+        again = run_script("decide.py", *arguments, "--trainings", "6")
+        assert again.returncode == 0, again.stderr
+        assert again.stdout.count("reused") == 4
+        assert len(trainings()) == 6
+        keys = {run.data.tags["lrstudy.key"] for run in trainings()}
+        assert len(keys) == 6
+        assert [run.data.tags["lrstudy.kind"] for run in studies()] == ["decide", "decide"]
+
+    def test_ends_within_its_minutes(self, tracking_uri: str) -> None:
+        began = time.monotonic()
+        ended = run_script("decide.py", "--optimizers", "adam", "--epochs", "1", "--minutes", "0.4")
+        assert ended.returncode == 0, ended.stderr
+        assert time.monotonic() - began < 24 + 20  # the test machine may be busy
+        assert len(trainings()) >= 3
+
+    def test_too_short_a_time_is_an_error_with_one_that_would_do(self, tracking_uri: str) -> None:
+        ended = run_script("decide.py", "--epochs", "50", "--batch-size", "16", "--minutes", "0.01")
+        assert ended.returncode == 2
+        assert re.match(r"error: minutes='0.01' is too short .* use minutes=", ended.stderr.splitlines()[-1])
