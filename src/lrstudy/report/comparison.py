@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,9 +14,10 @@ from lrstudy.chance_level import ChanceLevel
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.curve_measures import mean_curve, still_improves
 from lrstudy.report.optimizer_summary import OptimizerSummary, summarize_optimizer
-from lrstudy.report.outcomes import group_outcomes
+from lrstudy.report.outcomes import group_outcomes, outcomes_of
+from lrstudy.report.runs import Run
 from lrstudy.server_names import CONVERGED, TRAIN_SECONDS
-from lrstudy.statistics.answer import Answer, find_answer, usable_band
+from lrstudy.statistics.answer import CONFIDENCE, DELTA, Answer, find_answer, usable_band
 from lrstudy.statistics.cell_means import CellMeans, estimate_means
 from lrstudy.statistics.cell_summary import Status
 from lrstudy.statistics.comparisons import CellComparison, compare
@@ -39,11 +40,16 @@ NOT_JUDGED = "not judged"
 class Comparison:
     """The cells of a group, compared with each other and with chance.
 
-    `class_counts` are the validation images by class, empty if unknown.
+    `class_counts` are the validation images by class, empty if unknown. `delta` is the difference that does not matter,
+    as a share of the loss; `confidence` that of the answer. `read_losses` returns the losses per validation image of
+    runs by their ids.
     """
 
     group: Group
     class_counts: Mapping[str, int] = field(default_factory=dict)
+    delta: float = DELTA
+    confidence: float = CONFIDENCE
+    read_losses: Callable[[Sequence[Run]], Mapping[str, np.ndarray]] = lambda _: {}
 
     @cached_property
     def chance_level(self) -> ChanceLevel | None:
@@ -64,7 +70,10 @@ class Comparison:
     @cached_property
     def answer(self) -> Answer:
         """The best cell, how sure that is, and the comparisons of the others with it."""
-        return find_answer(self.outcomes)
+        answer = find_answer(self.outcomes, self.delta, self.confidence)
+        near = [self.cell(cell) for cell in (answer.best, answer.rival) if cell]
+        losses = self.read_losses([training.run for cell in near for training in cell.trainings])
+        return answer.with_image_limit(outcomes_of(near, losses))
 
     @cached_property
     def trained(self) -> list[Cell]:

@@ -20,8 +20,11 @@ from lrstudy.report.class_counts import read_class_counts
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.data_warnings import data_warnings
 from lrstudy.report.grouping import group_runs
-from lrstudy.report.runs import LoadedRuns
+from lrstudy.report.image_losses import read_val_losses
+from lrstudy.report.run_settings import number as read_number
+from lrstudy.report.runs import LoadedRuns, Run
 from lrstudy.report.warnings import ReportWarning, find_warnings, find_warnings_of_all
+from lrstudy.statistics.answer import CONFIDENCE, DELTA
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +118,7 @@ def build_report(loaded: LoadedRuns) -> Report:
     group_reports, left_out = [], [*loaded.left_out, *remarks]
     for number, group in enumerate(groups, 1):
         class_counts, unknown = read_class_counts(group)
-        comparison = Comparison(group, class_counts)
+        comparison = Comparison(group, class_counts, *_requirements(loaded.study), read_val_losses)
         state = answer_state(comparison, loaded.study)
         answer = make_answer(comparison, state, loaded.study)
         warnings = [*find_warnings(comparison, loaded.study), *data_warnings(group)]
@@ -124,6 +127,13 @@ def build_report(loaded: LoadedRuns) -> Report:
     left_out += _unusual_runs(groups, loaded.foreign)
     of_all = find_warnings_of_all(groups, loaded.study)
     return Report(loaded, tuple(group_reports), tuple(of_all), tuple(dict.fromkeys(left_out)))
+
+
+def _requirements(study: Run | None) -> tuple[float, float]:
+    """Return the difference that does not matter and the confidence of the answer, as the study was given them."""
+    params = study.params if study else {}
+    delta, confidence = read_number(params.get("delta", "")), read_number(params.get("confidence", ""))
+    return DELTA if math.isnan(delta) else delta, CONFIDENCE if math.isnan(confidence) else confidence
 
 
 def _unusual_runs(groups: Sequence[Group], foreign: int) -> list[str]:

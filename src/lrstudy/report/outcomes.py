@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import count
+
+import numpy as np
 
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.statistics.outcomes import Outcome, Outcomes
@@ -11,12 +13,24 @@ from lrstudy.statistics.outcomes import Outcome, Outcomes
 
 def group_outcomes(group: Group) -> Outcomes:
     """Return the outcomes of the trainings of a group."""
-    pairs = [(cell, training) for cell in group.cells for training in cell.trainings]
+    return outcomes_of(group.cells, {})
+
+
+def outcomes_of(cells: Iterable[Cell], losses: Mapping[str, np.ndarray]) -> Outcomes:
+    """Return the outcomes of the trainings of cells.
+
+    Args:
+        cells: of a group.
+        losses: per validation image, by the ids of the runs for which they are known.
+    """
+    pairs = [(cell, training) for cell in cells for training in cell.trainings]
     numbers = number_seeds(training.seed for _, training in pairs)
-    return Outcomes(_outcome(cell, training, numbers[training.seed]) for cell, training in pairs)
+    return Outcomes(
+        _outcome(cell, training, numbers[training.seed], losses.get(training.run.run_id)) for cell, training in pairs
+    )
 
 
-def _outcome(cell: Cell, training: Training, seed: int) -> Outcome:
+def _outcome(cell: Cell, training: Training, seed: int, losses: np.ndarray | None) -> Outcome:
     return Outcome(
         cell.optimizer,
         cell.lr,
@@ -25,6 +39,7 @@ def _outcome(cell: Cell, training: Training, seed: int) -> Outcome:
         training.best_val_accuracy,
         training.test_accuracy,
         "diverged" if training.diverged else training.verdict,
+        losses,
     )
 
 

@@ -42,8 +42,6 @@ class DecideSettings(StudySettings):
     )
     optimizer_args: OptimizerArguments = Field("none", description=OPTIMIZER_ARGS_MEANING)
     hidden: Hidden = Field(DEFAULT_HIDDEN, description=HIDDEN_MEANING)
-    delta: float = Field(0.05, gt=0, lt=1, description="difference that does not matter, as a share of the loss")
-    confidence: float = Field(0.95, ge=0.5, lt=1, description="confidence of the answer")
 
     @model_validator(mode="after")
     def _no_contradictions(self) -> Self:

@@ -148,6 +148,10 @@ NotBlank = Annotated[str, AfterValidator(not_blank)]
 UserPath = Annotated[NotBlank, AfterValidator(known_home)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 FlushDenormal = BeforeValidator(flush_denormal)
+Delta = Annotated[Finite, Field(gt=0, le=1, description="difference that does not matter, as a share of the loss")]
+Confidence = Annotated[
+    Finite, Field(ge=0.5, le=0.99, description="that a sure answer is right, and that all intervals hold together")
+]
 Hidden = Annotated[tuple[Neurons, ...], BeforeValidator(split_commas), Field(min_length=1)]
 Momentum = Annotated[Finite, Field(ge=0, lt=1), FlushDenormal]
 WeightDecay = Auto | Annotated[Finite, Field(ge=0, le=MAX_FLOAT), FlushDenormal]

@@ -12,6 +12,8 @@ from lrstudy.optimizers import DEFAULT_OPTIMIZERS, has_momentum
 from lrstudy.settings.fields import (
     DEFAULT_HIDDEN,
     Auto,
+    Confidence,
+    Delta,
     Hidden,
     LearningRate,
     Momentum,
@@ -56,6 +58,8 @@ class StudySettings(CommonSettings):
     )
     log_models: Literal["best", "all"] = Field("best", description="trainings whose pictures and models are logged")
     study_file: UserPath = Field("auto", description="path of Optuna's study file; auto: only an artifact, at the end")
+    delta: Delta = 0.05
+    confidence: Confidence = 0.95
 
     def training(self, choice: OptimizerChoice, lr: float, hidden: tuple[int, ...], seed: int) -> TrainSettings:
         """Return the settings of one of the study's trainings."""

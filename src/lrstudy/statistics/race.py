@@ -103,7 +103,7 @@ def next_training(
     """Return the cell of the next training; None if the answer is sure.
 
     First each optimizer's best learning rate is surrounded by others at half a decade's distance; then the best cell
-    and its contenders get further seeds.
+    and its contenders get further seeds, and are surrounded likewise.
 
     Args:
         outcomes: of the trainings that are known.
@@ -119,7 +119,8 @@ def next_training(
     if not outcomes.rows:
         return None
     state = standing(outcomes, delta, confidence)
-    around = [*_best_per_optimizer(outcomes), *([state.best] if state.best else []), *state.contenders]
+    repeated = [cell for cell in (state.best, *state.contenders) if cell and len(outcomes.of(cell)) > 1]
+    around = [*_best_per_optimizer(outcomes), *repeated]
     missing = [*_below_failures(outcomes, tried, starts), *untried_neighbours(tried, around)]
     if missing := [cell for cell in missing if is_allowed(cell)]:
         return missing[0]

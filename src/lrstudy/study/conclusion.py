@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
@@ -11,8 +12,9 @@ from statistics import fmean
 from lrstudy.answer_state import AnswerState, evidence, find_state, headline
 from lrstudy.formatting import format_setting, pluralize
 from lrstudy.server_names import CONVERGED
-from lrstudy.statistics.answer import Answer, find_answer
-from lrstudy.statistics.outcomes import Cell, Outcome, Outcomes
+from lrstudy.statistics.answer import CONFIDENCE, DELTA, Answer, find_answer
+from lrstudy.statistics.outcomes import Cell, Outcomes
+from lrstudy.study.trial_outcomes import outcome_of
 from lrstudy.study.trial_result import TrialResult
 from lrstudy.training_steps import count_steps, format_changes, settings_for_more_steps
 from lrstudy.verdicts import most_common_verdict
@@ -37,15 +39,21 @@ class Conclusion:
         return self.best[(len(self.best) - 1) // 2] if self.best else None
 
 
-def conclude(results: Sequence[TrialResult]) -> Conclusion:
-    """Return the conclusion from the trials of a study; of several network shapes, the best one comes first."""
+def conclude(results: Sequence[TrialResult], delta: float = DELTA, confidence: float = CONFIDENCE) -> Conclusion:
+    """Return the conclusion from the trials of a study; of several network shapes, the best one comes first.
+
+    Args:
+        results: of the trials.
+        delta: the difference that does not matter, as a share of the loss.
+        confidence: of the answer.
+    """
     by_shape: dict[tuple[int, ...], list[TrialResult]] = {}
     for result in results:
         if result.completed:
             by_shape.setdefault(result.specification.settings.hidden, []).append(result)
-    shapes = {hidden: _Shape(completed) for hidden, completed in by_shape.items()}
+    shapes = {hidden: _Shape(completed, delta, confidence) for hidden, completed in by_shape.items()}
     if len(shapes) < 2:
-        return _conclude(next(iter(shapes.values()), _Shape([])))
+        return _conclude(next(iter(shapes.values()), _Shape([], delta, confidence)))
     first, *others = sorted(shapes, key=lambda hidden: shapes[hidden].lowest_loss)
     conclusions = {hidden: _conclude(shape) for hidden, shape in shapes.items()}
     headlines = {hidden: f"{each.headline} (hidden={format_setting(hidden)})" for hidden, each in conclusions.items()}
@@ -64,11 +72,19 @@ def _conclude(shape: _Shape) -> Conclusion:
 class _Shape:
     """The completed trials of one network shape, by cell."""
 
-    def __init__(self, trials: Sequence[TrialResult]) -> None:
+    def __init__(self, trials: Sequence[TrialResult], delta: float, confidence: float) -> None:
         self.cells: dict[Cell, list[TrialResult]] = {}
         for trial in trials:
-            self.cells.setdefault(_outcome(trial).cell, []).append(trial)
-        self.answer: Answer = find_answer(Outcomes(map(_outcome, trials)))
+            self.cells.setdefault(outcome_of(trial).cell, []).append(trial)
+        answer = find_answer(Outcomes(map(outcome_of, trials)), delta, confidence)
+        self.answer: Answer = answer.with_image_limit(self._outcomes_per_image(answer))
+
+    def _outcomes_per_image(self, answer: Answer) -> Outcomes:
+        """Return the outcomes of the best cell and its rival with their losses per validation image."""
+        trials = [trial for cell in (answer.best, answer.rival) if cell for trial in self.cells[cell]]
+        with ThreadPoolExecutor() as threads:  # those of reused trials are read from the server
+            losses = threads.map(lambda trial: trial.val_losses, trials)
+        return Outcomes(map(outcome_of, trials, losses))
 
     @property
     def best(self) -> tuple[TrialResult, ...]:
@@ -104,19 +120,6 @@ class _Shape:
         differences = {comparison.cell: comparison.difference for comparison in self.answer.comparisons}
         converged = [cell for cell in differences if cell in self.learned and _verdict(self.cells[cell]) in CONVERGED]
         return min(converged, key=differences.__getitem__, default=None)
-
-
-def _outcome(trial: TrialResult) -> Outcome:
-    settings = trial.specification.settings
-    return Outcome(
-        settings.optimizer_label,
-        settings.lr,
-        settings.seed,
-        trial.val_loss,
-        trial.val_accuracy,
-        trial.test_accuracy,
-        trial.verdict,
-    )
 
 
 def _diverged(trials: Sequence[TrialResult]) -> bool:

@@ -79,8 +79,10 @@ class Decide:
     def _next_cell(self, known: int) -> Cell | None:
         """Return the cell of the next training by the results of the first `known` ones; None if the answer is sure."""
         results = [self._results[number] for number in range(known)]
-        pending = [_cell(settings) for settings, _ in self._proposed[known:]]
-        outcomes = Outcomes(outcome_of(result) for result in results)
+        outcomes = Outcomes(outcome_of(result) for result in results if result.completed)
+        # A training that failed, such as one that was killed too often, tells nothing of its cell.
+        failed = [_cell(result.specification.settings) for result in results if not result.completed]
+        pending = [*failed, *(_cell(settings) for settings, _ in self._proposed[known:])]
         settings = self._settings
         return next_training(outcomes, pending, self._starts, settings.delta, settings.confidence, _is_valid)
 

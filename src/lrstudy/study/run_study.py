@@ -20,7 +20,16 @@ from lrstudy.hardware import usable_cores
 from lrstudy.interruption import report_interruption
 from lrstudy.provenance import uncommitted_changes
 from lrstudy.redaction import first_line
-from lrstudy.server_names import BEST_RUN, BEST_VAL_ACCURACY, BEST_VAL_LOSS, DESCRIPTION, STUDY, TIME, VERDICT
+from lrstudy.server_names import (
+    BEST_RUN,
+    BEST_VAL_ACCURACY,
+    BEST_VAL_LOSS,
+    DECISION,
+    DESCRIPTION,
+    STUDY,
+    TIME,
+    VERDICT,
+)
 from lrstudy.settings import StudySettings, parameters
 from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, log_best_artifacts
@@ -39,7 +48,9 @@ from lrstudy.study.study_run import StudyRun, log_best, open_study
 from lrstudy.study.trial_result import TrialResult, best_of, reason_without_best
 from lrstudy.study.trial_runner import TrialRunner
 from lrstudy.tracking.failures import failure_reason, is_transient
+from lrstudy.tracking.logged_model import model_id
 from lrstudy.tracking.server import truncate_tag
+from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.tracking.training_run import data_tables, log_tables
 from lrstudy.training.specification import DataSummary, PreflightResult, StudyContext
 from lrstudy.training_steps import print_steps
@@ -54,10 +65,13 @@ ALL_TRAINED = "all trainings are finished and kept; the same command adds the fi
 # digest of the data covers.
 NOT_OF_IDENTITY = {
     *("workers", "log_models", "study_file", "trials", "seeds", "extend", "layout", "duplicates", "groups"),
-    *("minutes", "trainings"),
+    *("minutes", "trainings", "delta", "confidence"),
 }
 
 
+# The server is given this time to take the model, whose id is printed then.
+SECONDS_FOR_MODEL = 5.0
+NEXT_COMMAND = "report: python analysis/report.py"
 # Settings that say how far a study goes.
 EXTENT = ("trials", "seeds", "extend", "minutes", "trainings")
 
@@ -106,13 +120,14 @@ def run_study(
             results = trials.run(channel)
         kept.describe = lambda: ALL_TRAINED
         trained = any(not trial.reused for trial in results)
-        conclusion, sentences = _print_results(results, proposer.finish())
+        conclusion, sentences = _print_results(settings, results, proposer.finish())
         best = conclusion.representative or _best(results)
         with _optional_artifacts():
             if trained:
                 print(WAITING_FOR_ARTIFACTS, flush=True)
             ranked = [trial for trial in results if trial.completed] if settings.log_models == "all" else [best]
             log_best_artifacts(study.run, ranked, helper, executor, trials.best)
+            _print_model(study.run, best)
         if trained or not _is_repetition(study, settings):
             _log_optuna_study(study, kind, executor, file)
         changes = _changes(executor, results[0], preflight) if trained else []
@@ -134,16 +149,31 @@ def _report_data(study: StudyRun, settings: StudySettings, data: DataSummary) ->
     log_tables(study.run, data_tables(data.bad_images, data.duplicates))
 
 
-def _print_results(results: Sequence[TrialResult], remarks: Sequence[str]) -> tuple[Conclusion, list[str]]:
+def _print_results(
+    settings: StudySettings, results: Sequence[TrialResult], remarks: Sequence[str]
+) -> tuple[Conclusion, list[str]]:
     """Print the table of the results, the answer from them, and remarks; return the conclusion and all sentences.
 
     Where nothing learned, remarks on the best learning rate are left out: the lowest loss is lowest by chance.
     """
-    conclusion = conclude(results)
+    conclusion = conclude(results, settings.delta, settings.confidence)
     sentences = [*conclusion.sentences, *(remarks if conclusion.best_label else [])]
     Console().print(result_table(results, conclusion))
     _print_lines([f"{conclusion.headline}.", *sentences])
     return conclusion, sentences
+
+
+def _print_model(run: TrackedRun, best: TrialResult) -> None:
+    """Print the id of the best run's model, if the server has it, and the command that uses the run."""
+
+    def find() -> str | None:
+        return model_id(run.client, run.client.get_run(run.outbox.server_id(best.run_id)))
+
+    run.outbox.flush(SECONDS_FOR_MODEL)
+    if found := run.outbox.query_or(find, lambda: None):
+        _print_lines(
+            [f"model: models:/{found}, of run {run.outbox.server_id(best.run_id)}; report: python analysis/report.py"]
+        )
 
 
 def _print_lines(lines: Sequence[str]) -> None:
@@ -216,6 +246,7 @@ def _identity(kind: str, settings: StudySettings, context: StudyContext, search_
         of_study,
         search_window if kind != "grid" else 0,
         *([sorted(context.code.values())] if context.code else []),
+        *([settings.delta, settings.confidence] if kind == DECISION else []),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -1,27 +1,28 @@
-"""The results of trials as a table for the statistics."""
+"""The results of trials as rows of a table for the statistics."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+import numpy as np
 
-from lrstudy.statistics.outcomes import Outcome, Outcomes
+from lrstudy.statistics.outcomes import Outcome
 from lrstudy.study.trial_result import TrialResult
 
 
-def outcome_of(result: TrialResult) -> Outcome:
-    """Return a trial's row of the table; one that failed or was pruned has no finite loss."""
+def outcome_of(result: TrialResult, val_losses: np.ndarray | None = None) -> Outcome:
+    """Return the row of a completed trial.
+
+    Args:
+        result: of the trial.
+        val_losses: its losses per validation image, if they are known and matter.
+    """
     settings = result.specification.settings
     return Outcome(
         settings.optimizer_label,
         settings.lr,
         settings.seed,
-        result.val_loss if result.completed else math.inf,
+        result.val_loss,
         result.val_accuracy,
-        verdict=result.verdict,
+        result.test_accuracy,
+        result.verdict,
+        val_losses,
     )
-
-
-def outcomes_of(results: Iterable[TrialResult]) -> Outcomes:
-    """Return the table of the trials of a study."""
-    return Outcomes(map(outcome_of, results))

@@ -34,6 +34,11 @@ def logged_model(run: TrackedRun) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 def has_model(client: MlflowClient, run: Run) -> bool:
     """Return True if a run has a complete model."""
+    return model_id(client, run) is not None
+
+
+def model_id(client: MlflowClient, run: Run) -> str | None:
+    """Return the id of a run's complete model; None if it has none."""
     query = f"source_run_id = '{run.info.run_id}'"
     models = client.search_logged_models([run.info.experiment_id], query)
-    return any(model.status == LoggedModelStatus.READY for model in models)
+    return next((str(model.model_id) for model in models if model.status == LoggedModelStatus.READY), None)
