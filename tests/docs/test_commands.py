@@ -33,11 +33,12 @@ NOT_RUN = {
     "mkdocs serve": "it serves until it is stopped",
 }
 # Settings that replace those of the page, or are added to them.
-SHORTER = {"epochs": "1", "trials": "2", "seeds": "2"}
+SHORTER = {"epochs": "1", "trials": "2", "seeds": "2", "trainings": "3"}
 SMALLER = {
     "src/train.py": {"epochs": "1", "hidden": "8"},
     "src/grid.py": {"epochs": "1", "hidden": "8", "optimizers": "sgd", "lrs": "0.1,0.01"},
     "src/search.py": {"epochs": "1", "hidden": "8", "trials": "2"},
+    "src/decide.py": {"epochs": "1", "hidden": "8", "optimizers": "sgd", "trainings": "3"},
 }
 MAX_IMAGES = 10  # per class
 # What a reader of these pages has done before.
