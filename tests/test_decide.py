@@ -100,7 +100,7 @@ class TestTheTrainingsOfADecision:
         assert few.decide.exhausted
         assert not few.decide.sure
         assert few.cells == many.cells[:15]
-        assert "is spent" in few.decide.finish()[0]
+        assert re.search(r"the same command with trainings=\d+ continues", few.decide.finish()[0])
 
     def test_go_down_where_all_of_an_optimizer_fail(self) -> None:
         with study_file("auto", "it") as file:
@@ -116,7 +116,7 @@ class TestTheTrainingsOfADecision:
 class TestATimeBudget:
     def test_allows_a_training_that_will_have_ended_before_the_deadline(self) -> None:
         clock = iter([0.0, 3.0, 3.0, 7.0]).__next__
-        budget = TimeBudget(deadline=10.0, seconds=5.0, at_once=1, now=clock)
+        budget = TimeBudget(minutes=1.0, deadline=10.0, seconds=5.0, at_once=1, now=clock)
         budget.on_started(0)
         budget.on_ended(0, reused=False)  # after 3 seconds, which is now what a training takes
         assert budget.allows(1)
@@ -125,7 +125,7 @@ class TestATimeBudget:
         assert not budget.allows(3)
 
     def test_learns_nothing_from_a_training_that_was_reused(self) -> None:
-        budget = TimeBudget(deadline=10.0, seconds=5.0, at_once=1, now=lambda: 6.0)
+        budget = TimeBudget(minutes=1.0, deadline=10.0, seconds=5.0, at_once=1, now=lambda: 6.0)
         budget.on_started(0)
         budget.on_ended(0, reused=True)
         assert not budget.allows(1)
@@ -170,7 +170,7 @@ class TestTheCommand:
         first = run_script("decide.py", *arguments, "--trainings", "4")
         assert first.returncode == 0, first.stderr
         assert "batch_size=64: 20 steps per epoch of 1,257 images" in first.stdout
-        assert "trainings=8 continues" in first.stdout
+        assert "would make the answer sure: the same command with trainings=" in first.stdout
         assert len(trainings()) == 4
         again = run_script("decide.py", *arguments, "--trainings", "6")
         assert again.returncode == 0, again.stderr
@@ -186,6 +186,14 @@ class TestTheCommand:
         assert ended.returncode == 0, ended.stderr
         assert time.monotonic() - began < 24 + 20  # the test machine may be busy
         assert len(trainings()) >= 3
+
+    def test_repeats_over_splits_and_says_whether_the_answer_depends_on_them(self, tracking_uri: str) -> None:
+        arguments = ("--optimizers", "adam", "--epochs", "1", "--trainings", "8", "--splits", "2")
+        ended = run_script("decide.py", *arguments)
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stdout.splitlines()[-1].startswith(("The answer depends on", "The answer does not depend on"))
+        assert {run.data.params["split_seed"] for run in studies()} == {"0", "1"}
+        assert len(trainings()) == 8
 
     def test_too_short_a_time_is_an_error_with_one_that_would_do(self, tracking_uri: str) -> None:
         ended = run_script("decide.py", "--epochs", "50", "--batch-size", "16", "--minutes", "0.01")

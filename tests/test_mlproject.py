@@ -60,6 +60,7 @@ OTHER_VALUES = {
     "trials": "7",
     "minutes": "0.5",
     "trainings": "40",
+    "splits": "3",
     "sampler": "random",
     "pruner": "median",
     "run_id": "3f0c",

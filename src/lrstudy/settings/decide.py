@@ -37,6 +37,7 @@ class DecideSettings(StudySettings):
     trainings: Auto | Annotated[int, Field(ge=1, le=100_000)] = Field(
         "auto", description="number of trainings at most, in place of a time"
     )
+    splits: int = Field(1, ge=1, le=100, description="splits of the images to decide on, one after the other")
     optimizers: Annotated[tuple[OptimizerName, ...], BeforeValidator(split_commas)] = Field(
         DEFAULT_OPTIMIZERS, min_length=1, description="optimizers to choose from, separated by commas"
     )
@@ -47,14 +48,19 @@ class DecideSettings(StudySettings):
     def _no_contradictions(self) -> Self:
         reject_duplicates(self, "optimizers")
         check_momentum(self.momentum, self.optimizers)
-        if self.trainings != "auto" and self.trainings < len(self.optimizers):
-            problem = f"is fewer than one for each of the optimizers, {join_and(self.optimizers)}; use {self._least}."
-            raise ValueError(setting_error("trainings", self.trainings, problem))
+        if self.trainings != "auto" and self.trainings < len(self.optimizers) * self.splits:
+            of_splits = f" in each of {self.splits} splits" if self.splits > 1 else ""
+            optimizers = f"one for each of the optimizers, {join_and(self.optimizers)}{of_splits}"
+            raise ValueError(
+                setting_error("trainings", self.trainings, f"is fewer than {optimizers}; use {self._least}.")
+            )
+        if self.splits > 1 and self.study_file != "auto":
+            raise ValueError(setting_error("study_file", self.study_file, "holds one split; use splits=1, or auto."))
         return self
 
     @property
     def _least(self) -> str:
-        return f"trainings={len(self.optimizers)} or more, or fewer optimizers"
+        return f"trainings={len(self.optimizers) * self.splits} or more, or fewer optimizers"
 
     @property
     def choices(self) -> tuple[OptimizerChoice, ...]:

@@ -24,6 +24,9 @@ class Budget(Protocol):
     def expected(self, started: int) -> int:
         """Return the number of trainings that the budget allows in all, `started` of them already."""
 
+    def enlarged(self, trainings: int) -> str:
+        """Return the setting that allows that many trainings more."""
+
 
 @dataclass(frozen=True)
 class TrainingsBudget:
@@ -43,14 +46,19 @@ class TrainingsBudget:
     def expected(self, started: int) -> int:  # noqa: ARG002
         return self.trainings
 
+    def enlarged(self, trainings: int) -> str:
+        return f"trainings={self.trainings + trainings}"
+
 
 @dataclass
 class TimeBudget:
     """A time: a training starts if it will have ended before `deadline`, by the clock `now`, in seconds.
 
-    `seconds` is the expected time of a training beside the others, `at_once` the number of trainings at a time.
+    `minutes` is the time of the whole command; `seconds` is the expected time of a training beside the others, `at_once`
+    the number of trainings at a time.
     """
 
+    minutes: float
     deadline: float
     seconds: float
     at_once: int
@@ -71,6 +79,10 @@ class TimeBudget:
     def expected(self, started: int) -> int:
         left = max(self.deadline - self.now(), 0.0)
         return started + int(left / self._expected_seconds * self.at_once)
+
+    def enlarged(self, trainings: int) -> str:
+        further = trainings * self._expected_seconds / self.at_once / 60
+        return f"minutes={float(f'{self.minutes + further:.2g}') + 1:g}"
 
     @property
     def _expected_seconds(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 
@@ -25,13 +25,14 @@ class Conclusion:
     """The answer of a study in words.
 
     `best` are the trials of the best cell by rising loss, empty if there is none. `best_label` marks them; it is empty
-    if no training learned.
+    if no training learned. `answer` is that of the statistics.
     """
 
     headline: str
     sentences: tuple[str, ...] = ()
     best: tuple[TrialResult, ...] = ()
     best_label: str = ""
+    answer: Answer | None = None
 
     @property
     def representative(self) -> TrialResult | None:
@@ -59,14 +60,14 @@ def conclude(results: Sequence[TrialResult], delta: float = DELTA, confidence: f
     headlines = {hidden: f"{each.headline} (hidden={format_setting(hidden)})" for hidden, each in conclusions.items()}
     best = conclusions[first]
     sentences = (*best.sentences, *(f"{headlines[hidden]}." for hidden in others))
-    return Conclusion(headlines[first], sentences, best.best, best.best_label)
+    return replace(best, headline=headlines[first], sentences=sentences)
 
 
 def _conclude(shape: _Shape) -> Conclusion:
     state = shape.state
     advice = _ADVICE[state](shape) if state in _ADVICE else []
     sentences = [*advice, *evidence(state, shape.answer)]
-    return Conclusion(headline(state, shape.answer), tuple(sentences), shape.best, state.best_label)
+    return Conclusion(headline(state, shape.answer), tuple(sentences), shape.best, state.best_label, shape.answer)
 
 
 class _Shape:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from lrstudy.formatting import format_setting, pluralize
+from lrstudy.formatting import pluralize
 from lrstudy.optimizers import usual_lr
 from lrstudy.settings import TrainSettings
 from lrstudy.settings.decide import DecideSettings
 from lrstudy.settings.fields import MAX_FLOAT, MIN_FLOAT
+from lrstudy.statistics.answer import find_answer
 from lrstudy.statistics.outcomes import Cell, Outcomes
 from lrstudy.statistics.race import next_training
 from lrstudy.study.budget import Budget
@@ -21,6 +22,9 @@ from lrstudy.study.optuna_study import ProposedTrial, StudyFile
 from lrstudy.study.trial_outcomes import outcome_of
 from lrstudy.study.trial_result import TrialResult
 from lrstudy.training.epoch import Epoch
+
+# A budget is enlarged by at least and at most this many trainings.
+MIN_TRAININGS, MAX_TRAININGS = 4, 2000
 
 
 class Decide:
@@ -47,6 +51,8 @@ class Decide:
         self._starts = [Cell(label, usual_lr(choice.optimizer)) for label, choice in self._choices.items()]
         self._proposed: list[tuple[TrainSettings, ProposedTrial]] = []
         self._results: dict[int, TrialResult] = {}
+        # The last cell that was chosen, with the numbers of known and proposed trainings that it followed from.
+        self._latest: tuple[tuple[int, int], Cell | None] | None = None
         # Whether the answer is sure, and whether the budget has ended before that.
         self.sure = self.exhausted = False
 
@@ -78,13 +84,20 @@ class Decide:
 
     def _next_cell(self, known: int) -> Cell | None:
         """Return the cell of the next training by the results of the first `known` ones; None if the answer is sure."""
-        results = [self._results[number] for number in range(known)]
-        outcomes = Outcomes(outcome_of(result) for result in results if result.completed)
-        # A training that failed, such as one that was killed too often, tells nothing of its cell.
-        failed = [_cell(result.specification.settings) for result in results if not result.completed]
-        pending = [*failed, *(_cell(settings) for settings, _ in self._proposed[known:])]
-        settings = self._settings
-        return next_training(outcomes, pending, self._starts, settings.delta, settings.confidence, _is_valid)
+        state = known, len(self._proposed)
+        if self._latest is None or self._latest[0] != state:  # this is asked again and again while trainings run
+            settings, outcomes = self._settings, self._outcomes(known)
+            # A training that failed, such as one that was killed too often, tells nothing of its cell.
+            failed = [place for place in range(known) if not self._results[place].completed]
+            pending = [_cell(self._proposed[place][0]) for place in (*failed, *range(known, len(self._proposed)))]
+            cell = next_training(outcomes, pending, self._starts, settings.delta, settings.confidence, _is_valid)
+            self._latest = state, cell
+        return self._latest[1]
+
+    def _outcomes(self, known: int) -> Outcomes:
+        """Return the outcomes of the first `known` trainings."""
+        results = (self._results[number] for number in range(known))
+        return Outcomes(outcome_of(result) for result in results if result.completed)
 
     def _start(self, cell: Cell) -> TrainSettings:
         """Propose a training of `cell` with its next seed."""
@@ -115,14 +128,19 @@ class Decide:
         self._budget.on_ended(result.number, reused=result.reused)
 
     def finish(self) -> list[str]:
-        """Return a sentence if the budget has ended before the answer was sure."""
-        settings, trainings = self._settings, len(self._proposed)
+        """Return a sentence on what would make the answer sure if the budget has ended before."""
         if self.sure:
             return []
-        if settings.trainings != "auto":
-            return [f"The budget of {pluralize(trainings, 'training')} is spent; trainings={2 * trainings} continues."]
-        spent = f"The budget of {format_setting(settings.minutes)} minutes is spent"
-        return [f"{spent}; minutes={format_setting(2 * settings.minutes)} continues."]
+        answer = find_answer(self._outcomes(len(self._results)), self._settings.delta, self._settings.confidence)
+        cells = 1 + len(answer.contenders)
+        missing = answer.missing_seeds * cells if answer.missing_seeds else float(MIN_TRAININGS)
+        if missing > MAX_TRAININGS:
+            return [f"The budget is spent; a sure answer takes more than {MAX_TRAININGS:,} further trainings."]
+        trainings = max(int(missing), MIN_TRAININGS)
+        return [
+            f"The budget is spent. About {pluralize(trainings, 'further training')} would make the answer sure: the "
+            f"same command with {self._budget.enlarged(trainings)} continues, and trains nothing twice."
+        ]
 
 
 def _cell(settings: TrainSettings) -> Cell:

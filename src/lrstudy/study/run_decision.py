@@ -8,8 +8,11 @@ from lrstudy.errors import SettingsError
 from lrstudy.formatting import format_setting, pluralize, setting_error
 from lrstudy.server_names import DECISION
 from lrstudy.settings import DecideSettings
+from lrstudy.statistics.answer import Answer
+from lrstudy.statistics.splits import compare_splits
 from lrstudy.study import worker_tasks
 from lrstudy.study.budget import Budget, TimeBudget, TrainingsBudget
+from lrstudy.study.conclusion import Conclusion
 from lrstudy.study.decide import Decide
 from lrstudy.study.estimate import StudyEstimate, estimate_study, seconds_since_start
 from lrstudy.study.helper_worker import HelperWorker
@@ -37,12 +40,24 @@ def run_decision(settings: DecideSettings, helper: HelperWorker) -> None:
         LearningRateStudyError: the study cannot begin or continue, every trial failed, or the budget is too small.
     """
     chosen = _choose_steps(settings, helper)
-    helper.restart_preflight(chosen.examples())
+    answers: dict[int, Answer] = {}
+    for number in range(settings.splits):
+        split = chosen.model_copy(update={"split_seed": settings.split_seed + number})
+        conclusion = _decide_split(split, helper, (number + 1) / settings.splits)
+        if conclusion.answer:
+            answers[split.split_seed] = conclusion.answer
+    if settings.splits > 1:
+        print(compare_splits(answers), flush=True)
+
+
+def _decide_split(settings: DecideSettings, helper: HelperWorker, share: float) -> Conclusion:
+    """Run the study of one split until `share` of the time is spent; return its conclusion."""
+    helper.restart_preflight(settings.examples())
 
     def propose(file: StudyFile, concurrency: int) -> Proposer:
-        return Decide(chosen, file, proposal_window(concurrency), _budget(chosen, helper, concurrency))
+        return Decide(settings, file, proposal_window(concurrency), _budget(settings, helper, concurrency, share))
 
-    run_study(DECISION, chosen, "decide", helper, propose)
+    return run_study(DECISION, settings, "decide", helper, propose)
 
 
 def _choose_steps(settings: DecideSettings, helper: HelperWorker) -> DecideSettings:
@@ -65,23 +80,23 @@ def _choose_steps(settings: DecideSettings, helper: HelperWorker) -> DecideSetti
     return settings.with_steps_for(images, pilot.epochs)
 
 
-def _budget(settings: DecideSettings, helper: HelperWorker, concurrency: int) -> Budget:
-    """Return the budget of a decision.
+def _budget(settings: DecideSettings, helper: HelperWorker, concurrency: int, share: float) -> Budget:
+    """Return the budget of a split, until `share` of the time is spent; of a number of trainings, an equal part.
 
     Raises:
         SettingsError: it is too small for a training of each optimizer.
     """
     if settings.trainings != "auto":
-        return TrainingsBudget(settings.trainings)
+        return TrainingsBudget(settings.trainings // settings.splits)
     trainings = len(settings.optimizers)
     estimate = estimate_study(settings, helper.preflight(), seconds_since_start(), trainings, concurrency)
-    total = 60 * settings.minutes
+    total = 60 * settings.minutes * share
     at_once = min(concurrency, trainings)
     seconds = estimate.per_training * at_once
     left = total - seconds_since_start() - estimate.end - RESERVE_SECONDS - RESERVE_SHARE * total
     if left < trainings * estimate.per_training:
         raise SettingsError(_too_short(settings, estimate, trainings))
-    return TimeBudget(time.monotonic() + left, seconds, at_once)
+    return TimeBudget(settings.minutes, time.monotonic() + left, seconds, at_once)
 
 
 def _too_short(settings: DecideSettings, estimate: StudyEstimate, trainings: int) -> str:

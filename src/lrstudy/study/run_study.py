@@ -65,10 +65,8 @@ ALL_TRAINED = "all trainings are finished and kept; the same command adds the fi
 # digest of the data covers.
 NOT_OF_IDENTITY = {
     *("workers", "log_models", "study_file", "trials", "seeds", "extend", "layout", "duplicates", "groups"),
-    *("minutes", "trainings", "delta", "confidence"),
+    *("minutes", "trainings", "splits", "delta", "confidence"),
 }
-
-
 # The server is given this time to take the model, whose id is printed then.
 SECONDS_FOR_MODEL = 5.0
 NEXT_COMMAND = "report: python analysis/report.py"
@@ -82,8 +80,8 @@ def run_study(
     name: str,
     helper: HelperWorker,
     propose: Callable[[StudyFile, int], Proposer],
-) -> None:
-    """Train the missing trainings of a study; log and print the results.
+) -> Conclusion:
+    """Train the missing trainings of a study; log and print the results; return the conclusion from them.
 
     Args:
         kind: `grid`, `search` or `decide`.
@@ -140,6 +138,7 @@ def run_study(
         }
         sentences = [*preflight.context.data.warnings, *sentences, *changes]
         _log_end(study, best, seconds, _description(results, best, conclusion, sentences))
+    return conclusion
 
 
 def _report_data(study: StudyRun, settings: StudySettings, data: DataSummary) -> None:
