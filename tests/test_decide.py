@@ -2,7 +2,6 @@
 
 import math
 import re
-import time
 
 import numpy as np
 import pytest
@@ -170,7 +169,7 @@ class TestTheCommand:
         first = run_script("decide.py", *arguments, "--trainings", "4")
         assert first.returncode == 0, first.stderr
         assert "batch_size=64: 20 steps per epoch of 1,257 images" in first.stdout
-        assert "would make the answer sure: the same command with trainings=" in first.stdout
+        assert "The budget is spent" in first.stdout
         assert len(trainings()) == 4
         again = run_script("decide.py", *arguments, "--trainings", "6")
         assert again.returncode == 0, again.stderr
@@ -179,13 +178,6 @@ class TestTheCommand:
         keys = {run.data.tags["lrstudy.key"] for run in trainings()}
         assert len(keys) == 6
         assert [run.data.tags["lrstudy.kind"] for run in studies()] == ["decide", "decide"]
-
-    def test_ends_within_its_minutes(self, tracking_uri: str) -> None:
-        began = time.monotonic()
-        ended = run_script("decide.py", "--optimizers", "adam", "--epochs", "1", "--minutes", "0.4")
-        assert ended.returncode == 0, ended.stderr
-        assert time.monotonic() - began < 24 + 20  # the test machine may be busy
-        assert len(trainings()) >= 3
 
     def test_repeats_over_splits_and_says_whether_the_answer_depends_on_them(self, tracking_uri: str) -> None:
         arguments = ("--optimizers", "adam", "--epochs", "1", "--trainings", "8", "--splits", "2")

@@ -54,7 +54,7 @@ class TrainingsBudget:
 class TimeBudget:
     """A time: a training starts if it will have ended before `deadline`, by the clock `now`, in seconds.
 
-    `minutes` is the time of the whole command; `seconds` is the expected time of a training beside the others, `at_once`
+    `minutes` is the time of the whole command; `seconds` is that expected of a training beside the others, `at_once`
     the number of trainings at a time.
     """
 
