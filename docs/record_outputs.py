@@ -20,7 +20,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from page_commands import PAGES, ROOT, TABLE, Block, as_script, blocks, commands
 
 README, SCREEN = ROOT / "README.md", "800,780"
-PROGRESS = re.compile(r"(?:\[\d+/\d+\]|epoch +\d|data: |study: |training: |report: |run [0-9a-f]{32}; ).*\n")
+PROGRESS = re.compile(
+    r"(?:\[\d+/\d+\]|epoch +\d|data: |study: |training: |report: |drawing |model: |run [0-9a-f]{32}; ).*\n"
+)
 
 
 def main() -> None:
