@@ -13,6 +13,7 @@ from lrstudy.study.budget import TimeBudget, TrainingsBudget
 from lrstudy.study.decide import Decide
 from lrstudy.study.optuna_study import study_file
 from lrstudy.study.pilot import still_falls
+from lrstudy.study.run_decision import format_minutes
 from lrstudy.study.trial_outcomes import outcome_of
 from lrstudy.training_steps import suitable_batch_size, suitable_epochs
 from studies import run_script, studies, trainings
@@ -145,6 +146,12 @@ def test_a_loss_still_falls_if_its_last_quarter_lowers_it_by_more_than_matters()
     assert not still_falls([2.0, 1.0, 0.6, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], 0.05)
 
 
+def test_epochs_are_chosen_longer_than_the_warmup() -> None:
+    chosen = DecideSettings(warmup=55).with_steps_for(1257)
+    assert chosen.epochs == 110
+    assert {training.epochs for training in chosen.examples()} == {110}
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -152,6 +159,7 @@ def test_a_loss_still_falls_if_its_last_quarter_lowers_it_by_more_than_matters()
         (("--delta", "0"), "error: delta='0' must be a finite number greater than 0"),
         (("--confidence", "1"), "error: confidence='1' must be"),
         (("--trainings", "3"), "error: trainings='3' is fewer than one for each of the optimizers, sgd, rmsprop,"),
+        (("--warmup", "1e9"), "error: warmup='1000000000' is too long for epochs=auto; use at most 125000000"),
         (("--optimizers", "adam,adam"), "error: optimizers='adam,adam' has a duplicate value, 'adam'"),
     ],
 )
@@ -178,6 +186,8 @@ class TestTheCommand:
         keys = {run.data.tags["lrstudy.key"] for run in trainings()}
         assert len(keys) == 6
         assert [run.data.tags["lrstudy.kind"] for run in studies()] == ["decide", "decide"]
+        params = studies()[0].data.params
+        assert (params["chosen.epochs"], params["chosen.batch_size"]) == ("2", "64")
 
     def test_repeats_over_splits_and_says_whether_the_answer_depends_on_them(self, tracking_uri: str) -> None:
         arguments = ("--optimizers", "adam", "--epochs", "1", "--trainings", "8", "--splits", "2")
@@ -191,3 +201,18 @@ class TestTheCommand:
         ended = run_script("decide.py", "--epochs", "50", "--batch-size", "16", "--minutes", "0.01")
         assert ended.returncode == 2
         assert re.match(r"error: minutes='0.01' is too short .* use minutes=", ended.stderr.splitlines()[-1])
+
+    def test_too_short_a_time_is_found_before_the_pilot(self, tracking_uri: str) -> None:
+        ended = run_script("decide.py", "--batch-size", "1", "--minutes", "0.2")
+        assert ended.returncode == 2
+        assert re.match(
+            r"error: minutes='0.2' is too short for a pilot and a training of each of the 4 ",
+            ended.stderr.splitlines()[-1],
+        )
+        assert "epochs=" not in ended.stdout
+
+
+def test_minutes_that_would_do_are_rounded_up() -> None:
+    assert [format_minutes(seconds) for seconds in (0.06, 48.0, 425.0, 7200.0, 12345.0)] == [
+        *("0.001", "0.8", "7.1", "120", "210"),
+    ]

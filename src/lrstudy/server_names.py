@@ -40,6 +40,8 @@ STUDY_KINDS = (GRID, SEARCH_STUDY, DECISION)
 VAL_LOSS = "val_loss"
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 # Metrics that are logged once per run.
+# Before the names of the parameters that a study has chosen by itself: `chosen.epochs`.
+CHOSEN = "chosen."
 BEST_VAL_LOSS, BEST_VAL_ACCURACY, BEST_EPOCH = "best/val_loss", "best/val_accuracy", "best/epoch"
 FINAL_TRAIN_LOSS, FINAL_VAL_LOSS, FINAL_VAL_ACCURACY = "final/train_loss", "final/val_loss", "final/val_accuracy"
 BEST_VAL_BALANCED_ACCURACY, BEST_VAL_MACRO_F1 = "best/val_balanced_accuracy", "best/val_macro_f1"

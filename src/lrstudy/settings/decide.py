@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -22,6 +23,9 @@ from lrstudy.settings.fields import (
 from lrstudy.settings.study import StudySettings, check_momentum, choices, reject_duplicates
 from lrstudy.settings.training import HIDDEN_MEANING, OPTIMIZER_ARGS_MEANING, OptimizerChoice, TrainSettings
 from lrstudy.training_steps import suitable_batch_size, suitable_epochs
+
+# The settings that a decision can choose by itself.
+CHOSEN = ("epochs", "batch_size")
 
 
 class DecideSettings(StudySettings):
@@ -48,6 +52,9 @@ class DecideSettings(StudySettings):
     def _no_contradictions(self) -> Self:
         reject_duplicates(self, "optimizers")
         check_momentum(self.momentum, self.optimizers)
+        if self.epochs == "auto" and self.warmup > MAX_EPOCHS / 8:  # twice it, and that doubled twice, are epochs
+            problem = f"is too long for epochs=auto; use at most {MAX_EPOCHS // 8}, or give the epochs."
+            raise ValueError(setting_error("warmup", self.warmup, problem))
         if self.trainings != "auto" and self.trainings < len(self.optimizers) * self.splits:
             of_splits = f" in each of {self.splits} splits" if self.splits > 1 else ""
             optimizers = f"one for each of the optimizers, {join_and(self.optimizers)}{of_splits}"
@@ -67,6 +74,11 @@ class DecideSettings(StudySettings):
         """The optimizers with their settings."""
         return choices(self.optimizers, [self.momentum], [self.weight_decay], [self.optimizer_args])
 
+    @property
+    def chosen(self) -> dict[str, int]:
+        """The epochs and the batch size, once they are known."""
+        return {name: int(value) for name in CHOSEN if (value := getattr(self, name)) != "auto"}
+
     def examples(self) -> list[TrainSettings]:
         """Return a training of each optimizer, at its usual learning rate."""
         return [self.training(choice, usual_lr(choice.optimizer), self.hidden, self.seed) for choice in self.choices]
@@ -76,8 +88,9 @@ class DecideSettings(StudySettings):
 
         Args:
             images: of the training split.
-            epochs: to use in place of `auto`; by default enough for the usual number of steps.
+            epochs: to use in place of `auto`; by default enough for the usual number of steps, and twice the warmup.
         """
         batch_size = suitable_batch_size(images) if self.batch_size == "auto" else self.batch_size
-        chosen = (epochs or suitable_epochs(images, batch_size)) if self.epochs == "auto" else self.epochs
+        suitable = max(suitable_epochs(images, batch_size), math.ceil(2 * self.warmup))
+        chosen = (epochs or suitable) if self.epochs == "auto" else self.epochs
         return self.model_copy(update={"batch_size": batch_size, "epochs": chosen})

@@ -23,14 +23,15 @@ class Pilot:
     still_falls: bool
 
 
-def run_pilot(settings: TrainSettings, delta: float) -> Pilot:
+def run_pilot(settings: TrainSettings, delta: float, max_doublings: int) -> Pilot:
     """Train with `settings`, and with twice the epochs as long as the validation loss still falls at the end.
 
     Args:
         settings: of the training.
         delta: the difference that matters, as a share of the loss.
+        max_doublings: how often the epochs may be doubled.
     """
-    for _ in range(MAX_DOUBLINGS):
+    for _ in range(max_doublings):
         if not still_falls(_validation_losses(settings), delta):
             return Pilot(settings.epochs, still_falls=False)
         settings = settings.model_copy(update={"epochs": 2 * settings.epochs})

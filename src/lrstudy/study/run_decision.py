@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from lrstudy.errors import SettingsError
@@ -14,19 +15,24 @@ from lrstudy.study import worker_tasks
 from lrstudy.study.budget import Budget, TimeBudget, TrainingsBudget
 from lrstudy.study.conclusion import Conclusion
 from lrstudy.study.decide import Decide
-from lrstudy.study.estimate import StudyEstimate, estimate_study, seconds_since_start
+from lrstudy.study.estimate import estimate_study, seconds_since_start
 from lrstudy.study.helper_worker import HelperWorker
 from lrstudy.study.optuna_study import StudyFile
+from lrstudy.study.pilot import MAX_DOUBLINGS
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.retried_task import RetriedTask
-from lrstudy.study.run_study import run_study
+from lrstudy.study.run_study import run_study, trainings_at_once
 from lrstudy.study.search import proposal_window
+from lrstudy.training.specification import PreflightResult
 from lrstudy.training_steps import count_steps
 
 # The optimizer of the pilot, if it is among those to choose from.
 PILOT_OPTIMIZER = "adam"
 # Kept free at the end of a time, in seconds and as a share of it.
 RESERVE_SECONDS, RESERVE_SHARE = 1.0, 0.01
+# The pilot doubles the epochs only if so many trainings of each optimizer still fit in the time: three learning rates
+# and another seed.
+TRAININGS_AFTER_DOUBLING = 4
 
 
 def run_decision(settings: DecideSettings, helper: HelperWorker) -> None:
@@ -43,6 +49,8 @@ def run_decision(settings: DecideSettings, helper: HelperWorker) -> None:
     answers: dict[int, Answer] = {}
     for number in range(settings.splits):
         split = chosen.model_copy(update={"split_seed": settings.split_seed + number})
+        if number:
+            helper.restart_preflight(split.examples())
         conclusion = _decide_split(split, helper, (number + 1) / settings.splits)
         if conclusion.answer:
             answers[split.split_seed] = conclusion.answer
@@ -52,7 +60,6 @@ def run_decision(settings: DecideSettings, helper: HelperWorker) -> None:
 
 def _decide_split(settings: DecideSettings, helper: HelperWorker, share: float) -> Conclusion:
     """Run the study of one split until `share` of the time is spent; return its conclusion."""
-    helper.restart_preflight(settings.examples())
 
     def propose(file: StudyFile, concurrency: int) -> Proposer:
         return Decide(settings, file, proposal_window(concurrency), _budget(settings, helper, concurrency, share))
@@ -67,17 +74,45 @@ def _choose_steps(settings: DecideSettings, helper: HelperWorker) -> DecideSetti
     steps = count_steps(images, int(chosen.batch_size), 1)
     if settings.batch_size == "auto":
         print(f"batch_size={chosen.batch_size}: {pluralize(steps, 'step')} per epoch of {images:,} images", flush=True)
+    # Only now: it times an epoch, which depends on the batch size.
+    helper.restart_preflight(chosen.examples())
     if settings.epochs != "auto":
         return chosen
     example = next((one for one in chosen.examples() if one.optimizer == PILOT_OPTIMIZER), chosen.examples()[0])
-    pilot = RetriedTask(helper.executor, worker_tasks.run_pilot, example, settings.delta).result()
+    doublings = _affordable_doublings(chosen, helper)
+    pilot = RetriedTask(helper.executor, worker_tasks.run_pilot, example, settings.delta, doublings).result()
     falls = "still falls" if pilot.still_falls else "falls no more"
+    limited = pilot.still_falls and doublings < MAX_DOUBLINGS
     print(
         f"epochs={pilot.epochs}: {steps * pilot.epochs:,} steps per training; at its end, the validation loss of "
-        f"{example.optimizer_label} at {format_setting(example.lr)} {falls}",
+        f"{example.optimizer_label} at {format_setting(example.lr)} {falls}"
+        + f"; minutes={format_setting(settings.minutes)} are too few for more epochs"
+        * limited,
         flush=True,
     )
     return settings.with_steps_for(images, pilot.epochs)
+
+
+def _affordable_doublings(chosen: DecideSettings, helper: HelperWorker) -> int:
+    """Return how often the pilot may double the epochs, so that the time suffices for it and for trainings after it.
+
+    Raises:
+        SettingsError: it does not suffice for one training of each optimizer after the shortest pilot.
+    """
+    if chosen.trainings != "auto":
+        return MAX_DOUBLINGS
+    preflight, optimizers = helper.preflight(), len(chosen.optimizers)
+    concurrency = trainings_at_once(chosen, preflight.context)
+    epochs = int(chosen.epochs)
+    shortest = epochs * preflight.epoch_seconds + preflight.fixed_seconds
+    for doublings in range(MAX_DOUBLINGS, 0, -1):
+        longer = chosen.model_copy(update={"epochs": 2**doublings * epochs})
+        time_left = _time_left(longer, preflight, optimizers * TRAININGS_AFTER_DOUBLING, concurrency, 1 / chosen.splits)
+        if time_left > (2 ** (doublings + 1) - 1) * shortest:
+            return doublings
+    if _time_left(chosen, preflight, optimizers, concurrency, 1 / chosen.splits) < shortest:
+        raise SettingsError(_too_short(chosen, preflight, concurrency, shortest))
+    return 0
 
 
 def _budget(settings: DecideSettings, helper: HelperWorker, concurrency: int, share: float) -> Budget:
@@ -88,23 +123,44 @@ def _budget(settings: DecideSettings, helper: HelperWorker, concurrency: int, sh
     """
     if settings.trainings != "auto":
         return TrainingsBudget(settings.trainings // settings.splits)
-    trainings = len(settings.optimizers)
-    estimate = estimate_study(settings, helper.preflight(), seconds_since_start(), trainings, concurrency)
-    total = 60 * settings.minutes * share
+    trainings, preflight = len(settings.optimizers), helper.preflight()
+    estimate = estimate_study(settings, preflight, seconds_since_start(), trainings, concurrency)
     at_once = min(concurrency, trainings)
-    seconds = estimate.per_training * at_once
-    left = total - seconds_since_start() - estimate.end - RESERVE_SECONDS - RESERVE_SHARE * total
+    left = _time_left(settings, preflight, 0, concurrency, share)
     if left < trainings * estimate.per_training:
-        raise SettingsError(_too_short(settings, estimate, trainings))
-    return TimeBudget(settings.minutes, time.monotonic() + left, seconds, at_once)
+        raise SettingsError(_too_short(settings, preflight, concurrency))
+    return TimeBudget(settings.minutes, time.monotonic() + left, estimate.per_training * at_once, at_once)
 
 
-def _too_short(settings: DecideSettings, estimate: StudyEstimate, trainings: int) -> str:
-    """Return the error about a time that is too short, with settings that would do."""
-    needed = 1.2 * (estimate.total(trainings) + RESERVE_SECONDS) / 60
+def _time_left(
+    settings: DecideSettings, preflight: PreflightResult, trainings: int, concurrency: int, share: float
+) -> float:
+    """Return the seconds left of a `share` of the time, besides those of `trainings`; below 0 if these take longer."""
+    estimate = estimate_study(settings, preflight, seconds_since_start(), max(trainings, 1), concurrency)
+    total = 60 * settings.minutes * share
+    reserve = RESERVE_SECONDS + RESERVE_SHARE * total
+    return total - seconds_since_start() - estimate.end - reserve - trainings * estimate.per_training
+
+
+def _too_short(settings: DecideSettings, preflight: PreflightResult, concurrency: int, pilot: float = 0.0) -> str:
+    """Return the error about a time that is too short, with settings that would do.
+
+    `pilot` are the seconds of a pilot before the trainings.
+    """
+    trainings = len(settings.optimizers)
+    estimate = estimate_study(settings, preflight, seconds_since_start(), trainings, concurrency)
+    seconds = (estimate.total(trainings) + RESERVE_SECONDS + pilot) * settings.splits
+    first, take = ("a pilot and ", "take") if pilot else ("", "takes")
     problem = (
-        f"is too short for a training of each of the {pluralize(trainings, 'optimizer')}, which takes about "
-        f"{estimate.total(trainings):.0f} seconds in all; use minutes={needed:.2g}, fewer epochs than "
+        f"is too short for {first}a training of each of the {pluralize(trainings, 'optimizer')}, which {take} about "
+        f"{seconds:.0f} seconds in all; use minutes={format_minutes(1.2 * seconds)}, fewer epochs than "
         f"{settings.epochs}, or fewer optimizers."
     )
     return setting_error("minutes", settings.minutes, problem)
+
+
+def format_minutes(seconds: float) -> str:
+    """Format seconds as minutes to type: two digits, rounded up: `0.81`, `7.1`, `120`."""
+    minutes = seconds / 60
+    step = 10.0 ** (math.floor(math.log10(minutes)) - 1)
+    return f"{math.ceil(minutes / step) * step:.12g}"

@@ -98,7 +98,7 @@ def run_study(
     uncommitted_changes()
     preflight = helper.preflight()
     start_seconds = seconds_since_start()
-    concurrency = _concurrency(settings, preflight.context)
+    concurrency = trainings_at_once(settings, preflight.context)
     identity = _identity(kind, settings, preflight.context, proposal_window(concurrency))
     with (
         study_file(settings.study_file, identity) as file,
@@ -228,7 +228,8 @@ def _is_repetition(study: StudyRun, settings: StudySettings) -> bool:
     )
 
 
-def _concurrency(settings: StudySettings, context: StudyContext) -> int:
+def trainings_at_once(settings: StudySettings, context: StudyContext) -> int:
+    """Return the number of trainings that run at a time."""
     if settings.workers != "auto":
         return settings.workers
     return max(1, usable_cores() // context.threads) if context.device == "cpu" else 1

@@ -24,11 +24,11 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
     return preflight.run_preflight(trainings, time_epochs=time_epochs)
 
 
-def run_pilot(settings: TrainSettings, delta: float) -> Pilot:
+def run_pilot(settings: TrainSettings, delta: float, max_doublings: int) -> Pilot:
     """Run `lrstudy.study.pilot.run_pilot`."""
     from lrstudy.study import pilot
 
-    return pilot.run_pilot(settings, delta)
+    return pilot.run_pilot(settings, delta, max_doublings)
 
 
 def checkpointed_epoch(job: TrialJob) -> int:
