@@ -17,7 +17,8 @@ from lrstudy.report.optimizer_summary import OptimizerSummary, summarize_optimiz
 from lrstudy.report.outcomes import group_outcomes, outcomes_of
 from lrstudy.report.runs import Run
 from lrstudy.server_names import CONVERGED, TRAIN_SECONDS
-from lrstudy.statistics.answer import CONFIDENCE, DELTA, Answer, find_answer, usable_band
+from lrstudy.statistics.answer import CONFIDENCE, DELTA, Answer, find_answer
+from lrstudy.statistics.band import usable_band
 from lrstudy.statistics.cell_means import CellMeans, estimate_means
 from lrstudy.statistics.cell_summary import Status
 from lrstudy.statistics.comparisons import CellComparison, compare

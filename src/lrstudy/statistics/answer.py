@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import NormalDist
 
+from lrstudy.statistics.band import usable_band
 from lrstudy.statistics.cell_means import CellMeans, estimate_means
 from lrstudy.statistics.comparisons import CellComparison, compare
 from lrstudy.statistics.image_limit import ImageLimit, image_limit
 from lrstudy.statistics.outcomes import Cell, Outcomes
+from lrstudy.statistics.preference import Preference, find_preference
 from lrstudy.statistics.race import LOOK, MIN_SEEDS, Standing, standing_of
 from lrstudy.statistics.regret import regret_risk
 from lrstudy.statistics.winner import Estimate, estimate_winner
@@ -43,7 +44,8 @@ class Answer:
     of the best cell's optimizer, next to each other, that are not surely worse than it by more than `delta`; empty
     where one seed each leaves it unknown.
     `missing_seeds` is about how many further seeds of the best cell and of each contender would settle an open answer;
-    infinite if unknown. `image_limit` is known if the losses per image are.
+    infinite if unknown. `image_limit` is known if the losses per image are. `preference` is among cells that tie, if
+    several are surely within `delta` of the best.
     """
 
     best: Cell | None
@@ -58,6 +60,7 @@ class Answer:
     missing_seeds: float = math.inf
     winner: Estimate | None = None
     image_limit: ImageLimit | None = None
+    preference: Preference | None = None
 
     @property
     def rival(self) -> Cell | None:
@@ -127,6 +130,7 @@ def find_answer(outcomes: Outcomes, delta: float = DELTA, confidence: float = CO
         usable_band(outcomes, means.best, comparisons, delta),
         missing,
         estimate_winner(outcomes, means, confidence),
+        preference=find_preference(outcomes, means, delta, confidence) if state.sure else None,
     )
 
 
@@ -134,23 +138,6 @@ def _certainty(means: CellMeans, state: Standing, confidence: float) -> Certaint
     if not state.sure:
         return Certainty.OPEN
     return Certainty.SURE if regret_risk(means, means.best, 0.0).total <= LOOK * (1 - confidence) else Certainty.WITHIN
-
-
-def usable_band(
-    outcomes: Outcomes, best: Cell, comparisons: Sequence[CellComparison], delta: float
-) -> tuple[Cell, ...]:
-    """Return an optimizer's learning rates around its best that are not surely worse than it by more than `delta`.
-
-    They have no gap, and rise. `comparisons` are those with `best`, the best cell of the optimizer.
-    """
-    usable = {best, *(comparison.cell for comparison in comparisons if comparison.low <= delta)}
-    rates = sorted((cell for cell in outcomes.cells if cell.optimizer == best.optimizer), key=lambda cell: cell.lr)
-    low = high = rates.index(best)
-    while low > 0 and rates[low - 1] in usable:
-        low -= 1
-    while high < len(rates) - 1 and rates[high + 1] in usable:
-        high += 1
-    return tuple(rates[low : high + 1])
 
 
 def missing_seeds(outcomes: Outcomes, means: CellMeans, state: Standing, delta: float, confidence: float) -> float:

@@ -17,7 +17,8 @@ def answer_data(outcomes: Outcomes, answer: Answer) -> dict[str, Any]:
     """Return the answer as JSON can hold it: unknown and infinite numbers are None.
 
     `recommendation` is None unless the answer is sure; `best` is the best cell so far. `limit` is what an open answer
-    lacks. `untried_neighbours` are the learning rates half a decade beside the best one that the table has not.
+    lacks. `preferred` is one of several cells that tie. `untried_neighbours` are the learning rates half a decade
+    beside the best one that the table has not.
     """
     best = _cell(answer.best)
     data = {
@@ -31,6 +32,7 @@ def answer_data(outcomes: Outcomes, answer: Answer) -> dict[str, Any]:
         "sentences": evidence(answer),
         "cells": [_named(asdict(cell)) for cell in summarize_cells(outcomes, answer)],
         "usable_band": [cell.lr for cell in answer.band],
+        "preferred": _preferred(answer),
         "untried_neighbours": [_cell(cell) for cell in _untried(outcomes, answer)],
         "expected": asdict(answer.winner) if answer.winner else None,
         "limit": limit(answer),
@@ -57,6 +59,15 @@ def _untried(outcomes: Outcomes, answer: Answer) -> list[Cell]:
 
 def _cell(cell: Cell | None) -> dict[str, Any] | None:
     return cell._asdict() if cell else None
+
+
+def _preferred(answer: Answer) -> dict[str, Any] | None:
+    """Return the preferred one of several cells that tie, with the reason; None unless several do."""
+    preference = answer.preference
+    if preference is None:
+        return None
+    ties = [preference.preferred.cell, *(tie.cell for tie in preference.others)]
+    return preference.preferred.cell._asdict() | {"reason": str(preference.reason), "of": [_cell(tie) for tie in ties]}
 
 
 def _named(summary: dict[str, Any]) -> dict[str, Any]:

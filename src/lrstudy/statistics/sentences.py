@@ -9,6 +9,7 @@ from lrstudy.formatting import format_loss, format_lr, format_percent, join_and,
 from lrstudy.statistics.answer import Answer, Certainty
 from lrstudy.statistics.comparisons import CellComparison
 from lrstudy.statistics.outcomes import Cell
+from lrstudy.statistics.preference import Reason
 from lrstudy.statistics.race import LOOK, MIN_SEEDS
 from lrstudy.statistics.winner import Estimate
 
@@ -43,6 +44,7 @@ def evidence(answer: Answer) -> list[str]:
         _worse(answer),
         _indistinguishable(answer.indistinguishable),
         _failed(answer.failed),
+        _preference(answer),
         _winner(answer.winner, answer.confidence),
         _band(answer),
         _settlement(answer),
@@ -105,6 +107,23 @@ def _winner(winner: Estimate | None, confidence: float) -> str:
     return (
         f"Expect a validation loss of {format_loss(winner.loss)} with new seeds ({interval}){test}: corrected, since "
         f"the lowest of several means, {format_loss(winner.observed)}, is low by luck as well."
+    )
+
+
+def _preference(answer: Answer) -> str:
+    preference = answer.preference
+    if preference is None or answer.best is None:
+        return ""
+    first, second = preference.preferred, preference.others[0]
+    others = [tie.cell for tie in (first, *preference.others) if tie.cell != answer.best]
+    if preference.reason is Reason.BAND:
+        why = f"the widest usable band, {first.decades:.1f} decades (next, {second.cell.name}: {second.decades:.1f})"
+    else:
+        next_one = f"next, {second.cell.name}: {share(second.deviation)}"
+        why = f"the losses that vary least over seeds, by {share(first.deviation)} ({next_one})"
+    within = f"Surely within {share(answer.delta)} of the best as well: {_list(others)}."
+    return (
+        f"{within} Of them all, {first.cell.name} has {why}: a reason to prefer it, but no evidence that it is better."
     )
 
 
