@@ -21,7 +21,7 @@ from page_commands import PAGES, ROOT, TABLE, Block, as_script, blocks, commands
 
 README, SCREEN = ROOT / "README.md", "800,780"
 PROGRESS = re.compile(
-    r"(?:\[\d+/\d+\]|epoch +\d|data: |study: |training: |report: |drawing |model: |run [0-9a-f]{32}; ).*\n"
+    r"^(?:\[\d+/\d+\]|epoch +\d|data: |study: |training: |report: |drawing |model: |run [0-9a-f]{32}; ).*\n", re.M
 )
 
 
