@@ -10,8 +10,3 @@ of a user's own files and `pretrained` weights; `chance_level` and `convergence`
 `figure_layout`, which places the parts of a figure; and the `command_line`, `entry_point`, `output`, `interruption` and
 `errors` of every command.
 """
-
-import logging
-
-# Where no cache can be written, each process would print two warnings.
-logging.getLogger("matplotlib").setLevel(logging.ERROR)

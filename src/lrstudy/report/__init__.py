@@ -5,3 +5,5 @@ ones. A `comparison` ranks the cells of a group; its `answer_state` decides whet
 words it, with the `next_step` if there is none, and `warnings` and `data_warnings` name doubts. `group_report` joins
 them, `tables` and `figures` show them, and `page`, `summary` and `write` make the files.
 """
+
+from lrstudy.compat import matplotlib_warnings  # noqa: F401 - before matplotlib

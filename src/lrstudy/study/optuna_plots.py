@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+# isort: off
+from lrstudy.compat import matplotlib_warnings  # noqa: F401 - before matplotlib
+
+# isort: on
 import io
 import warnings
 from collections.abc import Iterator
