@@ -102,6 +102,10 @@ class TestTheTrainingsOfADecision:
         assert few.cells == many.cells[:15]
         assert re.search(r"the same command with trainings=\d+ continues", few.decide.finish()[0])
 
+    def test_do_not_claim_how_many_are_missing_while_each_cell_has_one_seed(self) -> None:
+        (sentence,) = decided(limit=4).decide.finish()
+        assert "is not known yet: the same command with trainings=8 continues" in sentence
+
     def test_go_down_where_all_of_an_optimizer_fail(self) -> None:
         with study_file("auto", "it") as file:
             decide = Decide(SETTINGS.model_copy(update={"optimizers": ("adam",)}), file, 4, TrainingsBudget(30))

@@ -121,6 +121,24 @@ def test_the_luck_of_the_best_of_several_cells_is_mostly_corrected() -> None:
     assert abs(corrected) < 0.5 * abs(observed)
 
 
+def test_an_interval_beyond_twice_the_loss_is_said_in_words() -> None:
+    answer = find_answer(outcomes_of([[0.0, 0.3], [0.1, 0.1]]))
+    assert answer.indistinguishable[0].high > 1
+    (sentence,) = [sentence for sentence in evidence(answer) if sentence.startswith("Not distinguishable")]
+    assert sentence == "Not distinguishable from it: adam 10 (its loss may be more than twice as high)."
+
+
+def test_two_seeds_of_one_cell_do_not_raise_the_estimate_beyond_all_losses_seen() -> None:
+    errors = []
+    for number in range(100):
+        logs = made_logs([0.0] * 3, 2, np.random.default_rng(number))
+        logs[1:, 1] = np.nan
+        winner = find_answer(outcomes_of(logs)).winner
+        assert winner is not None
+        errors.append(math.log(winner.loss))
+    assert abs(np.mean(errors)) < 0.1
+
+
 def test_of_a_cell_that_is_clearly_best_nothing_is_corrected() -> None:
     winner = find_answer(outcomes_of(made_logs([0.0, 2.0], 5, np.random.default_rng(0)))).winner
     assert winner is not None

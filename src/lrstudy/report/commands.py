@@ -13,7 +13,7 @@ import yaml
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.run_settings import OF_OPTIMIZER, OPTIMIZER_ARGS, number, optimizer_name, whole_number
 from lrstudy.report.runs import Run
-from lrstudy.server_names import GRID, KIND, TRAINING
+from lrstudy.server_names import CHOSEN, DECISION, GRID, KIND, TRAINING
 
 PROJECT = Path(__file__).parents[3] / "MLproject"
 MLFLOW_RUN = "mlflow run . --env-manager uv"
@@ -42,6 +42,17 @@ def extend_command(study: Run | None, group: Group, **changed: str) -> str | Non
         shape = {name: group.settings[name] for name in ("hidden",) if name in group.settings}
         return _command(kind, {**study.params, **shape, **changed})
     return grid_command(group, _cells_of_a_grid(group), **changed)
+
+
+def decide_command(study: Run, group: Group, trainings: int) -> str | None:
+    """Return the command that continues a decision, with its epochs and batch size, until so many trainings are done.
+
+    A time would include that of the trainings which are reused.
+    """
+    chosen = {name.removeprefix(CHOSEN): value for name, value in study.params.items() if name.startswith(CHOSEN)}
+    defaults = _defaults().get(DECISION, {})
+    budget = {"trainings": f"{trainings}", "minutes": defaults.get("minutes", ""), "splits": "1"}
+    return extend_command(study, group, **chosen, **budget)
 
 
 def _cells_of_a_grid(group: Group) -> Sequence[Cell]:

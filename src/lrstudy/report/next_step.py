@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lrstudy.formatting import format_lr, join_and, pluralize
-from lrstudy.report.commands import FINALISTS, extend_command, grid_command
+from lrstudy.report.commands import FINALISTS, decide_command, extend_command, grid_command
 from lrstudy.report.comparison import FAULTS, Comparison
 from lrstudy.report.run_settings import whole_number
 from lrstudy.report.runs import Run
-from lrstudy.server_names import KIND, SEARCH_STUDY
+from lrstudy.server_names import DECISION, KIND, SEARCH_STUDY
 from lrstudy.statistics.race import MIN_SEEDS
 from lrstudy.training_steps import count_steps, format_changes, settings_for_more_steps
 
@@ -54,10 +54,21 @@ def advise_seeds(comparison: Comparison, study: Run | None) -> NextStep:
     """Advise a group whose answer is open: more seeds of the best cell and of those that may be better."""
     answer, cells = comparison.answer, [comparison.ranking[0], *comparison.contenders]
     if math.isinf(answer.missing_seeds):
+        if study and study.tags.get(KIND) == DECISION:
+            twice = 2 * _trained(comparison)
+            return NextStep("continue the decision", decide_command(study, comparison.group, twice))
         return NextStep(f"train {MIN_SEEDS} seeds of each cell", command_with_seeds(comparison, study, MIN_SEEDS))
     seeds = min(cell.n for cell in cells) + int(answer.missing_seeds)
     names = join_and([cell.name for cell in cells[:MAX_NAMED]], len(cells))
+    if study and study.tags.get(KIND) == DECISION:
+        further = int(comparison.answer.missing_seeds) * len(cells)
+        advice = f"continue the decision: about {pluralize(further, 'further training')} of {names} would settle it"
+        return NextStep(advice, decide_command(study, comparison.group, _trained(comparison) + further))
     return NextStep(f"train {seeds} seeds of {names}", grid_command(comparison.group, cells, seeds=f"{seeds}"))
+
+
+def _trained(comparison: Comparison) -> int:
+    return sum(cell.n for cell in comparison.group.cells)
 
 
 def advise_convergence(comparison: Comparison, study: Run | None) -> NextStep:

@@ -34,6 +34,13 @@ class CellMeans:
         return self.cells[int(self.means.argmin())]
 
     @cached_property
+    def normal_draws(self) -> np.ndarray:
+        """Normal draws of the errors of the means, as if their variances were known, float64 `(draws, cells)`."""
+        normal = np.stack([_normal_draws(number) for number in range(len(self.cells))], axis=1)
+        draws: np.ndarray = normal @ np.linalg.cholesky(self.covariance).T
+        return draws
+
+    @cached_property
     def draws(self) -> np.ndarray:
         """Draws from the joint distribution of the errors of the means, float64 `(draws, cells)`; always the same.
 
@@ -43,8 +50,7 @@ class CellMeans:
         """
         rng = np.random.default_rng(0)
         common = np.sqrt(self.variances.df / rng.chisquare(self.variances.df, DRAWS))
-        normal = np.stack([_normal_draws(number) for number in range(len(self.cells))], axis=1)
-        draws: np.ndarray = (normal @ np.linalg.cholesky(self.covariance).T) * common[:, None]
+        draws: np.ndarray = self.normal_draws * common[:, None]
         if math.isfinite(self.variances.prior_df):
             dfs = self.variances.prior_df + self.variances.cell_df
             draws *= np.stack([np.sqrt(df / rng.chisquare(df, DRAWS)) for df in dfs], axis=1)

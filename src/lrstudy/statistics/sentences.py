@@ -89,8 +89,13 @@ def _indistinguishable(comparisons: Sequence[CellComparison]) -> str:
     known = [each for each in comparisons if math.isfinite(each.high)]
     if not known:
         return ""
-    named = [f"{each.cell.name} (up to {share(each.high)} worse)" for each in known[:MAX_LISTED]]
+    named = [f"{each.cell.name} ({_at_most(each.high)})" for each in known[:MAX_LISTED]]
     return f"Not distinguishable from it: {join_and(named, len(known))}."
+
+
+def _at_most(high: float) -> str:
+    """Return the upper end of a difference in words; beyond twice the loss its digits mean nothing."""
+    return f"up to {share(high)} worse" if high < 1 else "its loss may be more than twice as high"
 
 
 def _failed(cells: Sequence[Cell]) -> str:

@@ -66,9 +66,13 @@ def _margin(outcomes: Outcomes, means: CellMeans, confidence: float) -> float:
 
 
 def selection_bias(means: CellMeans) -> float:
-    """Return how much too low the mean of the best cell is expected to be, in log units: 0 or negative."""
-    errors = np.roll(means.draws, 1, axis=0)
-    chosen = (means.means + means.draws + errors).argmin(axis=1)[:, None]
+    """Return how much too low the mean of the best cell is expected to be, in log units: 0 or negative.
+
+    The errors are drawn with the estimated variances as if these were known: with few degrees of freedom a t
+    distribution has no mean, and the expectation would be decided by its tails.
+    """
+    errors = np.roll(means.normal_draws, 1, axis=0)
+    chosen = (means.means + means.normal_draws + errors).argmin(axis=1)[:, None]
     # Their mean is 0, but that of a few thousand draws less so if all cells have the same seeds.
     errors = errors - errors.mean(axis=1, keepdims=True)
     return float(np.take_along_axis(errors, chosen, axis=1).mean())

@@ -6,6 +6,8 @@ depends on which worker was faster: training n is chosen by the results of those
 
 from __future__ import annotations
 
+import math
+
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -132,6 +134,12 @@ class Decide:
         if self.sure:
             return []
         answer = find_answer(self._outcomes(len(self._results)), self._settings.delta, self._settings.confidence)
+        if math.isinf(answer.missing_seeds):
+            more = self._budget.enlarged(len(self._proposed))
+            return [
+                "The budget is spent. How many further trainings would make the answer sure is not known yet: the "
+                f"same command with {more} continues, and trains nothing twice."
+            ]
         cells = 1 + len(answer.contenders)
         missing = answer.missing_seeds * cells if answer.missing_seeds else float(MIN_TRAININGS)
         if missing > MAX_TRAININGS:
