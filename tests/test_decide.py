@@ -15,6 +15,7 @@ from lrstudy.study.optuna_study import study_file
 from lrstudy.study.pilot import still_falls
 from lrstudy.study.run_decision import format_minutes
 from lrstudy.study.trial_outcomes import outcome_of
+from lrstudy.study.trial_result import TrialResult
 from lrstudy.training_steps import suitable_batch_size, suitable_epochs
 from studies import run_script, studies, trainings
 from test_search_proposals import done
@@ -105,6 +106,23 @@ class TestTheTrainingsOfADecision:
     def test_do_not_claim_how_many_are_missing_while_each_cell_has_one_seed(self) -> None:
         (sentence,) = decided(limit=4).decide.finish()
         assert "is not known yet: the same command with trainings=8 continues" in sentence
+
+    def test_do_not_make_sure_what_is_sure_of_the_cells_tried(self) -> None:
+        with study_file("auto", "it") as file:
+            decide = Decide(SETTINGS.model_copy(update={"optimizers": ("adam",)}), file, 1, TrainingsBudget(8))
+            results: list[TrialResult] = []
+            while (training := decide.propose()) is not None:
+                # The lowest learning rate is always clearly the best.
+                results.append(done(len(results), training, 10 * training.lr**0.5 * (1 + training.seed / 1e6)))
+                decide.tell(results[-1])
+            for seed in (1, 2):
+                best = min((result.specification.settings for result in results), key=lambda one: one.lr)
+                decide._results[len(results)] = done(
+                    len(results), best.model_copy(update={"seed": seed}), 10 * best.lr**0.5
+                )
+                results.append(decide._results[len(results)])
+        assert not decide.sure
+        assert "had others tried beside them" in decide.finish()[0]
 
     def test_go_down_where_all_of_an_optimizer_fail(self) -> None:
         with study_file("auto", "it") as file:

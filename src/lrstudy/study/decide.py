@@ -134,6 +134,12 @@ class Decide:
         if self.sure:
             return []
         answer = find_answer(self._outcomes(len(self._results)), self._settings.delta, self._settings.confidence)
+        if answer.is_sure:  # of the cells tried; a cell beside the best ones was to follow
+            more = self._budget.enlarged(MIN_TRAININGS)
+            return [
+                "The budget is spent before the best learning rates had others tried beside them, half a decade away: "
+                f"the same command with {more} continues, and trains nothing twice."
+            ]
         if math.isinf(answer.missing_seeds):
             more = self._budget.enlarged(len(self._proposed))
             return [
