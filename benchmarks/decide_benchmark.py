@@ -57,9 +57,10 @@ def main(description: str) -> None:
 
 def report_pools(executor: ProcessPoolExecutor, paths: Sequence[Path], replays: int, deltas: Sequence[float]) -> None:
     """Replay decisions and their rivals on pools, and print a table per pool and the totals."""
-    reports = [PoolReport.of(executor, path, replays, deltas) for path in paths]
-    for report in reports:
-        print(*report.lines(), "", sep="\n")
+    reports = []
+    for path in paths:
+        reports.append(PoolReport.of(executor, path, replays, deltas))
+        print(*reports[-1].lines(), "", sep="\n", flush=True)
     for delta in deltas:
         print(total(reports, delta))
 
