@@ -119,14 +119,15 @@ class PoolReport:
     def _decision_line(self, delta: float, decisions: Sequence[Decision]) -> str:
         wrong = exceeds([decision.regret for decision in decisions], delta)
         sure = [decision.regret for decision in decisions if decision.sure]
+        own = exceeds([decision.own_regret for decision in decisions if decision.sure], delta)
         every, raced, other = np.mean([decision.covered for decision in decisions], axis=0)
         trainings = np.array([decision.trainings for decision in decisions])
         epochs = fmean(decision.epochs for decision in decisions)
         return (
             f"  decide, δ = {delta:.0%}: P(>δ) {wrong:.1%}, sure {len(sure) / len(decisions):.1%}, wrong of these "
-            f"{exceeds(sure, delta):.1%}; {trainings.mean():.1f} trainings (median {np.median(trainings):.0f}, 90% "
-            f"below {np.quantile(trainings, 0.9):.0f}), {epochs:.0f} epochs; all intervals hold {every:.1%}, of "
-            f"cells with 3 seeds {raced:.1%}, of these in the other half {other:.1%}"
+            f"{exceeds(sure, delta):.1%}, by the half that is drawn from {own:.1%}; {trainings.mean():.1f} trainings "
+            f"(median {np.median(trainings):.0f}, 90% below {np.quantile(trainings, 0.9):.0f}), {epochs:.0f} epochs; "
+            f"all intervals hold {every:.1%}, of cells with 3 seeds {raced:.1%}, of these in the other half {other:.1%}"
         )
 
     def trainings(self, delta: float) -> float:

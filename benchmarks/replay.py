@@ -85,9 +85,14 @@ class Coverage(NamedTuple):
 
 @dataclass(frozen=True)
 class Decision:
-    """What a decision came to; `regret` is in log units, infinite without a recommendation."""
+    """What a decision came to.
+
+    `regret` is in log units, infinite without a recommendation; `own_regret` is that by the means of the half that the
+    trainings are drawn from.
+    """
 
     regret: float
+    own_regret: float
     sure: bool
     trainings: int
     epochs: int
@@ -99,7 +104,10 @@ def decide(replay: Replay, delta: float) -> Decision:
     cells = replay.pool.cells
     outcomes = race(replay.trainings(), replay.pool.starts, delta)
     answer = find_answer(outcomes, delta, CONFIDENCE)
-    regret = math.inf if answer.best is None else replay.regret(cells.index(answer.best))
+    regret = own_regret = math.inf
+    if answer.best is not None:
+        place = cells.index(answer.best)
+        regret, own_regret = replay.regret(place), float(replay.sampled[place] - replay.sampled.min())
     epochs = sum(replay.pool.epochs[cells.index(row.cell), replay.columns[row.seed]] for row in outcomes.rows)
     raced = {cell for cell in outcomes.cells if len(outcomes.of(cell)) >= MIN_SEEDS}
     covered = Coverage(
@@ -107,7 +115,7 @@ def decide(replay: Replay, delta: float) -> Decision:
         _covers(answer, replay.pool, replay.drawn_from, raced),
         _covers(answer, replay.pool, replay.kept, raced),
     )
-    return Decision(regret, answer.is_sure, len(outcomes.rows), int(epochs), covered)
+    return Decision(regret, own_regret, answer.is_sure, len(outcomes.rows), int(epochs), covered)
 
 
 def race(trainings: Mapping[Cell, Sequence[Outcome]], starts: Sequence[Cell], delta: float) -> Outcomes:
