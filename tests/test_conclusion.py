@@ -94,6 +94,16 @@ def test_a_cell_that_learned_and_converged_and_is_surely_the_best_is_recommended
     ]
 
 
+def test_where_the_best_has_not_converged_it_is_sure_only_among_trainings_of_this_length() -> None:
+    results = [
+        *cell(0.001, (1.0, 1.01, 0.99), verdict="too slow"),
+        *cell(0.0001, (2.0, 2.01, 2.02), verdict="too slow"),
+    ]
+    conclusion = conclude(results)
+    assert conclusion.headline == "adam with a learning rate of 0.001 is the best so far, not converged"
+    assert conclusion.sentences[1].startswith("Among trainings of this length: sure: no other cell tried is better")
+
+
 def test_the_best_is_the_best_cell_and_not_the_luckiest_trial() -> None:
     lucky = cell(0.01, (0.3, 3.0, 3.0))
     results = [*lucky, *cell(0.001, (1.01, 1.0, 1.02))]

@@ -72,7 +72,12 @@ def headline(state: AnswerState, answer: Answer) -> str:
 def evidence(state: AnswerState, answer: Answer) -> list[str]:
     """Return sentences on how sure the answer is and on the other cells, if there are cells to compare."""
     compared = bool(state.best_label) or state is AnswerState.ALL_FAILED
-    return sentences.evidence(answer) if compared and state is not AnswerState.SINGLE else []
+    if not compared or state is AnswerState.SINGLE:
+        return []
+    certainty, *others = sentences.evidence(answer)
+    if state is AnswerState.NOT_CONVERGED and answer.is_sure:
+        certainty = f"Among trainings of this length: {certainty[0].lower()}{certainty[1:]}"
+    return [certainty, *others]
 
 
 _HEADLINES = {

@@ -137,7 +137,7 @@ def _too_small(rows: np.ndarray, labelling: Labelling, name: str) -> DataError:
     smallest = int(counts.argmin())
     enough = int(np.ceil(1 / HELD_OUT))
     problem = (
-        f": class {quote(classes[smallest])} has {counts[smallest]} usable images, too few for one in each of "
-        f"training, validation and test; {enough} are enough."
+        f": class {quote(classes[smallest])} has {pluralize(counts[smallest], 'usable image')}, too few for one in "
+        f"each of training, validation and test; {enough} are enough."
     )
     return DataError(setting_error("data", name, problem))
