@@ -21,7 +21,7 @@ from lrstudy.statistics.answer import CONFIDENCE, DELTA, Answer, find_answer
 from lrstudy.statistics.band import usable_band
 from lrstudy.statistics.cell_means import CellMeans, estimate_means
 from lrstudy.statistics.cell_summary import Status
-from lrstudy.statistics.comparisons import CellComparison, compare
+from lrstudy.statistics.comparisons import CellComparison, at_each_look, compare
 from lrstudy.statistics.outcomes import Cell as StatisticsCell
 from lrstudy.statistics.outcomes import Outcomes
 
@@ -208,7 +208,7 @@ class Comparison:
         if self._means is None:
             return ()
         cell = StatisticsCell(best.optimizer, best.lr)
-        comparisons = compare(self._means, cell, self.answer.confidence)
+        comparisons = compare(self._means, cell, at_each_look(self.answer.confidence))
         return tuple(cell.lr for cell in usable_band(self.outcomes, cell, comparisons, self.answer.delta))
 
     @cached_property

@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 from lrstudy.statistics.band import usable_band
 from lrstudy.statistics.cell_means import CellMeans, estimate_means
-from lrstudy.statistics.comparisons import CellComparison, compare
+from lrstudy.statistics.comparisons import CellComparison, at_each_look, compare
 from lrstudy.statistics.image_limit import ImageLimit, image_limit
 from lrstudy.statistics.outcomes import Cell, Outcomes
 from lrstudy.statistics.preference import Preference, find_preference
@@ -112,7 +112,9 @@ def find_answer(outcomes: Outcomes, delta: float = DELTA, confidence: float = CO
     if not outcomes.eligible:
         return Answer(None, Certainty.OPEN, delta, confidence, failed=failed)
     means = estimate_means(outcomes, outcomes.eligible)
-    comparisons = tuple(sorted(compare(means, means.best, confidence), key=lambda comparison: comparison.difference))
+    comparisons = tuple(
+        sorted(compare(means, means.best, at_each_look(confidence)), key=lambda comparison: comparison.difference)
+    )
     if not means.variances.df:
         others = tuple(cell for cell in means.cells if cell != means.best)
         return Answer(means.best, Certainty.OPEN, delta, confidence, math.nan, comparisons, others, failed=failed)

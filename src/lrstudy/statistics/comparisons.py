@@ -12,6 +12,14 @@ import numpy as np
 from lrstudy.statistics.cell_means import CellMeans
 from lrstudy.statistics.outcomes import Cell
 
+# A study is looked at again and again, and stops when it looks settled: a look may spend this share of the error.
+LOOK = 0.5
+
+
+def at_each_look(confidence: float) -> float:
+    """Return the confidence of the comparisons at each look at a study, for claims that hold with `confidence`."""
+    return 1 - LOOK * (1 - confidence)
+
 
 @dataclass(frozen=True)
 class CellComparison:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lrstudy.statistics.band import usable_band, width
 from lrstudy.statistics.cell_means import CellMeans
-from lrstudy.statistics.comparisons import compare
+from lrstudy.statistics.comparisons import at_each_look, compare
 from lrstudy.statistics.outcomes import Cell, Outcomes
 from lrstudy.statistics.race import LOOK, MIN_SEEDS
 from lrstudy.statistics.regret import regret_risk
@@ -69,6 +69,6 @@ def _sure_cells(outcomes: Outcomes, means: CellMeans, delta: float, confidence: 
 
 
 def _tied(outcomes: Outcomes, means: CellMeans, cell: Cell, delta: float, confidence: float) -> TiedCell:
-    band = usable_band(outcomes, cell, compare(means, cell, confidence), delta)
+    band = usable_band(outcomes, cell, compare(means, cell, at_each_look(confidence)), delta)
     logs = [math.log(training.val_loss) for training in outcomes.of(cell)]
     return TiedCell(cell, width(band), float(np.std(logs, ddof=1)))
