@@ -58,7 +58,7 @@ REJECTED = {
     "lr=0.1": ["'lr=0.1' is not a known parameter; did you mean '--lr=0.1'?"],
     "-lr 0.1": ["'-lr' is not a known parameter; did you mean '--lr'?"],
     "--lrs 0.1": ["'--lrs=0.1' is a parameter of the entry point grid, and not of this one; did you mean 'lr'?"],
-    "--workers 2": ["of the entry points grid and search, and not of this one; did you mean 'threads'?"],
+    "--workers 2": ["of the entry points grid, search and decide, and not of this one; did you mean 'threads'?"],
     "--trials 3": ["'--trials=3' is a parameter of the entry point search, and not of this one."],
     "stray": ["'stray' is not a known parameter"],
 }
