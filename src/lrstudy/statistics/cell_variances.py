@@ -11,6 +11,8 @@ import numpy as np
 MIN_SEED_RATIO = 1.0
 # Beyond it, means without a seed in common could not be computed with enough digits.
 MAX_SEED_RATIO = 1e6
+# Equal losses leave no variance: this is less than that of rounding errors, and enough to compute with.
+MIN_VARIANCE = 1e-24
 
 
 class VariancePrior(NamedTuple):
@@ -73,7 +75,7 @@ def estimate_variances(losses: np.ndarray, known: np.ndarray, prior: VariancePri
     if df == 0:
         return CellVariances(math.nan, 0.0, np.ones(len(losses)), cell_df, math.inf, math.nan)
     within = _variance_within(losses[repeated], known[repeated])
-    common = max((prior_squares + float(squares.sum())) / df, np.finfo(float).tiny)
+    common = max((prior_squares + float(squares.sum())) / df, MIN_VARIANCE)
     weight = _weight_of_common(squares[repeated], cell_df[repeated])
     if not math.isfinite(weight):
         return CellVariances(common, df, np.ones(len(losses)), cell_df, weight, within)
