@@ -1,34 +1,24 @@
 """The end of a grid or a search: its best cell only where one learned and converged, and how sure that is."""
 
-import math
 from collections.abc import Sequence
+from dataclasses import replace
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
+import made_trials
 from lrstudy.settings import TrainSettings
 from lrstudy.study.conclusion import conclude
 from lrstudy.study.display import result_table
 from lrstudy.study.trial_result import TrialResult
-from lrstudy.training.specification import DataSummary, StudyContext, TrialSpecification
+from lrstudy.training.specification import TrialSpecification
 
 # 75 validation images in ten equal classes: an accuracy above 20.4% shows that a network has learned.
-DATA = DataSummary(
-    name="photos",
-    source="here",
-    digest="0" * 32,
-    image_shape=(64, 64, 3),
-    split_sizes={"train": 350, "validation": 75, "test": 75},
-    chance_loss=math.log(10),
-    bad_images=(),
-    classes=tuple("0123456789"),
-    skipped_files=0,
-    remarks=(),
-    preprocessing=3,
-    chance_accuracy=0.1,
+DATA = replace(
+    made_trials.DATA, name="photos", image_shape=(64, 64, 3), split_sizes={"train": 350, "validation": 75, "test": 75}
 )
-CONTEXT = StudyContext(DATA, "cpu", 1, "a machine", "fp32")
+CONTEXT = replace(made_trials.CONTEXT, data=DATA)
 
 
 def trial(lr: float, verdict: str, loss: float, accuracy: float, batch_size: int = 256, seed: int = 0) -> TrialResult:

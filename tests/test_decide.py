@@ -17,8 +17,8 @@ from lrstudy.study.run_decision import format_minutes
 from lrstudy.study.trial_outcomes import outcome_of
 from lrstudy.study.trial_result import TrialResult
 from lrstudy.training_steps import suitable_batch_size, suitable_epochs
+from made_trials import done
 from studies import run_script, studies, trainings
-from test_search_proposals import done
 
 SETTINGS = DecideSettings(epochs=5, batch_size=64)
 # The best learning rates of made optimizers, and their losses there.

@@ -8,9 +8,9 @@ import pytest
 from lrstudy.settings import GridSettings
 from lrstudy.study.estimate import StudyEstimate, estimate_study
 from lrstudy.training.specification import PreflightResult
-from test_search_proposals import FACTS
+from made_trials import CONTEXT
 
-PREFLIGHT = PreflightResult(FACTS, {}, 1, data_seconds=1.0, epoch_seconds=2.0, fixed_seconds=1.0)
+PREFLIGHT = PreflightResult(CONTEXT, {}, 1, data_seconds=1.0, epoch_seconds=2.0, fixed_seconds=1.0)
 
 
 def expected(trainings: int, concurrency: int, start: float = 6.0, **settings: Any) -> StudyEstimate:
@@ -52,6 +52,6 @@ def test_all_models_take_longer_than_the_best_one() -> None:
 
 
 def test_on_a_gpu_the_cores_do_not_matter() -> None:
-    preflight = replace(PREFLIGHT, context=replace(FACTS, device="cuda"))
+    preflight = replace(PREFLIGHT, context=replace(CONTEXT, device="cuda"))
     both = [estimate_study(GridSettings(epochs=10), preflight, 6.0, 8, concurrency).total(8) for concurrency in (4, 8)]
     assert both[1] < both[0]

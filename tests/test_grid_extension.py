@@ -8,24 +8,8 @@ import pytest
 from lrstudy.settings import GridSettings
 from lrstudy.study.grid import Grid
 from lrstudy.study.optuna_study import study_file
-from lrstudy.study.trial_result import TrialResult
-from lrstudy.training.specification import DataSummary, StudyContext, TrialSpecification
+from made_trials import done
 
-DATA = DataSummary(
-    name="made",
-    source="here",
-    digest="0" * 32,
-    image_shape=(8, 8, 1),
-    split_sizes={"train": 6, "validation": 4},
-    chance_loss=math.log(10),
-    bad_images=(),
-    classes=tuple("0123456789"),
-    skipped_files=0,
-    remarks=(),
-    preprocessing=3,
-    chance_accuracy=0.1,
-)
-CONTEXT = StudyContext(DATA, "cpu", 1, "a machine", "fp32")
 Verdict = Callable[[float], str]
 
 
@@ -42,9 +26,7 @@ def trained(
     with study_file("auto", "it") as file:
         grid = Grid(GridSettings.model_validate({"optimizers": "adam", **settings}), file)
         while (cell := grid.propose()) is not None:
-            specification = TrialSpecification(cell, CONTEXT, {})
-            scores = loss(cell.lr, cell.seed), 0.5, verdict(cell.lr)
-            grid.tell(TrialResult(len(lrs), specification, f"run {len(lrs)}", *scores))
+            grid.tell(done(len(lrs), cell, loss(cell.lr, cell.seed), verdict(cell.lr)))
             lrs.append(cell.lr)
         return lrs, grid.finish()
 

@@ -10,42 +10,15 @@ from optuna.trial import TrialState
 from lrstudy.settings import SearchSettings, TrainSettings
 from lrstudy.study.optuna_study import study_file
 from lrstudy.study.search import PRUNERS, SAMPLERS, Search
-from lrstudy.study.trial_result import PRUNED, TrialResult, best_of, reason_without_best
+from lrstudy.study.trial_result import PRUNED, best_of, reason_without_best
 from lrstudy.training.epoch import Epoch
-from lrstudy.training.specification import DataSummary, StudyContext, TrialSpecification
-
-FACTS = StudyContext(
-    DataSummary(
-        "made",
-        "here",
-        "0" * 32,
-        (8, 8, 1),
-        {"train": 6, "validation": 4},
-        math.log(10),
-        (),
-        tuple("0123456789"),
-        0,
-        (),
-        3,
-        0.1,
-    ),
-    "cpu",
-    1,
-    "a machine",
-    "fp32",
-)
+from made_trials import done
 
 
 def test_the_settings_name_the_samplers_and_pruners_that_there_are() -> None:
     declared = SearchSettings.model_json_schema()["properties"]
     assert declared["sampler"]["enum"] == list(SAMPLERS)
     assert declared["pruner"]["enum"] == list(PRUNERS)
-
-
-def done(number: int, settings: TrainSettings, val_loss: float = 1.0, verdict: str = "good") -> TrialResult:
-    return TrialResult(
-        number, TrialSpecification(settings, FACTS, {"lr": settings.lr}), f"run {number}", val_loss, 0.5, verdict
-    )
 
 
 def bowl(lr: float) -> float:
