@@ -35,7 +35,7 @@ NOISES: dict[str, Noise] = {"normal": normal, "uneven t": uneven_t}
 
 @dataclass(frozen=True)
 class MadeDecision:
-    """What a decision on a made table came to; `worse` is whether some cell was called surely worse."""
+    """The outcome of a decision on a made table; `worse` is whether some cell was called surely worse."""
 
     right: bool
     sure: bool

@@ -72,7 +72,7 @@ def replay_of(pool: Pool, number: int) -> Replay:
 
 
 class Coverage(NamedTuple):
-    """Whether the intervals of all differences to the recommended cell hold together.
+    """The coverage of the intervals of all differences to the recommended cell: whether they hold together.
 
     `all_cells`: of all cells, for the means of the half that was drawn from; `raced`: of those with three seeds;
     `other_half`: of these, for the means of the other half, which differ by chance as well.
@@ -85,7 +85,7 @@ class Coverage(NamedTuple):
 
 @dataclass(frozen=True)
 class Decision:
-    """What a decision came to.
+    """The outcome of a decision.
 
     `regret` is in log units, infinite without a recommendation; `own_regret` is that by the means of the half that the
     trainings are drawn from.

@@ -17,33 +17,15 @@ sys.path.insert(0, str(DOCS.parent / "src"))
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from lrstudy.formatting import format_setting
-from lrstudy.settings import (
-    CommonSettings,
-    CompareSettings,
-    DecideSettings,
-    GridSettings,
-    ReproduceSettings,
-    SearchSettings,
-    SyncSettings,
-    TrainSettings,
-)
+from lrstudy.settings import CommonSettings, TrainSettings
+from lrstudy.settings.mlproject import ENTRY_POINTS
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.verdict import Curve, Verdict, judge
 
 SETTINGS_PAGE = DOCS / "reference" / "settings.md"
-ENTRY_POINTS: dict[str, type[BaseModel]] = {
-    "main": TrainSettings,
-    "grid": GridSettings,
-    "search": SearchSettings,
-    "decide": DecideSettings,
-    "compare": CompareSettings,
-    "reproduce": ReproduceSettings,
-    "sync": SyncSettings,
-}
 EPOCHS = 50
 CHANCE_LOSS, CHANCE_ACCURACY = math.log(10), 0.1
 Loss = Callable[[float], float]  # of the share of the training that is done, 0 to 1
@@ -57,7 +39,7 @@ STYLE: dict[Any, Any] = {
 
 def settings_table(entry_point: str) -> str:
     """Return the table of an entry point's settings; a study's leaves out those that it shares with a training."""
-    kind = ENTRY_POINTS[entry_point]
+    _, kind = ENTRY_POINTS[entry_point]
     shared = {} if kind is TrainSettings else CommonSettings.model_fields
     rows = [_row(name, field) for name, field in kind.model_fields.items() if not _is_shared(field, shared.get(name))]
     return "\n".join(["| name | default | meaning |", "|---|---|---|", *rows])

@@ -1,12 +1,14 @@
 """Tracked trainings of image classifiers that answer which optimizer to use, which learning rate, and why.
 
-The data flows one way. The command line becomes frozen `settings`; they name a data set, which `data` turns into
-uint8 images, labels and a split; `training` yields one record per epoch, which `tracking` logs to MLflow; `plots` draws
-the figures of a training. A `study` runs many trainings; `report` reads them from MLflow and compares them. `compat`
-holds every use of another library's private parts. The docstring of each package describes its modules.
+The data flows one way. The command line becomes frozen `settings`; they name a data set, which `data` turns into uint8
+images, labels and a split; `training` yields one record per epoch, which `tracking` logs to MLflow; `plots` draws the
+figures of a training. A `study` runs many trainings; `report` reads them from MLflow; `compare` reads any other table;
+all three answer by `statistics`. `compat` holds every use of another library's private parts. The docstring of each
+package describes its modules.
 
 All packages share the modules beside them: the tables of `optimizers`, `networks` and `schedules`, with the `user_code`
 of a user's own files and `pretrained` weights; `chance_level` and `convergence`, which judge scores and curves;
-`figure_layout`, which places the parts of a figure; and the `command_line`, `entry_point`, `output`, `interruption` and
+`answer_defaults`, `answer_state` and `verdicts` of an answer; `figure_layout`, which places the parts of a figure;
+`image_losses` and `run_artifacts`, files of runs; and the `command_line`, `entry_point`, `output`, `interruption` and
 `errors` of every command.
 """

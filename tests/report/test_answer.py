@@ -10,8 +10,8 @@ from lrstudy.answer_state import AnswerState
 from lrstudy.report.answer import AnswerText, answer_state, make_answer
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.comparison import Comparison
+from lrstudy.report.heat_map_table import heat_map_table
 from lrstudy.report.runs import Curve, Run
-from lrstudy.report.tables import heat_map_table
 from lrstudy.statistics.cell_summary import Status
 
 # 75 validation images in ten classes: guessing is right for 8 of them, 10.7%; three standard errors more are 21.4%.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from lrstudy.formatting import NOTHING, format_loss, format_lr, join_and, pluralize
 from lrstudy.statistics import Answer, CellSummary, Outcomes, evidence, headline, share, summarize_cells
-from lrstudy.statistics.race import untried_neighbours
+from lrstudy.statistics.answer_data import untried
 
 POPULATION = "All this is about new seeds on the same images; other images may give another answer."
 
@@ -36,7 +36,7 @@ def describe_answer(outcomes: Outcomes, answer: Answer, rows: int) -> str:
 
 
 def _untried(outcomes: Outcomes, answer: Answer) -> list[str]:
-    cells = [cell.name for cell in untried_neighbours(set(outcomes.cells), [answer.best])] if answer.best else []
+    cells = [cell.name for cell in untried(outcomes, answer)]
     return [f"Not tried, half a decade beside the best: {join_and(cells)}."] if cells else []
 
 

@@ -25,6 +25,7 @@ from lrstudy.server_names import (
     TRAINING,
     VERDICT,
 )
+from lrstudy.statistics.outcomes import Cell as StatisticsCell
 from lrstudy.verdicts import most_common_verdict
 
 
@@ -147,6 +148,11 @@ class Cell:
     lr: float
     typed: str
     trainings: tuple[Training, ...]
+
+    @property
+    def key(self) -> StatisticsCell:
+        """The cell as the statistics name it."""
+        return StatisticsCell(self.optimizer, self.lr)
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lrstudy.answer_defaults import CONFIDENCE, DELTA
 from lrstudy.chance_level import ChanceLevel
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.curve_measures import mean_curve, still_improves
@@ -17,9 +18,8 @@ from lrstudy.report.optimizer_summary import OptimizerSummary, summarize_optimiz
 from lrstudy.report.outcomes import group_outcomes, outcomes_of
 from lrstudy.report.runs import Run
 from lrstudy.server_names import CONVERGED, TRAIN_SECONDS
-from lrstudy.statistics.answer import CONFIDENCE, DELTA, Answer, find_answer
+from lrstudy.statistics.answer import Answer, find_answer
 from lrstudy.statistics.band import usable_band
-from lrstudy.statistics.cell_means import CellMeans, estimate_means
 from lrstudy.statistics.cell_summary import Status
 from lrstudy.statistics.comparisons import CellComparison, at_each_look, compare
 from lrstudy.statistics.outcomes import Cell as StatisticsCell
@@ -72,9 +72,12 @@ class Comparison:
     def answer(self) -> Answer:
         """The best cell, how sure that is, and the comparisons of the others with it."""
         answer = find_answer(self.outcomes, self.delta, self.confidence)
-        near = [self.cell(cell) for cell in (answer.best, answer.rival) if cell]
-        losses = self.read_losses([training.run for cell in near for training in cell.trainings])
-        return answer.with_image_limit(outcomes_of(near, losses))
+        return answer.with_image_limit(self._outcomes_per_image)
+
+    def _outcomes_per_image(self, named: Sequence[StatisticsCell]) -> Outcomes:
+        """Return the outcomes of cells with their losses per validation image."""
+        cells = [self.cell(cell) for cell in named]
+        return outcomes_of(cells, self.read_losses([training.run for cell in cells for training in cell.trainings]))
 
     @cached_property
     def trained(self) -> list[Cell]:
@@ -94,7 +97,7 @@ class Comparison:
 
     @cached_property
     def _cells(self) -> dict[StatisticsCell, Cell]:
-        return {StatisticsCell(cell.optimizer, cell.lr): cell for cell in self.group.cells}
+        return {cell.key: cell for cell in self.group.cells}
 
     @property
     def best(self) -> Cell | None:
@@ -126,7 +129,7 @@ class Comparison:
 
     def against_best(self, cell: Cell) -> CellComparison | None:
         """Return the comparison of a cell's loss with the best cell's; None for this one and for failed cells."""
-        return self._against_best.get(StatisticsCell(cell.optimizer, cell.lr))
+        return self._against_best.get(cell.key)
 
     @cached_property
     def _against_best(self) -> dict[StatisticsCell, CellComparison]:
@@ -205,17 +208,10 @@ class Comparison:
 
     def _band(self, best: Cell) -> tuple[float, ...]:
         """Return the learning rates of the usable band around an optimizer's best cell."""
-        if self._means is None:
+        if self.answer.means is None or self.answer.risk_is_unknown:
             return ()
-        cell = StatisticsCell(best.optimizer, best.lr)
-        comparisons = compare(self._means, cell, at_each_look(self.answer.confidence))
-        return tuple(cell.lr for cell in usable_band(self.outcomes, cell, comparisons, self.answer.delta))
-
-    @cached_property
-    def _means(self) -> CellMeans | None:
-        """The means of the cells without a failed training; None where one seed each leaves their errors unknown."""
-        means = estimate_means(self.outcomes, self.outcomes.eligible)
-        return means if means.variances.df else None
+        comparisons = compare(self.answer.means, best.key, at_each_look(self.answer.confidence))
+        return tuple(cell.lr for cell in usable_band(self.outcomes, best.key, comparisons, self.answer.delta))
 
     def of(self, optimizer: str) -> OptimizerSummary:
         """Return one optimizer's summary."""

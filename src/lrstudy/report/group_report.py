@@ -11,6 +11,7 @@ from statistics import fmean
 
 import pandas as pd
 
+from lrstudy.answer_defaults import CONFIDENCE, DELTA
 from lrstudy.answer_state import AnswerState
 from lrstudy.formatting import pluralize
 from lrstudy.report import tables
@@ -20,11 +21,11 @@ from lrstudy.report.class_counts import read_class_counts
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.data_warnings import data_warnings
 from lrstudy.report.grouping import group_runs
+from lrstudy.report.heat_map_table import heat_map_table
 from lrstudy.report.image_losses import read_val_losses
 from lrstudy.report.run_settings import number as read_number
 from lrstudy.report.runs import LoadedRuns, Run
 from lrstudy.report.warnings import ReportWarning, find_warnings, find_warnings_of_all
-from lrstudy.statistics.answer import CONFIDENCE, DELTA
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +65,8 @@ class GroupReport:
 
     @cached_property
     def heat_map(self) -> pd.DataFrame:
-        """The table of `tables.heat_map_table`."""
-        return tables.heat_map_table(self.comparison, self.state.best_label)
+        """The table of the heat map."""
+        return heat_map_table(self.comparison, self.state.best_label)
 
     @cached_property
     def lr_range(self) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from lrstudy.statistics.race import is_near
 
 
 class Open(StrEnum):
-    """Whether an optimizer's best learning rate has no worse one at half a decade's distance on a side.
+    """The state of a side of an optimizer's best learning rate: open without a worse one at half a decade's distance.
 
     `EDGE` if none was tried on that side, `GAP` if the nearest one is further away.
     """

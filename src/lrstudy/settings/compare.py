@@ -4,6 +4,7 @@ import warnings
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lrstudy.answer_defaults import CONFIDENCE, DELTA
 from lrstudy.settings.fields import Confidence, Delta, UserPath
 
 with warnings.catch_warnings():
@@ -18,6 +19,6 @@ with warnings.catch_warnings():
             description="CSV file with a row per training: columns optimizer, lr, seed, val_loss, and where known "
             "val_accuracy, test_accuracy, verdict; or an export of MLflow's runs"
         )
-        delta: Delta = 0.05
-        confidence: Confidence = 0.95
+        delta: Delta = DELTA
+        confidence: Confidence = CONFIDENCE
         json: bool = Field(False, description="print the answer as JSON")  # type: ignore[assignment]

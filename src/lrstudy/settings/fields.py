@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from lrstudy.answer_defaults import MAX_CONFIDENCE
 from lrstudy.formatting import did_you_mean, quote
 from lrstudy.networks import BUILTIN_NETWORKS, torchvision_classifiers
 from lrstudy.optimizers import OPTIMIZERS, format_arguments, parse_arguments
@@ -126,6 +127,11 @@ def regular_expression(pattern: str) -> str:
     return pattern
 
 
+def is_valid_lr(lr: float) -> bool:
+    """Return whether a learning rate is within the bounds of the setting."""
+    return MIN_FLOAT <= lr <= MAX_FLOAT
+
+
 def known_home(path: str) -> str:
     """Return `path`, or raise ValueError if it names an unknown user's home folder."""
     try:
@@ -150,7 +156,8 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 FlushDenormal = BeforeValidator(flush_denormal)
 Delta = Annotated[Finite, Field(gt=0, le=1, description="difference that does not matter, as a share of the loss")]
 Confidence = Annotated[
-    Finite, Field(ge=0.5, le=0.99, description="that a sure answer is right, and that all intervals hold together")
+    Finite,
+    Field(ge=0.5, le=MAX_CONFIDENCE, description="that a sure answer is right, and that all intervals hold together"),
 ]
 Hidden = Annotated[tuple[Neurons, ...], BeforeValidator(split_commas), Field(min_length=1)]
 Momentum = Annotated[Finite, Field(ge=0, lt=1), FlushDenormal]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
+from lrstudy.answer_defaults import CONFIDENCE, DELTA
 from lrstudy.formatting import format_setting, join_or, quote, setting_error
 from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS, has_momentum
@@ -58,8 +59,8 @@ class StudySettings(CommonSettings):
     )
     log_models: Literal["best", "all"] = Field("best", description="trainings whose pictures and models are logged")
     study_file: UserPath = Field("auto", description="path of Optuna's study file; auto: only an artifact, at the end")
-    delta: Delta = 0.05
-    confidence: Confidence = 0.95
+    delta: Delta = DELTA
+    confidence: Confidence = CONFIDENCE
 
     @property
     def chosen(self) -> dict[str, int]:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from statistics import NormalDist
 
+from lrstudy.answer_defaults import CONFIDENCE, DELTA, MAX_CONFIDENCE
 from lrstudy.statistics.band import usable_band
 from lrstudy.statistics.cell_means import CellMeans, estimate_means
 from lrstudy.statistics.comparisons import CellComparison, at_each_look, compare
 from lrstudy.statistics.image_limit import ImageLimit, image_limit
 from lrstudy.statistics.outcomes import Cell, Outcomes
 from lrstudy.statistics.preference import Preference, find_preference
-from lrstudy.statistics.race import LOOK, MIN_SEEDS, Standing, standing_of
+from lrstudy.statistics.race import MIN_SEEDS, Standing, allowed_risk, standing_of
 from lrstudy.statistics.regret import regret_risk
 from lrstudy.statistics.winner import Estimate, estimate_winner
 
-DELTA, CONFIDENCE = 0.05, 0.95
-MAX_CONFIDENCE = 0.99
-
 
 class Certainty(StrEnum):
-    """How sure a recommendation is.
+    """The certainty of a recommendation.
 
     `SURE`: no other cell is better. `WITHIN`: none is better by more than the share that does not matter, but some
-    cannot be told from the recommended one. `OPEN`: one may be better by more.
+    are not distinguishable from the recommended one. `OPEN`: one may be better by more.
     """
 
     SURE = "sure"
@@ -45,7 +44,7 @@ class Answer:
     where one seed each leaves it unknown.
     `missing_seeds` is about how many further seeds of the best cell and of each contender would settle an open answer;
     infinite if unknown. `image_limit` is known if the losses per image are. `preference` is among cells that tie, if
-    several are surely within `delta` of the best.
+    several are surely within `delta` of the best. `means` are those of the cells without a failed training.
     """
 
     best: Cell | None
@@ -61,6 +60,7 @@ class Answer:
     winner: Estimate | None = None
     image_limit: ImageLimit | None = None
     preference: Preference | None = None
+    means: CellMeans | None = field(default=None, compare=False, repr=False)
 
     @property
     def rival(self) -> Cell | None:
@@ -68,16 +68,22 @@ class Answer:
         near = [*self.contenders, *(comparison.cell for comparison in self.indistinguishable)]
         return near[0] if near else None
 
-    def with_image_limit(self, outcomes: Outcomes) -> Answer:
-        """Return the answer with the limit that the images set, from the losses per image.
+    def with_image_limit(self, outcomes_of: Callable[[Sequence[Cell]], Outcomes]) -> Answer:
+        """Return the answer with the limit that the images set, if it can be known.
 
         Args:
-            outcomes: of the trainings of the best cell and its rival at least.
+            outcomes_of: returns the trainings of cells with their losses per image; called only if these are needed.
         """
-        if self.best is None or self.rival is None:
+        if self.best is None or self.rival is None or self.risk_is_unknown:
             return self
+        outcomes = outcomes_of([self.best, self.rival])
         limit = image_limit(outcomes, self.best, self.rival, self.delta, self.confidence)
         return replace(self, image_limit=limit)
+
+    @property
+    def risk_is_unknown(self) -> bool:
+        """True if no cell has two seeds, so that chance cannot be told from a difference."""
+        return math.isnan(self.risk)
 
     @property
     def is_sure(self) -> bool:
@@ -117,7 +123,9 @@ def find_answer(outcomes: Outcomes, delta: float = DELTA, confidence: float = CO
     )
     if not means.variances.df:
         others = tuple(cell for cell in means.cells if cell != means.best)
-        return Answer(means.best, Certainty.OPEN, delta, confidence, math.nan, comparisons, others, failed=failed)
+        return Answer(
+            means.best, Certainty.OPEN, delta, confidence, math.nan, comparisons, others, failed=failed, means=means
+        )
     state = standing_of(outcomes, means, delta, confidence)
     missing = 0.0 if state.sure else missing_seeds(outcomes, means, state, delta, confidence)
     return Answer(
@@ -133,13 +141,15 @@ def find_answer(outcomes: Outcomes, delta: float = DELTA, confidence: float = CO
         missing,
         estimate_winner(outcomes, means, confidence),
         preference=find_preference(outcomes, means, delta, confidence) if state.sure else None,
+        means=means,
     )
 
 
 def _certainty(means: CellMeans, state: Standing, confidence: float) -> Certainty:
     if not state.sure:
         return Certainty.OPEN
-    return Certainty.SURE if regret_risk(means, means.best, 0.0).total <= LOOK * (1 - confidence) else Certainty.WITHIN
+    is_best = regret_risk(means, means.best, 0.0).total <= allowed_risk(confidence)
+    return Certainty.SURE if is_best else Certainty.WITHIN
 
 
 def missing_seeds(outcomes: Outcomes, means: CellMeans, state: Standing, delta: float, confidence: float) -> float:
@@ -151,7 +161,7 @@ def missing_seeds(outcomes: Outcomes, means: CellMeans, state: Standing, delta: 
     fewest = max(MIN_SEEDS - len(outcomes.of(means.best)), 0)
     if not state.contenders:
         return float(fewest)
-    quantile = -NormalDist().inv_cdf(LOOK * (1 - confidence) / len(state.contenders))
+    quantile = -NormalDist().inv_cdf(allowed_risk(confidence) / len(state.contenders))
     place = means.cells.index(means.best)
     missing = []
     for cell in state.contenders:

@@ -33,7 +33,7 @@ def answer_data(outcomes: Outcomes, answer: Answer) -> dict[str, Any]:
         "cells": [_named(asdict(cell)) for cell in summarize_cells(outcomes, answer)],
         "usable_band": [cell.lr for cell in answer.band],
         "preferred": _preferred(answer),
-        "untried_neighbours": [_cell(cell) for cell in _untried(outcomes, answer)],
+        "untried_neighbours": [_cell(cell) for cell in untried(outcomes, answer)],
         "expected": asdict(answer.winner) if answer.winner else None,
         "limit": limit(answer),
         "missing_seeds": answer.missing_seeds,
@@ -53,7 +53,8 @@ def _open_cells(answer: Answer) -> list[Cell]:
     return [answer.best, *answer.contenders] if answer.best else []
 
 
-def _untried(outcomes: Outcomes, answer: Answer) -> list[Cell]:
+def untried(outcomes: Outcomes, answer: Answer) -> list[Cell]:
+    """Return the cells half a decade beside the best one that the table has not."""
     return untried_neighbours(set(outcomes.cells), [answer.best]) if answer.best else []
 
 

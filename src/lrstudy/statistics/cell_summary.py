@@ -1,4 +1,4 @@
-"""What is known of each cell: its trainings, its loss, and how it compares with the best one."""
+"""Summary of each cell: its trainings, its loss, and the comparison with the best one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrstudy.statistics.outcomes import Cell, Outcomes
 
 
 class Status(StrEnum):
-    """What an answer says of a cell."""
+    """The status of a cell in an answer."""
 
     RECOMMENDED = "recommended"
     BEST = "best so far"

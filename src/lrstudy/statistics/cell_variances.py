@@ -50,11 +50,6 @@ class CellVariances:
         estimate = self.within / self.common - 1
         return min(max(MIN_SEED_RATIO, estimate), MAX_SEED_RATIO)
 
-    @property
-    def deviation(self) -> float:
-        """The residual standard deviation of a training, in log units."""
-        return math.sqrt(self.common)
-
 
 def estimate_variances(losses: np.ndarray, known: np.ndarray, prior: VariancePrior | None) -> CellVariances:
     """Estimate the residual variances, each shrunk toward the common one by as much as they are alike.

@@ -56,13 +56,13 @@ def compare(means: CellMeans, best: Cell, confidence: float) -> list[CellCompari
     differences = means.means - means.means[place]
     margins = _margins(means, place, confidence)
     return [
-        CellComparison(cell, *(_as_share(log) for log in (difference, difference - margin, difference + margin)))
+        CellComparison(cell, *(as_share(log) for log in (difference, difference - margin, difference + margin)))
         for cell, difference, margin in zip(means.cells, differences, margins, strict=True)
         if cell != best
     ]
 
 
-def _as_share(log_ratio: float) -> float:
+def as_share(log_ratio: float) -> float:
     """Return by how much one loss is higher than another, as a share; infinite beyond the largest number."""
     try:
         return math.expm1(log_ratio)

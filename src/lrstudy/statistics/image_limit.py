@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from lrstudy.statistics.comparisons import as_share
 from lrstudy.statistics.images import crossed_difference
 from lrstudy.statistics.outcomes import Cell, Outcomes
 
@@ -43,8 +44,8 @@ def image_limit(outcomes: Outcomes, best: Cell, rival: Cell, delta: float, confi
     margin = math.log1p(delta)
     return ImageLimit(
         rival,
-        math.expm1(low),
-        math.expm1(min(high, 700.0)),
+        as_share(low),
+        as_share(high),
         difference.images,
         difference.images_needed(margin, confidence),
         seeds_suffice=math.isfinite(difference.seeds_needed(margin, confidence)),

@@ -56,15 +56,19 @@ def standing(outcomes: Outcomes, delta: float, confidence: float, prior: Varianc
     """
     if not outcomes.eligible:
         return Standing(None)
-    means = estimate_means(outcomes, outcomes.eligible, prior)
-    if not means.variances.df:
-        return Standing(means.best, tuple(cell for cell in means.cells if cell != means.best))
-    return standing_of(outcomes, means, delta, confidence)
+    return standing_of(outcomes, estimate_means(outcomes, outcomes.eligible, prior), delta, confidence)
+
+
+def allowed_risk(confidence: float) -> float:
+    """Return the chance of an error at which a recommendation is sure, for answers of this confidence."""
+    return LOOK * (1 - confidence)
 
 
 def standing_of(outcomes: Outcomes, means: CellMeans, delta: float, confidence: float) -> Standing:
-    """Return the state of a race from the means of the cells that can be recommended, of a known variance."""
-    allowed = LOOK * (1 - confidence)
+    """Return the state of a race from the means of the cells that can be recommended."""
+    if not means.variances.df:
+        return Standing(means.best, tuple(cell for cell in means.cells if cell != means.best))
+    allowed = allowed_risk(confidence)
     risk = regret_risk(means, means.best, delta)
     remaining = contenders(risk, means.best, EXCLUSION * allowed)
     enough = len(outcomes.of(means.best)) >= MIN_SEEDS
@@ -83,13 +87,12 @@ def next_cell(outcomes: Outcomes, pending: Sequence[Cell], state: Standing) -> C
     """
     if state.best is None:
         return None
-    waiting = Counter(pending)
-    counts = {cell: len(outcomes.of(cell)) + waiting[cell] for cell in (state.best, *state.contenders)}
     turn = (len(outcomes.rows) + len(pending)) % ROUND
     if turn == 0 or not state.contenders:
         return state.best
+    waiting = Counter(pending)
     likely = {cell: len(state.contenders) - place for place, cell in enumerate(state.contenders)}
-    return min(state.contenders, key=lambda cell: counts[cell] / likely[cell])
+    return min(state.contenders, key=lambda cell: (len(outcomes.of(cell)) + waiting[cell]) / likely[cell])
 
 
 def next_training(
@@ -118,20 +121,18 @@ def next_training(
         return untried[0]
     if not outcomes.rows:
         return None
-    state = standing(outcomes, delta, confidence)
+    means = estimate_means(outcomes, outcomes.eligible, PRIOR) if outcomes.eligible else None
+    state = standing_of(outcomes, means, delta, confidence) if means else Standing(None)
     repeated = [cell for cell in (state.best, *state.contenders) if cell and len(outcomes.of(cell)) > 1]
-    around = [*_best_per_optimizer(outcomes), *repeated]
+    around = [*(_best_per_optimizer(means) if means else []), *repeated]
     missing = [*_below_failures(outcomes, tried, starts), *untried_neighbours(tried, around)]
     if missing := [cell for cell in missing if is_allowed(cell)]:
         return missing[0]
     return None if state.sure else next_cell(outcomes, pending, state)
 
 
-def _best_per_optimizer(outcomes: Outcomes) -> list[Cell]:
-    """Return the best cell of each optimizer that has one without failures."""
-    if not outcomes.eligible:
-        return []
-    means = estimate_means(outcomes, outcomes.eligible, PRIOR)
+def _best_per_optimizer(means: CellMeans) -> list[Cell]:
+    """Return the best cell of each optimizer."""
     by_loss = [means.cells[place] for place in means.means.argsort(kind="stable")]
     return list({cell.optimizer: cell for cell in reversed(by_loss)}.values())[::-1]
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from lrstudy.formatting import format_loss, format_lr, format_percent, join_and, pluralize
 from lrstudy.statistics.answer import Answer, Certainty
+from lrstudy.statistics.band import width
 from lrstudy.statistics.comparisons import CellComparison
 from lrstudy.statistics.outcomes import Cell
 from lrstudy.statistics.preference import Reason
-from lrstudy.statistics.race import LOOK, MIN_SEEDS
+from lrstudy.statistics.race import MIN_SEEDS, allowed_risk
 from lrstudy.statistics.winner import Estimate
 
 # A list of cells names this many.
@@ -64,13 +65,13 @@ def _certainty(answer: Answer) -> str:
         return f"Sure: no other cell tried is better ({allowed})."
     if answer.certainty is Certainty.WITHIN:
         return f"Sure to {share(answer.delta)}: no other cell tried is better by more ({allowed})."
-    if math.isnan(answer.risk):
+    if answer.risk_is_unknown:
         return "Open: one seed per cell cannot show what is noise."
     chance = (
         f"the chance that another cell is better by more than {share(answer.delta)} is {format_percent(answer.risk)}"
     )
     limit = (
-        f"a sure answer allows {share(LOOK * (1 - answer.confidence))}, since chance has an opportunity at each look"
+        f"a sure answer allows {share(allowed_risk(answer.confidence))}, since chance has an opportunity at each look"
     )
     if not answer.contenders:
         return f"Open: a sure answer takes at least {MIN_SEEDS} seeds; {chance} so far."
@@ -142,7 +143,7 @@ def _band(answer: Answer) -> str:
     low, high = answer.band[0].lr, answer.band[-1].lr
     return (
         f"The usable band of {answer.best.optimizer} is {format_lr(low)} to {format_lr(high)}, "
-        f"{math.log10(high / low):.1f} decades: no learning rate tried there is surely worse by more than "
+        f"{width(answer.band):.1f} decades: no learning rate tried there is surely worse by more than "
         f"{share(answer.delta)}."
     )
 

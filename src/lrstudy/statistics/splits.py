@@ -1,4 +1,4 @@
-"""Whether an answer depends on the split of the images."""
+"""Comparison of the answers from several splits of the images."""
 
 from __future__ import annotations
 

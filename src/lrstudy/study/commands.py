@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lrstudy.compat.interpreter import gc_paused
 from lrstudy.study.fork_server import preload
 
 if TYPE_CHECKING:
+    from lrstudy.settings import StudySettings
+    from lrstudy.settings.training import BasicSettings
     from lrstudy.study.optuna_study import StudyFile
     from lrstudy.study.proposer import Proposer
+
+Settings = TypeVar("Settings", bound="BasicSettings")
 
 # The exit code of a reproduction that differs.
 DIFFERENT = 1
@@ -21,13 +25,9 @@ def run_train(arguments: list[str]) -> None:
     # The fork server imports PyTorch while this process imports MLflow.
     preload("lrstudy.study.preloaded_torch")
     with gc_paused():
-        from lrstudy.command_line import parse
-        from lrstudy.data import check_name, locate
         from lrstudy.settings import TrainSettings
 
-        settings = parse(TrainSettings, arguments)
-        check_name(settings.data)
-        settings = settings.model_copy(update={"data": locate(settings.data)})
+        settings = _parse(TrainSettings, arguments)
 
         # After the settings, since these imports take seconds and an invalid setting should be reported at once.
         from lrstudy.study.training_workers import TrainingWorkers
@@ -70,13 +70,9 @@ def run_decide(arguments: list[str]) -> None:
     """Decide within the budget that the command line gives."""
     preload()
     with gc_paused():
-        from lrstudy.command_line import parse
-        from lrstudy.data import check_name, locate
         from lrstudy.settings import DecideSettings
 
-        settings = parse(DecideSettings, arguments)
-        check_name(settings.data)
-        settings = settings.model_copy(update={"data": locate(settings.data)})
+        settings = _parse(DecideSettings, arguments)
 
         # After the settings, since these imports take seconds and an invalid setting should be reported at once.
         from lrstudy.study.helper_worker import HelperWorker
@@ -84,25 +80,37 @@ def run_decide(arguments: list[str]) -> None:
         with gc_paused():
             from lrstudy.server_names import DECISION
             from lrstudy.study.run_decision import run_decision
-            from lrstudy.tracking.opened_run import check_opened_run
-            from lrstudy.tracking.server import connected_client
 
-            with connected_client() as client:
-                check_opened_run(client, DECISION, settings)
+            _check_opened_run(DECISION, settings)
         run_decision(settings, helper)
+
+
+def _parse(kind: type[Settings], arguments: list[str]) -> Settings:
+    """Return the settings of a command line, with the place of its data."""
+    from lrstudy.command_line import parse
+    from lrstudy.data import check_name, locate
+
+    settings = parse(kind, arguments)
+    check_name(settings.data)
+    return settings.model_copy(update={"data": locate(settings.data)})
+
+
+def _check_opened_run(kind: str, settings: StudySettings) -> None:
+    """Raise OtherRunError if the environment names a run that a study must not log to."""
+    from lrstudy.tracking.opened_run import check_opened_run
+    from lrstudy.tracking.server import connected_client
+
+    with connected_client() as client:
+        check_opened_run(client, kind, settings)
 
 
 def _run(kind: str, arguments: list[str]) -> None:
     # The fork server imports PyTorch while this process imports its own modules.
     preload()
     with gc_paused():
-        from lrstudy.command_line import parse
-        from lrstudy.data import check_name, locate
         from lrstudy.settings import GridSettings, SearchSettings
 
-        settings = parse(GridSettings, arguments) if kind == "grid" else parse(SearchSettings, arguments)
-        check_name(settings.data)
-        settings = settings.model_copy(update={"data": locate(settings.data)})
+        settings = _parse(GridSettings, arguments) if kind == "grid" else _parse(SearchSettings, arguments)
 
         # After the settings, since these imports take seconds and an invalid setting should be reported at once.
         from lrstudy.study.helper_worker import HelperWorker
@@ -112,11 +120,8 @@ def _run(kind: str, arguments: list[str]) -> None:
             from lrstudy.study.grid import Grid
             from lrstudy.study.run_study import run_study
             from lrstudy.study.search import Search
-            from lrstudy.tracking.opened_run import check_opened_run
-            from lrstudy.tracking.server import connected_client
 
-            with connected_client() as client:
-                check_opened_run(client, kind, settings)
+            _check_opened_run(kind, settings)
 
         def make_proposer(file: StudyFile, concurrency: int) -> Proposer:
             if isinstance(settings, GridSettings):

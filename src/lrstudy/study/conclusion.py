@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 
+from lrstudy.answer_defaults import CONFIDENCE, DELTA
 from lrstudy.answer_state import AnswerState, evidence, find_state, headline
 from lrstudy.formatting import format_setting, pluralize
 from lrstudy.server_names import CONVERGED
-from lrstudy.statistics.answer import CONFIDENCE, DELTA, Answer, find_answer
+from lrstudy.statistics.answer import Answer, find_answer
 from lrstudy.statistics.outcomes import Cell, Outcomes
 from lrstudy.study.trial_outcomes import outcome_of
 from lrstudy.study.trial_result import TrialResult
@@ -78,11 +79,11 @@ class _Shape:
         for trial in trials:
             self.cells.setdefault(outcome_of(trial).cell, []).append(trial)
         answer = find_answer(Outcomes(map(outcome_of, trials)), delta, confidence)
-        self.answer: Answer = answer.with_image_limit(self._outcomes_per_image(answer))
+        self.answer: Answer = answer.with_image_limit(self._outcomes_per_image)
 
-    def _outcomes_per_image(self, answer: Answer) -> Outcomes:
-        """Return the outcomes of the best cell and its rival with their losses per validation image."""
-        trials = [trial for cell in (answer.best, answer.rival) if cell for trial in self.cells[cell]]
+    def _outcomes_per_image(self, cells: Sequence[Cell]) -> Outcomes:
+        """Return the outcomes of cells with their losses per validation image."""
+        trials = [trial for cell in cells for trial in self.cells[cell]]
         with ThreadPoolExecutor() as threads:  # those of reused trials are read from the server
             losses = threads.map(lambda trial: trial.val_losses, trials)
         return Outcomes(map(outcome_of, trials, losses))

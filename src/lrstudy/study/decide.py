@@ -15,7 +15,7 @@ from lrstudy.formatting import pluralize
 from lrstudy.optimizers import usual_lr
 from lrstudy.settings import TrainSettings
 from lrstudy.settings.decide import DecideSettings
-from lrstudy.settings.fields import MAX_FLOAT, MIN_FLOAT
+from lrstudy.settings.fields import MAX_FLOAT, MIN_FLOAT, is_valid_lr
 from lrstudy.statistics.answer import find_answer
 from lrstudy.statistics.outcomes import Cell, Outcomes
 from lrstudy.statistics.race import next_training
@@ -134,27 +134,23 @@ class Decide:
         if self.sure:
             return []
         answer = find_answer(self._outcomes(len(self._results)), self._settings.delta, self._settings.confidence)
+        missing = answer.missing_seeds * (1 + len(answer.contenders))
         if answer.is_sure:  # of the cells tried; a cell beside the best ones was to follow
-            more = self._budget.enlarged(MIN_TRAININGS)
-            return [
-                "The budget is spent before the best learning rates had others tried beside them, half a decade away: "
-                f"the same command with {more} continues, and trains nothing twice."
-            ]
-        if math.isinf(answer.missing_seeds):
-            more = self._budget.enlarged(len(self._proposed))
-            return [
-                "The budget is spent. How many further trainings would make the answer sure is not known yet: the "
-                f"same command with {more} continues, and trains nothing twice."
-            ]
-        cells = 1 + len(answer.contenders)
-        missing = answer.missing_seeds * cells if answer.missing_seeds else float(MIN_TRAININGS)
-        if missing > MAX_TRAININGS:
+            further = MIN_TRAININGS
+            spent = (
+                "The budget is spent before the best learning rates had others tried beside them, half a decade away"
+            )
+        elif math.isinf(missing):
+            further = len(self._proposed)
+            spent = "The budget is spent. How many further trainings would make the answer sure is not known yet"
+        elif missing > MAX_TRAININGS:
             return [f"The budget is spent; a sure answer takes more than {MAX_TRAININGS:,} further trainings."]
-        trainings = max(int(missing), MIN_TRAININGS)
-        return [
-            f"The budget is spent. About {pluralize(trainings, 'further training')} would make the answer sure: the "
-            f"same command with {self._budget.enlarged(trainings)} continues, and trains nothing twice."
-        ]
+        else:
+            further = max(int(missing), MIN_TRAININGS)
+            trainings = pluralize(further, "further training")
+            spent = f"The budget is spent. About {trainings} would make the answer sure"
+        larger = self._budget.enlarged(further)
+        return [f"{spent}: the same command with {larger} continues, and trains nothing twice."]
 
 
 def _cell(settings: TrainSettings) -> Cell:
@@ -162,4 +158,4 @@ def _cell(settings: TrainSettings) -> Cell:
 
 
 def _is_valid(cell: Cell) -> bool:
-    return MIN_FLOAT <= cell.lr <= MAX_FLOAT
+    return is_valid_lr(cell.lr)

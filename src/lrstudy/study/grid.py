@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from lrstudy.compat.optuna_internals import AskedGridSampler
 from lrstudy.formatting import format_setting
 from lrstudy.settings import GridSettings, TrainSettings
-from lrstudy.settings.fields import MAX_FLOAT, MIN_FLOAT
+from lrstudy.settings.fields import MIN_FLOAT, is_valid_lr
 from lrstudy.settings.training import OptimizerChoice
 from lrstudy.statistics.outcomes import FAILED
 from lrstudy.statistics.race import is_near
@@ -138,7 +138,7 @@ def _extended_lrs(axis: Sequence[float], tried: Sequence[float], best: float) ->
     lrs = []
     for end, side in ((min, -1), (max, 1)):
         steps = [_lr_at(end(axis), side * step) for step in range(MAX_EXTENSIONS + 1)]
-        if best == end(tried) and (further := [lr for lr in steps if _is_valid_lr(lr) and side * lr > side * best]):
+        if best == end(tried) and (further := [lr for lr in steps if is_valid_lr(lr) and side * lr > side * best]):
             lrs.append(further[0])
     return lrs
 
@@ -155,10 +155,6 @@ def _beside(axis: Sequence[float], tried: Sequence[float], best: float) -> list[
 def _score(results: Sequence[TrialResult]) -> tuple[bool, float]:
     failed = any(not result.verdict or result.verdict in FAILED for result in results)
     return failed, fmean(math.log(max(result.objective, MIN_FLOAT)) for result in results)
-
-
-def _is_valid_lr(lr: float) -> bool:
-    return MIN_FLOAT <= lr <= MAX_FLOAT
 
 
 def _lr_at(end: float, step: int) -> float:

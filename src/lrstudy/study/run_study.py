@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,13 +22,11 @@ from lrstudy.server_names import (
     BEST_RUN,
     BEST_VAL_ACCURACY,
     BEST_VAL_LOSS,
-    DECISION,
     DESCRIPTION,
-    STUDY,
     TIME,
     VERDICT,
 )
-from lrstudy.settings import StudySettings, parameters
+from lrstudy.settings import StudySettings
 from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, log_best_artifacts
 from lrstudy.study.conclusion import Conclusion, conclude
@@ -44,6 +40,7 @@ from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.search import proposal_window
+from lrstudy.study.study_identity import is_repetition, study_identity
 from lrstudy.study.study_run import StudyRun, log_best, open_study
 from lrstudy.study.trial_result import TrialResult, best_of, reason_without_best
 from lrstudy.study.trial_runner import TrialRunner
@@ -61,17 +58,8 @@ SHORT_SECONDS = 5.0
 # The reports on an interruption before and after the trainings of a study.
 NOTHING_TRAINED = "no training had begun; the same command starts the study."
 ALL_TRAINED = "all trainings are finished and kept; the same command adds the figures, the model and the summary."
-# Settings that change how a study runs or how far it extends, but not which trials it proposes; and settings that the
-# digest of the data covers.
-NOT_OF_IDENTITY = {
-    *("workers", "log_models", "study_file", "trials", "seeds", "extend", "layout", "duplicates", "groups"),
-    *("minutes", "trainings", "splits", "delta", "confidence"),
-}
 # The server is given this time to take the model, whose id is printed then.
 SECONDS_FOR_MODEL = 5.0
-NEXT_COMMAND = "report: python analysis/report.py"
-# Settings that say how far a study goes.
-EXTENT = ("trials", "seeds", "extend", "minutes", "trainings")
 
 
 def run_study(
@@ -99,7 +87,7 @@ def run_study(
     preflight = helper.preflight()
     start_seconds = seconds_since_start()
     concurrency = trainings_at_once(settings, preflight.context)
-    identity = _identity(kind, settings, preflight.context, proposal_window(concurrency))
+    identity = study_identity(kind, settings, preflight.context, proposal_window(concurrency))
     with (
         study_file(settings.study_file, identity) as file,
         open_study(kind, f"{name} {preflight.context.data.name}", settings, preflight.context, identity) as study,
@@ -126,7 +114,7 @@ def run_study(
             ranked = [trial for trial in results if trial.completed] if settings.log_models == "all" else [best]
             log_best_artifacts(study.run, ranked, helper, executor, trials.best)
             _print_model(study.run, best)
-        if trained or not _is_repetition(study, settings):
+        if trained or not is_repetition(study, settings):
             _log_optuna_study(study, kind, executor, file)
         changes = _changes(executor, results[0], preflight) if trained else []
         _print_lines(changes)
@@ -217,38 +205,11 @@ def _changes(executor: Executor, trial: TrialResult, preflight: PreflightResult)
         return [setting_error("data", settings.data, problem)]
 
 
-def _is_repetition(study: StudyRun, settings: StudySettings) -> bool:
-    """Return whether an earlier study with the same settings has logged the same trials."""
-    extent = {name: value for name, value in parameters(settings).items() if name in EXTENT}
-    return any(
-        run.data.tags.get(STUDY) == study.identity
-        and run.info.status == "FINISHED"
-        and extent.items() <= run.data.params.items()
-        for run in study.known_runs
-    )
-
-
 def trainings_at_once(settings: StudySettings, context: StudyContext) -> int:
     """Return the number of trainings that run at a time."""
     if settings.workers != "auto":
         return settings.workers
     return max(1, usable_cores() // context.threads) if context.device == "cpu" else 1
-
-
-def _identity(kind: str, settings: StudySettings, context: StudyContext, search_window: int) -> str:
-    """Return the identity of a study: only studies with the same one propose the same trials and share a study file."""
-    of_study = {name: value for name, value in parameters(settings).items() if name not in NOT_OF_IDENTITY}
-    parts = [
-        kind,
-        context.data.digest,
-        context.device,
-        context.threads,
-        of_study,
-        search_window if kind != "grid" else 0,
-        *([sorted(context.code.values())] if context.code else []),
-        *([settings.delta, settings.confidence] if kind == DECISION else []),
-    ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _best(results: Sequence[TrialResult]) -> TrialResult:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lrstudy.answer_defaults import CONFIDENCE, DELTA
 from lrstudy.convergence import BEST_PART
 from lrstudy.formatting import (
     NOTHING,
@@ -19,7 +20,6 @@ from lrstudy.report.comparison import BELOW_BEST, SLOW_SHARE
 from lrstudy.report.drawing import Drawing
 from lrstudy.report.group_report import GroupReport
 from lrstudy.report.sections.section import Block, NamedTable, Table
-from lrstudy.statistics.answer import CONFIDENCE, DELTA
 from lrstudy.statistics.cell_summary import Status
 from lrstudy.statistics.sentences import share
 

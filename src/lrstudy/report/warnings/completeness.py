@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -43,7 +42,7 @@ def stopped_early(comparison: Comparison, study: Run | None) -> Iterator[ReportW
 
 def _finalists(comparison: Comparison, improving: Sequence[Cell]) -> str:
     """Return a sentence on the improving cells among those that may be the best, if these are known."""
-    if comparison.best is None or math.isnan(comparison.answer.risk):
+    if comparison.best is None or comparison.answer.risk_is_unknown:
         return ""
     finalists = [cell for cell in [comparison.best, *comparison.indistinguishable] if cell in improving]
     if not finalists:
