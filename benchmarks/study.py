@@ -129,6 +129,7 @@ def report(name: str, runs: dict[str, list[Run]], plain_epochs: int = EPOCHS, on
         "training, in all processes": middle.parts["train"],
         "validation, in all processes": middle.parts["validation"],
         "tracking, beside the training": middle.parts["tracking"],
+        "report, at the end": middle.parts["report"],
     }
     for what, seconds in shares.items():
         print(f"    {what:<30} {seconds:6.2f} s, {seconds / total:5.1%} of the wall time")

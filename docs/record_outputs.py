@@ -21,7 +21,8 @@ from page_commands import PAGES, ROOT, TABLE, Block, as_script, blocks, commands
 
 README, SCREEN = ROOT / "README.md", "800,780"
 PROGRESS = re.compile(
-    r"^(?:\[\d+/\d+\]|epoch +\d|data: |study: |training: |report: |drawing |model: |run [0-9a-f]{32}; ).*\n", re.M
+    r"^(?:\[\d+/\d+\]|epoch +\d|(?:experiment|data|study|training|report|model): |drawing |run [0-9a-f]{32}; ).*\n",
+    re.M,
 )
 
 
@@ -76,7 +77,8 @@ def run(command: str, folder: Path) -> str | None:
     script, *options = as_script(command)
     if not script.endswith(".py"):
         return None
-    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}
+    # As under `mlflow run`, as which the pages give the commands.
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "MLFLOW_EXPERIMENT_NAME": "Default"}
     words = [sys.executable, str(ROOT / script), *_with_run(options, folder)]
     print(command, flush=True)
     outcome = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)

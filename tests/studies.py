@@ -17,7 +17,7 @@ from conftest import ROOT
 from databases import empty_database
 from preloaded_process import PreloadedProcess, run_preloaded
 
-CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "Log10 loss/train", "Log10 loss/val")
 
 
 def run_script(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -89,7 +89,7 @@ def curves(run: Run, client: mlflow.MlflowClient | None = None) -> dict[str, lis
 def finals(run: Run, client: mlflow.MlflowClient | None = None) -> dict[str, list[float]]:
     """The values that each metric was logged with that is logged once, but for times."""
     client = client or mlflow.MlflowClient()
-    names = [name for name in run.data.metrics if "/" in name and not name.startswith("time/")]
+    names = [name for name in run.data.metrics if "/" in name and not name.startswith("time/") and name not in CURVES]
     return {name: [point.value for point in client.get_metric_history(run.info.run_id, name)] for name in names}
 
 

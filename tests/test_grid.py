@@ -37,7 +37,9 @@ class TestAGrid:
         assert study.info.run_name == "grid 2×2 digits"
         assert study.data.params["lrs"] == "0.1,0.01"
         trials = children(study)
-        assert [run.info.run_name for run in trials] == ["adam lr=0.1", "adam lr=0.01", "sgd lr=0.1", "sgd lr=0.01"]
+        assert [run.info.run_name for run in trials] == [
+            f"{cell} seed=0" for cell in ("adam lr=0.1", "adam lr=0.01", "sgd lr=0.1", "sgd lr=0.01")
+        ]
         assert {run.info.status for run in trials} == {"FINISHED"}
         self.check_best(study, trials)
         self.check_optuna(study, trials, tmp_path)

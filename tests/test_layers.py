@@ -34,6 +34,7 @@ REPORT_MAY_IMPORT = (
     "command_line",
     "unknown_parameters",
     "optimizers",
+    "networks",
     "schedules",
     "settings",
 )

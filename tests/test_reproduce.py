@@ -261,7 +261,7 @@ def test_the_run_opened_by_mlflow_run_has_the_outcome(trained: Train) -> None:
     assert len(trainings()) == 1
     (repeated,) = [run for run in runs() if run.data.tags.get("lrstudy.kind") == "reproduce"]
     assert repeated.info.status == "FINISHED"
-    assert repeated.info.run_name == "reproduce sgd lr=0.1"
+    assert repeated.info.run_name == "reproduce sgd lr=0.1 seed=0"
     assert repeated.data.tags["lrstudy.reproduces"] == trial.info.run_id
     assert repeated.data.tags["lrstudy.reproduction"] == "identical"
     assert not repeated.data.metrics

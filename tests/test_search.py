@@ -1,5 +1,7 @@
 """The search through its entry point, into a real tracking database."""
 
+import json
+import math
 from pathlib import Path
 
 import mlflow
@@ -59,8 +61,17 @@ class TestASearch:
     def check_optuna(self, run_id: str, trials: dict[str, mlflow.entities.Run], folder: Path) -> None:
         client = mlflow.MlflowClient()
         client.download_artifacts(run_id, "", str(folder))
-        plots = {path.name for path in (folder / "optuna").iterdir()}
-        assert {"optimization_history.png", "slice_search_sgd.png"} <= plots
+        figures = {path.name for path in (folder / "report" / "figures").iterdir()}
+        assert {"grid.png", "loss_against_learning_rate.png", "curves_sgd.png"} <= figures
+        assert "Learning-rate report" in (folder / "report" / "index.html").read_text()
+        cells = json.loads((folder / "cells.json").read_text())
+        assert len(cells["data"]) == len(trials)
+        assert {"optimizer", "learning rate", "verdict"} <= set(cells["columns"])
+        study = client.get_run(run_id)
+        assert json.loads(study.data.tags["mlflow.loggedArtifacts"]) == [{"path": "cells.json", "type": "table"}]
+        best = client.get_metric_history(study.data.tags["lrstudy.best_run"], "val_loss")
+        curve = client.get_metric_history(run_id, "Log10 loss/val")
+        assert [(one.step, one.value) for one in curve] == [(one.step, math.log10(one.value)) for one in best]
         for file in (folder / "optuna_study.log", folder / "study.log"):
             storage = JournalStorage(JournalFileBackend(str(file)))
             stored = optuna.load_study(study_name="search sgd", storage=storage)

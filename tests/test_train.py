@@ -50,7 +50,7 @@ class TestARun:
 
     def check_run(self, run: Run) -> None:
         assert run.info.status == "FINISHED"
-        assert run.info.run_name == "adam lr=0.01"
+        assert run.info.run_name == "adam lr=0.01 seed=0"
         assert set(TrainSettings.model_fields) <= set(run.data.params)
         assert {
             name: run.data.params[name] for name in ("hidden", "lr", "momentum", "log10_lr", "optimizer.betas")
@@ -73,6 +73,8 @@ class TestARun:
         curves = {name: curve(run, name) for name in CURVES}
         assert all(sorted(points) == [0, 1, 2, 3] for points in curves.values())
         assert curves["train_loss"][0] == pytest.approx(math.log(10), rel=0.02)
+        for name, group in (("train_loss", "Log10 loss/train"), ("val_loss", "Log10 loss/val")):
+            assert curve(run, group) == {epoch: math.log10(loss) for epoch, loss in curves[name].items()}
         metrics = run.data.metrics
         best = min(curves["val_loss"], key=curves["val_loss"].__getitem__)
         assert metrics["best/epoch"] == best
@@ -111,12 +113,23 @@ class TestARun:
         self.check_image_losses(run, files)
         assert (files / "weights.pt").stat().st_size > 58_442 * 4
         pictures = {path.name for path in (files / "figures").iterdir()}
-        assert pictures == {
-            "loss_curves.png",
-            "confusion_matrix.png",
-            "first_layer_filters.png",
-            "what_each_layer_sees.png",
-        }
+        assert pictures == {"loss_curves.png", "confusion_matrix.png", "layers", "mistakes.png"}
+        self.check_learned(files)
+
+    def check_learned(self, files: Path) -> None:
+        layers = json.loads((files / "layers.json").read_text())
+        assert [layer["neurons"] for layer in layers["layers"]] == [256, 128, 64]
+        assert all((files / layer["figure"]).is_file() for layer in layers["layers"])
+        with (files / "confusion_matrix.csv").open() as file:
+            counts = np.array([row[1:] for row in csv.reader(file)][1:], int)
+        mistakes = json.loads((files / "mistakes.json").read_text())
+        assert (mistakes["misclassified"], mistakes["images"]) == (270 - counts.trace(), 270)
+        assert layers["accuracy"] == pytest.approx(counts.trace() / 270)
+        confidences = [mistake["confidence"] for mistake in mistakes["shown"]]
+        assert confidences == sorted(confidences, reverse=True)
+        for mistake in mistakes["shown"]:
+            assert counts[int(mistake["true"]), int(mistake["predicted"])] > 0
+            assert mistake["true"] != mistake["predicted"]
 
     def check_image_losses(self, run: Run, files: Path) -> None:
         split = load_data(TrainSettings())
@@ -172,7 +185,7 @@ def test_the_same_command_gives_the_same_bits_twice(model: str) -> None:
     arguments = ["--epochs", "2", "--model", model, "--threads", "2"]
     first, second = reference(*arguments), train(*arguments)
     assert {name: dict(points) for name, points in first.curves.items()} == {
-        name: curve(second, name) for name in CURVES
+        name: curve(second, name) for name in first.curves
     }
     assert first.key == second.data.tags["lrstudy.key"]
 

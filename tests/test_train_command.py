@@ -95,7 +95,7 @@ def test_mlflow_run_trains_with_numbers_as_typed(tmp_path: Path, tracking_uri: s
     ended = mlflow_run("main", lr="1e-2", epochs="2")
     assert ended.returncode == 0, ended.stderr
     run = only_run()
-    assert run.info.run_name == "adam lr=0.01"
+    assert run.info.run_name == "adam lr=0.01 seed=0"
     assert run.data.params["lr"] == "1e-2"
     assert run.data.params["log10_lr"] == "-2"
     assert sorted(curve(run, "train_loss")) == [0, 1, 2]

@@ -80,7 +80,7 @@ def test_the_cache_of_images_runs_nothing_and_is_built_again(attack: Attack, tmp
 def test_a_runs_weights_run_nothing(attack: Attack) -> None:
     plan = planned(TrainSettings(hidden=(4,)))
     with pytest.raises(pickle.UnpicklingError):
-        render_network(plan.settings, plan.specification.key, saved(attack))
+        render_network(plan.settings, plan.specification.key, saved(attack), "attacked")
     assert not attack.trace.exists()
 
 

@@ -4,6 +4,8 @@
 KIND, KEY, PRUNED_KEY = "lrstudy.kind", "lrstudy.key", "lrstudy.pruned_key"
 DATA_DIGEST, DEVICE, THREADS = "lrstudy.data_digest", "lrstudy.device", "lrstudy.threads"
 PRECISION = "lrstudy.precision"
+# The number of weights of the network.
+NETWORK_WEIGHTS = "lrstudy.network_weights"
 # How images are normalised for pretrained weights.
 NORMALISATION = "lrstudy.normalisation"
 # The version of the code that reads image files.
@@ -32,6 +34,10 @@ ENTRY_POINT, LOGGED_ARTIFACTS = "mlflow.project.entryPoint", "mlflow.loggedArtif
 # MLflow's tag of a data set that a run used as its input: the name of the split.
 DATA_CONTEXT = "mlflow.data.context"
 
+# Artifacts of a training that the report reads: what the layers of its network respond to, and the images that it
+# misclassifies.
+LAYERS, MISTAKES = "layers.json", "mistakes.json"
+
 # Values of the tag `KIND`.
 TRAINING, GRID, SEARCH_STUDY, DECISION, REPRODUCE = "train", "grid", "search", "decide", "reproduce"
 STUDY_KINDS = (GRID, SEARCH_STUDY, DECISION)
@@ -39,6 +45,9 @@ STUDY_KINDS = (GRID, SEARCH_STUDY, DECISION)
 # Metrics per epoch that the report reads.
 VAL_LOSS = "val_loss"
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+# The decimal logarithms of the losses per epoch, for the charts of MLflow's UI: their axes are linear, and one loss
+# that explodes would flatten all others. The UI sorts groups of metrics by code points, so this one comes first.
+LOG10_LOSSES = {"train_loss": "Log10 loss/train", "val_loss": "Log10 loss/val"}
 # Metrics that are logged once per run.
 # Before the names of the parameters that a study has chosen by itself: `chosen.epochs`.
 CHOSEN = "chosen."
@@ -48,4 +57,6 @@ BEST_VAL_BALANCED_ACCURACY, BEST_VAL_MACRO_F1 = "best/val_balanced_accuracy", "b
 BEST_VAL_LOSS_EMA, BEST_EPOCH_EMA = "best/val_loss_ema", "best/epoch_ema"
 TEST_ACCURACY = "test/accuracy"
 TRAIN_SECONDS = "time/train_seconds"
+# Of a study: the seconds that its report took.
+REPORT_SECONDS = "time/report_seconds"
 FINAL, TEST, TIME = "final/", "test/", "time/"  # prefixes

@@ -157,7 +157,8 @@ def check_python(text: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    return os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
+    # The pages give the commands with `mlflow run`, which logs to this experiment.
+    return os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "MLFLOW_EXPERIMENT_NAME": "Default"}
 
 
 def test_commands_that_are_not_run_are_on_a_page() -> None:

@@ -59,10 +59,42 @@ def test_all_optimizers_have_one_scale_that_an_explosion_does_not_stretch(experi
     log_training(experiment, falling(0.001, 12), optimizer="adam")
     log_training(experiment, {"train_loss": [2.3, 1e9, 3.0], "val_loss": [2.3, 1e8, 3.0]}, optimizer="sgd", lr="1")
     one = group_report(experiment)
-    limits = [[axes.get_ylim() for axes in curves_of(one, name).axes] for name in ("sgd", "adam")]
-    assert limits[0] == limits[1]
-    assert [axes.get_yscale() for axes in curves_of(one, "adam").axes] == ["log", "log"]
-    assert all(20 < high < 40 for _, high in limits[0])
+    panels = [axes for name in ("sgd", "adam") for axes in curves_of(one, name).axes]
+    ((low, high),) = {axes.get_ylim() for axes in panels}
+    assert {axes.get_yscale() for axes in panels} == {"log"}
+    assert low < 0.01
+    assert 2.3 < high < 5
+    for axes in curves_of(one, "sgd").axes:  # which leave at the second epoch
+        (mark,) = [line for line in axes.lines if line.get_marker() == "^"]
+        assert (x(mark), y(mark)) == ([1], [high])
+
+
+def test_an_axis_spans_what_is_learned_below_the_loss_of_guessing(experiment: str) -> None:
+    for lr, floor in (("0.01", 2.1), ("0.1", 2.25)):
+        log_training(experiment, falling(floor), lr=lr)
+    log_training(experiment, {"train_loss": [2.3, 24.0, 2.3], "val_loss": [2.3, 20.0, 2.3]}, lr="1")
+    one = group_report(experiment)
+    for axes in curves_of(one, "adam").axes:
+        low, high = axes.get_ylim()
+        assert axes.get_yscale() == "linear"
+        assert 1.8 < low < 0.9 * 2.1 + 0.1
+        assert 2.3 < high < 2.6
+    (drawing,) = sweep.draw(one)
+    low, high = drawing.figure.axes[0].get_ylim()
+    assert 2.0 < low < 2.12
+    assert 2.3 < high < 2.4
+
+
+def test_the_line_of_the_best_cell_is_the_boldest_however_many_points_an_optimizer_has(experiment: str) -> None:
+    for number in range(20):
+        log_training(experiment, falling(0.1 + abs(number - 10) / 20), optimizer="sgd", lr=10 ** (number / 5 - 3))
+    for number in range(3):
+        log_training(experiment, falling(0.5 + number / 10), optimizer="adam", lr=10 ** (number - 3))
+    (drawing,) = sweep.draw(group_report(experiment))
+    (axes,) = drawing.figure.axes
+    widths = {line.get_label(): line.get_linewidth() for line in axes.lines if line.get_label() in ("sgd", "adam")}
+    assert widths["sgd"] > 1.5 * widths["adam"]
+    assert all(line.get_alpha() is None for line in axes.lines if line.get_label() in widths)
 
 
 def test_a_diverged_training_is_drawn_to_where_it_died(experiment: str) -> None:

@@ -68,20 +68,20 @@ def opened(browser: Browser, address: str, width: int) -> tuple[Page, list[str]]
 
 
 def test_it_reads_well_at_every_width_without_a_network(browser: Browser, address: str) -> None:
-    for width in (400, 1400):
+    for width in (400, 1400, 2200):
         page, asked = opened(browser, address, width)
         assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
         assert page.evaluate("document.documentElement.scrollWidth") == width
-        images = page.locator("img")
-        assert images.count() == 7  # two optimizers' curves and a sweep for each shape, and the shapes
+        images = page.locator("figure svg")
+        # For each shape the kinds, two optimizers' curves and a sweep; the gaps of the shapes, and all their cells.
+        assert images.count() == 10
         for image in images.all():
-            assert len(image.get_attribute("alt") or "") > 40
-            assert image.evaluate("one => one.complete && one.naturalWidth > 0")
+            assert len(image.get_attribute("aria-label") or "") > 40
             box = image.bounding_box()
             assert box is not None
             # At 4.8 inches, 460 pixels, letters of 10 points are 13 pixels high; at 340 they are 10.
             assert 340 <= box["width"] <= 600
-        assert page.locator("figure details table").count() == 7
+        assert page.locator("figure details table").count() == 10
         assert page.title().startswith("Learning-rate report: grid <script>")
         assert page.locator("th", has_text="<b>adam</b>").count() > 0
         page.close()
@@ -89,18 +89,19 @@ def test_it_reads_well_at_every_width_without_a_network(browser: Browser, addres
 
 def test_the_recommendation_comes_first_then_the_warnings_then_the_evidence(browser: Browser, address: str) -> None:
     page, _ = opened(browser, address, 1400)
-    assert page.locator(".answer strong").first.inner_text() == "Use <b>adam</b> with a learning rate of 0.1"
+    assert page.locator("main strong").first.inner_text() == "Of 2 shapes of network, 8 is best, with <b>adam</b> 0.1"
+    assert page.locator("#group-1 .answer strong").inner_text() == "Use <b>adam</b> with a learning rate of 0.1"
     headings = page.locator("#group-1").locator("h2, h3").all_inner_texts()
     assert headings == [
         "Group 1: Recommendation",
         "Warnings",
         "Evidence",
         "Heat map",
-        "Loss curves",
         "Learning-rate sweep",
+        "Loss curves",
         "Tables",
     ]
-    assert page.locator("h2").all_inner_texts()[-3:] == ["Network shapes", "Not included", "Provenance"]
+    assert page.locator("h2").all_inner_texts()[-3:] == ["Network shapes in detail", "Not included", "Provenance"]
     page.close()
 
 
@@ -108,11 +109,14 @@ def test_all_links_lead_to_existing_files_and_groups(browser: Browser, address: 
     page, _ = opened(browser, address, 1400)
     links = page.eval_on_selector_all("a", "all => all.map(one => one.getAttribute('href'))")
     within = [link for link in links if link.startswith("#")]
+    fields = page.eval_on_selector_all("td a", "all => all.map(one => one.getAttribute('href'))")
+    assert all(page.locator(field).count() == 1 for field in set(fields))
+    within = [link for link in within if link not in fields]
     assert [page.locator(f"{link} .answer strong").inner_text() for link in within] == [
         entry.partition(": ")[2].rstrip(".") for entry in page.locator("nav li").all_inner_texts()
     ]
     assert len(within) == 2
-    files = [link for link in links if link not in within]
+    files = [link for link in links if not link.startswith("#")]
     assert len(files) > 10
     assert [link for link in files if not (folder / link).is_file()] == []
     page.close()
@@ -124,3 +128,58 @@ def test_in_print_the_answer_is_on_the_first_sheet(browser: Browser, address: st
     assert page.locator(".answer").first.is_visible()
     assert page.pdf(format="A4").startswith(b"%PDF")
     page.close()
+
+
+def test_hovering_over_a_curve_shows_its_name_and_the_values_that_were_logged(browser: Browser, address: str) -> None:
+    page, _ = opened(browser, address, 1400)
+    curve = page.locator("#curves_sgd [data-curve='sgd 0.01|validation'] path")
+    curve.scroll_into_view_if_needed()
+    box = curve.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"], box["y"] + box["height"])  # it falls to its last epoch
+    tip = page.locator(".tip").inner_text()
+    assert tip.startswith("sgd 0.01, validation: ")
+    assert tip.endswith(" at epoch 50")
+    value = float(tip.split(": ")[1].split(" at")[0])
+    assert value == pytest.approx(0.2 * 1.01 + 1 / 5, rel=0.01)
+    page.mouse.move(2, 2)
+    assert not page.locator(".tip").is_visible()
+    page.close()
+
+
+def test_a_click_on_a_field_shows_the_curves_of_its_cell_and_without_a_script_leads_to_their_figure(
+    browser: Browser, address: str
+) -> None:
+    page, _ = opened(browser, address, 1400)
+    page.locator("#group-1 td a", has_text="0.4").first.click()
+    shown = page.locator("#group-1 .cell-curves")
+    assert shown.locator("[data-curve]:not(.dim)").count() == 2
+    assert page.url == address
+    shown.locator("button").click()
+    assert shown.locator("svg").count() == 0
+    page.close()
+    plain = browser.new_context(java_script_enabled=False).new_page()
+    plain.goto(address)
+    assert plain.locator("figure svg").first.is_visible()
+    plain.locator("#group-1 td a").first.click()
+    assert plain.url.partition("#")[2] in ("curves_sgd", "curves__b_adam__b__3d0fa1c8")
+    plain.close()
+
+
+def test_a_dark_page_has_light_letters_also_in_its_figures(browser: Browser, address: str) -> None:
+    backgrounds = {}
+    for scheme in ("light", "dark"):
+        page = browser.new_page(color_scheme=scheme)
+        page.goto(address)
+        body = "getComputedStyle(document.body)"
+        back, letters = page.evaluate(f"[{body}.backgroundColor, {body}.color]")
+        patch = page.evaluate("getComputedStyle(document.querySelector('figure svg [id*=patch_1] path')).fill")
+        assert patch == back
+        backgrounds[scheme] = _grey(back) - _grey(letters)
+        page.close()
+    assert backgrounds["light"] > 150
+    assert backgrounds["dark"] < -150
+
+
+def _grey(colour: str) -> float:
+    return sum(float(part) for part in colour.partition("(")[2].rstrip(")").split(",")[:3]) / 3

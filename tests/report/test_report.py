@@ -569,7 +569,7 @@ def test_a_report_leaves_nothing_of_the_one_before(experiment: str) -> None:
     assert {path.name for path in Path("report/figures").iterdir()} == {
         *(
             f"{name}.{kind}"
-            for name in ("curves_adam", "grid", "loss_against_learning_rate")
+            for name in ("curves_adam", "grid", "kinds_of_curve", "loss_against_learning_rate")
             for kind in ("svg", "png")
         ),
         "mine.txt",

@@ -27,7 +27,9 @@ def content(tracking_uri: str) -> Report:
 
 def html(content: Report) -> str:
     composed = page.compose(content)
-    return page.render(composed, {drawing.name: b"<svg/>" for drawing in composed.drawings}, ["cells.csv"])
+    return page.render(
+        composed, {drawing.name: b'<svg viewBox="0 0 1 1"></svg>' for drawing in composed.drawings}, ["cells.csv"]
+    )
 
 
 def test_a_new_section_is_a_row_with_blocks_of_any_kind(content: Report, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,11 +26,11 @@ class AskedGridSampler(GridSampler):
         pass
 
 
-def silence_optuna(level: int = optuna.logging.WARNING) -> None:
-    """Drop Optuna's log messages below `level`, and its warnings about experimental features, in this process.
+def silence_optuna() -> None:
+    """Drop Optuna's log messages below warnings, and its warnings about experimental features, in this process.
 
     Without it, Optuna logs a line per trial between those of the study, and warns of features that have been stable
     for years: the quasi-random sampler and names of metrics.
     """
-    optuna.logging.set_verbosity(level)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,18 +15,8 @@ from lrstudy.training.epoch import Epoch
 
 # Okabe and Ito's colours, which colour-blind readers can distinguish.
 TRAIN_COLOUR, VALIDATION_COLOUR, LR_COLOUR = "#0072B2", "#D55E00", "#009E73"
-MAX_FILTERS = 64
-MAX_MAPS = 16
 MAX_NAMED_CLASSES = 40
 MAX_COUNTED_CLASSES = 20
-
-
-@dataclass(frozen=True, eq=False)
-class Activation:
-    """The output of one layer on one image: `(channels, height, width)`, `(tokens, width)` or `(neurons,)`."""
-
-    layer: str
-    values: np.ndarray
 
 
 def loss_curves(history: Sequence[Epoch], best: Epoch, title: str) -> Figure:
@@ -106,61 +95,6 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def filters(weights: np.ndarray) -> Figure:
-    """Draw the first layer's strongest filters, from weights `(filters, height, width, channels)`."""
-    strength = np.square(weights).sum(axis=(1, 2, 3))
-    shown = weights[np.argsort(-strength, kind="stable")[:MAX_FILTERS]]
-    figure = Figure(figsize=(8, 8.4), layout="constrained")
-    axes = figure.subplots()
-    _mosaic(axes, np.stack([_stretch(kernel) for kernel in shown]))
-    axes.set_title(f"First layer: {len(shown)} of {len(weights)} filters, strongest first, each stretched to its range")
-    return figure
-
-
-def activation_maps(image: np.ndarray, layers: Sequence[Activation], classes: Sequence[str]) -> Figure:
-    """Draw one image, uint8 `(side, side, channels)`, and the outputs of the layers, from first to last."""
-    figure = Figure(figsize=(3 * (len(layers) + 1), 3.6), layout="constrained")
-    first, *others, last = figure.subplots(1, len(layers) + 1)
-    _show(first, image / 255)
-    first.set_title("the image")
-    for axes, layer in zip(others, layers, strict=False):
-        _draw_activation(axes, layer)
-    _draw_logits(last, layers[-1].values, classes)
-    return figure
-
-
-def _draw_logits(axes: Axes, logits: np.ndarray, classes: Sequence[str]) -> None:
-    axes.barh(range(len(classes)), logits, color=TRAIN_COLOUR)
-    if len(classes) <= MAX_COUNTED_CLASSES:
-        axes.set_yticks(range(len(classes)), distinct_labels(classes), parse_math=False, fontsize=9)
-    axes.invert_yaxis()
-    axes.set_box_aspect(1)
-    axes.set_title("logits of the classes")
-
-
-def _draw_activation(axes: Axes, layer: Activation) -> None:
-    values = layer.values
-    if values.ndim == 3:
-        height, width, channels = values.shape
-        # Some networks, such as Swin and ConvNeXt, keep the channels last.
-        values = values.transpose(2, 0, 1) if height == width != channels else values
-        maps = values[:MAX_MAPS]
-        _mosaic(axes, np.stack([_stretch(channel[..., None]) for channel in maps]))
-        axes.set_title(f"{layer.layer}\n{len(maps)} of {len(values)} maps, {values.shape[1]}×{values.shape[2]}")
-        return
-    grid = values if values.ndim == 2 else _near_square(values)
-    _show(axes, _stretch(grid[..., None]))
-    axes.set_title(f"{layer.layer}\n{' × '.join(map(str, values.shape))} values")
-
-
-def _near_square(values: np.ndarray) -> np.ndarray:
-    """Arrange `(n,)` in rows, as close to a square as possible; pad with the lowest value."""
-    width = int(np.ceil(np.sqrt(len(values))))
-    padded = np.full(width * -(-len(values) // width), values.min(initial=0.0), dtype=values.dtype)
-    padded[: len(values)] = values
-    return padded.reshape(-1, width)
-
-
 def _mosaic(axes: Axes, tiles: np.ndarray) -> None:
     """Draw tiles `(n, height, width, channels)` in rows, with a white gap between them."""
     columns = int(np.ceil(np.sqrt(len(tiles))))
@@ -177,13 +111,6 @@ def _show(axes: Axes, image: np.ndarray) -> None:
         image = image.mean(axis=2)
     axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_axis_off()
-
-
-def _stretch(values: np.ndarray) -> np.ndarray:
-    """Scale `values` to 0 to 1; values that are not finite become 0."""
-    finite = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    span = np.ptp(finite)
-    return (finite - finite.min()) / span if span > 0 else np.zeros_like(finite)
 
 
 def _spans_decades(history: Sequence[Epoch]) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-DPI = 110
+DPI = 200
 
 
 def training_figures(title: str, files: Mapping[str, bytes], best_epoch: int) -> dict[str, bytes]:
@@ -47,12 +47,12 @@ def training_figures(title: str, files: Mapping[str, bytes], best_epoch: int) ->
         )
 
 
-def png_files(named_figures: Mapping[str, Figure]) -> dict[str, bytes]:
-    """Return PNG files by their paths, from figures by their names."""
+def png_files(named_figures: Mapping[str, Figure], folder: str = "figures") -> dict[str, bytes]:
+    """Return PNG files by their paths in a folder, from figures by their names."""
     pngs = {}
     for name, figure in named_figures.items():
         file = io.BytesIO()
         fix_layout(figure, DPI)
         figure.savefig(file, format="png", dpi=DPI)
-        pngs[f"figures/{name}.png"] = file.getvalue()
+        pngs[f"{folder}/{name}.png"] = file.getvalue()
     return pngs

@@ -15,6 +15,7 @@ from lrstudy.report.drawing import FILE_TYPES, Drawing
 from lrstudy.report.group_report import Report, build_report
 from lrstudy.report.load_runs import load_runs
 from lrstudy.report.sections import curves, heat_map, shapes, sweep
+from lrstudy.report.sections.numbers import cell_columns
 from lrstudy.report.server import attach_report
 from lrstudy.report.write import PAGE, write_report
 from lrstudy.settings.report import CurvesSettings, FigureSettings, ReportSettings
@@ -45,7 +46,7 @@ def report(arguments: list[str]) -> None:
             print(answer.command_purpose, answer.command)
     print(f"report: {out / PAGE}")
     if settings.log and loaded.study:
-        attach_report(loaded.study.run_id, out)
+        attach_report(loaded.study.run_id, out, cell_columns(content))
 
 
 def figure_of_curves(arguments: list[str]) -> None:

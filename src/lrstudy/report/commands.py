@@ -17,7 +17,7 @@ from lrstudy.server_names import CHOSEN, DECISION, GRID, KIND, TRAINING
 
 PROJECT = Path(__file__).parents[3] / "MLproject"
 MLFLOW_RUN = "mlflow run . --env-manager uv"
-MAIN = "main"
+MAIN, DEFAULT_EXPERIMENT = "main", "Default"
 # This many of the best cells are repeated where a grid of all would be too large, …
 FINALISTS = 3
 # … as it is with more learning rates than this, which a search has drawn.
@@ -28,7 +28,7 @@ def rerun_command(training: Training) -> str | None:
     """Return the command that repeats a training; None for a training of another program."""
     if training.run.tags.get(KIND) != TRAINING:
         return None
-    return _command(MAIN, training.run.params)
+    return _command(MAIN, training.run.params, training.run.experiment)
 
 
 def extend_command(study: Run | None, group: Group, **changed: str) -> str | None:
@@ -40,7 +40,7 @@ def extend_command(study: Run | None, group: Group, **changed: str) -> str | Non
     kind = study.tags.get(KIND, "") if study else ""
     if study and kind in _defaults() and _is_own(group):
         shape = {name: group.settings[name] for name in ("hidden",) if name in group.settings}
-        return _command(kind, {**study.params, **shape, **changed})
+        return _command(kind, {**study.params, **shape, **changed}, study.experiment)
     return grid_command(group, _cells_of_a_grid(group), **changed)
 
 
@@ -80,15 +80,18 @@ def grid_command(group: Group, cells: Sequence[Cell], **changed: str) -> str | N
         OPTIMIZER_ARGS: "|".join(dict.fromkeys(run.get(OPTIMIZER_ARGS, "none") for run in params)),
         "lrs": ",".join(dict.fromkeys(cell.typed for cell in sorted(cells, key=lambda cell: -cell.lr))),
     }
-    return _command(GRID, {**group.runs[0].params, **axes, **changed})
+    return _command(GRID, {**group.runs[0].params, **axes, **changed}, group.runs[0].experiment)
 
 
 def _is_own(group: Group) -> bool:
     return all(run.tags.get(KIND) == TRAINING for run in group.runs)
 
 
-def _command(entry_point: str, params: Mapping[str, str]) -> str | None:
-    """Return an entry point's command line without parameters at their defaults; None without the project's files."""
+def _command(entry_point: str, params: Mapping[str, str], experiment: str) -> str | None:
+    """Return an entry point's command line without parameters at their defaults; None without the project's files.
+
+    It names an experiment that is not MLflow's default: only there are the finished trainings found.
+    """
     if not (defaults := _defaults().get(entry_point)):
         return None
     values = {name: params[name] for name in defaults if name in params}
@@ -98,7 +101,8 @@ def _command(entry_point: str, params: Mapping[str, str]) -> str | None:
         if name in ("optimizer", "lr") or not _equal(value, defaults[name])
     ]
     name = [] if entry_point == MAIN else [f"-e {entry_point}"]
-    return " ".join([MLFLOW_RUN, *name, *options])
+    where = [] if experiment in ("", DEFAULT_EXPERIMENT) else [f"--experiment-name {shlex.quote(experiment)}"]
+    return " ".join([MLFLOW_RUN, *where, *name, *options])
 
 
 def _equal(value: str, default: str) -> bool:

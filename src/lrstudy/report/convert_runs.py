@@ -17,8 +17,8 @@ from lrstudy.unquoted_parameters import unquoted_parameters
 MAX_SHARE = 1.5
 
 
-def convert_run(run: MlflowRun, curves: Mapping[str, Curve]) -> Run:
-    """Return a run of MLflow's with `curves` as the report's record."""
+def convert_run(run: MlflowRun, curves: Mapping[str, Curve], experiment: str) -> Run:
+    """Return a run of MLflow's with `curves`, in the experiment of this name, as the report's record."""
     info, data = run.info, run.data
     metrics = {name: restore_infinity(value) for name, value in data.metrics.items()}
     if has_percentages(run):
@@ -41,6 +41,7 @@ def convert_run(run: MlflowRun, curves: Mapping[str, Curve]) -> Run:
         _images(run),
         curves,
         info.artifact_uri,
+        experiment,
     )
 
 

@@ -15,7 +15,8 @@ from lrstudy.formatting import MAX_NAME
 # The file types of a figure, each with the metadata that would differ every time.
 FILE_TYPES = {"svg": "Date", "png": "Software", "pdf": "CreationDate"}
 
-DPI = 100
+# Twice the size at which the page shows a figure.
+DPI = 200
 
 
 @dataclass(frozen=True, eq=False)

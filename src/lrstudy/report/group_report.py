@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
+import numpy as np
 import pandas as pd
 
 from lrstudy.answer_defaults import CONFIDENCE, DELTA
@@ -20,9 +21,12 @@ from lrstudy.report.cells import Group
 from lrstudy.report.class_counts import read_class_counts
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.data_warnings import data_warnings
+from lrstudy.report.figures.loss_range import LossRange, loss_range
 from lrstudy.report.grouping import group_runs
 from lrstudy.report.heat_map_table import heat_map_table
 from lrstudy.report.image_losses import read_val_losses
+from lrstudy.report.learned import Learned, read_learned
+from lrstudy.report.run_settings import describe_subject
 from lrstudy.report.run_settings import number as read_number
 from lrstudy.report.runs import LoadedRuns, Run
 from lrstudy.report.warnings import ReportWarning, find_warnings, find_warnings_of_all
@@ -74,11 +78,30 @@ class GroupReport:
         return float(self.cells.lr.min()), float(self.cells.lr.max())
 
     @cached_property
-    def untrained_loss(self) -> float:
-        """The mean validation loss of the untrained networks; NaN if it was not logged."""
+    def guessing_loss(self) -> float:
+        """The loss of a guess that ignores the image; else that of the untrained networks; NaN if neither is known."""
         losses = [training.untrained_loss for cell in self.group.cells for training in cell.trainings]
         known = [loss for loss in losses if math.isfinite(loss)]
+        if chance := self.comparison.chance_level:
+            return chance.loss
         return fmean(known) if known else math.nan
+
+    @cached_property
+    def shown_losses(self) -> LossRange:
+        """The range of losses that figures of curves show."""
+        columns = self.curves[["train_loss", "val_loss"]].to_numpy(float)
+        bests = self.cells.best_val_loss[np.isfinite(self.cells.best_val_loss)]
+        return loss_range(columns.ravel(), float(bests.min()) if len(bests) else math.nan, self.guessing_loss)
+
+    @cached_property
+    def learned(self) -> Learned | None:
+        """What the best network has learned; None if no run has the artifacts."""
+        return read_learned(self.comparison.best)
+
+    @property
+    def subject(self) -> str:
+        """The data, the network and the length of the trainings, for the titles of figures."""
+        return describe_subject(self.group.settings)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from lrstudy.report.cells import Cell
 from lrstudy.report.comparison import Comparison
+from lrstudy.report.curve_kinds import describe_curve
 from lrstudy.report.tables import best_first, interval, scores
 from lrstudy.statistics.cell_summary import Status
 from lrstudy.statistics.sentences import share
@@ -40,6 +41,8 @@ def heat_map_table(comparison: Comparison, best: str) -> pd.DataFrame:
                 "position": position,
                 "column": _half_decade_name(position) if binned else f"{cell.lr:.3g}",
                 "lr": cell.lr,
+                "name": f"{optimizer} {cell.lr:.6g}",
+                "curve": describe_curve(comparison, cell),
                 **scores(cell),
                 "verdict": comparison.verdict(cell),
                 "exceptions": comparison.exceptions(cell),

@@ -49,9 +49,9 @@ def load_runs(experiment: str | None = None, study: str | None = None) -> Loaded
     return LoadedRuns(
         server,
         found.experiment.name,
-        convert_run(found.study, {}) if found.study else None,
+        convert_run(found.study, {}, found.experiment.name) if found.study else None,
         study_queries(found.study),
-        tuple(convert_run(run, curves[run.info.run_id]) for run in trainings),
+        tuple(convert_run(run, curves[run.info.run_id], found.experiment.name) for run in trainings),
         sum(KIND not in run.data.tags and not is_training(run) for run in found.runs.values()),
         (*found.remarks, *_conversions(trainings, curves), *missing),
     )

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from lrstudy.formatting import NOTHING, format_loss, format_percent, format_with_deviation, join_and
 from lrstudy.report.drawing import Drawing
 from lrstudy.report.figures.style import NO_VERDICT, VERDICT_COLOURS
 from lrstudy.report.group_report import GroupReport, Report
-from lrstudy.report.sections import GROUP_SECTIONS, REPORT_SECTIONS
-from lrstudy.report.sections.section import Block, Section, Subject
+from lrstudy.report.inline_svg import inline_svg
+from lrstudy.report.sections import GROUP_SECTIONS, LEADING_SECTIONS, OPENING_SECTIONS, REPORT_SECTIONS
+from lrstudy.report.sections.section import Block, Figures, Section, Subject
 from lrstudy.report.warnings import differing_settings
 
+FOLDER = Path(__file__).parent
 # The page has this many groups, the largest ones; `summary.json` has all.
 MAX_GROUPS = 12
 # Groups after these have tables, but no figures.
@@ -28,17 +30,23 @@ FIRST_SETTINGS = ("data", "model", "hidden", "epochs", "batch_size")
 
 @dataclass(frozen=True)
 class PageSection:
-    """A heading with its content."""
+    """A heading with its content; one that is not `wide` stands beside others where there is room."""
 
     heading: str
     blocks: tuple[Block, ...]
+    wide: bool
 
 
 @dataclass(frozen=True)
 class Page:
-    """All sections of a report, those of each group by its number, and all drawings."""
+    """All sections of a report, those of each group by its number, and all drawings.
+
+    `opening` are those before all groups, `leading` those beside a group's answer.
+    """
 
     report: Report
+    opening: tuple[PageSection, ...]
+    leading: Mapping[int, tuple[PageSection, ...]]
     groups: Mapping[int, tuple[PageSection, ...]]
     closing: tuple[PageSection, ...]
     drawings: tuple[Drawing, ...]
@@ -47,12 +55,14 @@ class Page:
 def compose(report: Report) -> Page:
     """Return the sections of a report with their drawings."""
     drawings: list[Drawing] = []
-    groups = {
-        group_report.number: _fill(GROUP_SECTIONS, group_report, drawings, group_report.number <= MAX_DRAWN)
-        for group_report in report.group_reports[: max(MAX_GROUPS, MAX_DRAWN)]
-    }
+    shown = report.group_reports[: max(MAX_GROUPS, MAX_DRAWN)]
+    opening = _fill(OPENING_SECTIONS, report, drawings, True)
+    leading, groups = (
+        {one.number: _fill(sections, one, drawings, one.number <= MAX_DRAWN) for one in shown}
+        for sections in (LEADING_SECTIONS, GROUP_SECTIONS)
+    )
     closing = _fill(REPORT_SECTIONS, report, drawings, True)
-    return Page(report, groups, closing, tuple(drawings))
+    return Page(report, opening, leading, groups, closing, tuple(drawings))
 
 
 def _fill(
@@ -64,22 +74,25 @@ def _fill(
         own = list(section.draw(subject)) if draws else []
         drawings += own
         if blocks := tuple(section.blocks(subject, own)):
-            filled.append(PageSection(section.heading, blocks))
+            filled.append(PageSection(section.heading, blocks, section.wide))
     return tuple(filled)
 
 
 def render(page: Page, svgs: Mapping[str, bytes], files: Sequence[str]) -> str:
     """Return the page as HTML, given the figures as SVG files by their names, and the names of the tables' files."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(FOLDER),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals["images"] = {
-        name: f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for name, svg in svgs.items()
-    }
+    # Matplotlib and `inline_svg` have escaped all names in the figures.
+    svgs_of_page = {drawing.name: inline_svg(drawing, svgs[drawing.name]) for drawing in page.drawings}
+    environment.globals["images"] = {name: Markup(svg) for name, svg in svgs_of_page.items()}  # noqa: S704
+    environment.globals["script"] = Markup((FOLDER / "page.js").read_text(encoding="utf-8"))  # noqa: S704
+    environment.globals["style"] = Markup((FOLDER / "page.css").read_text(encoding="utf-8"))  # noqa: S704
+    environment.globals["curves_of"] = _curves_of(page)
     environment.globals["colours"] = lambda verdict: VERDICT_COLOURS.get(verdict, NO_VERDICT)
     environment.filters |= {"field_loss": _field_loss, "field_accuracy": _field_accuracy}
     report = page.report
@@ -88,12 +101,27 @@ def render(page: Page, svgs: Mapping[str, bytes], files: Sequence[str]) -> str:
         title=report.loaded.study.name if report.loaded.study else f"experiment {report.loaded.experiment}",
         counts=join_and([f"{number} {status}" for status, number in report.statuses.items()]),
         group_reports=report.group_reports[:MAX_GROUPS],
+        opening=page.opening,
+        leading=page.leading,
         groups=page.groups,
         closing=page.closing,
         contents=_contents(report.group_reports[:MAX_GROUPS]),
         settings=_settings,
         files=files,
     )
+
+
+def _curves_of(page: Page) -> dict[tuple[int, str], str]:
+    """Return the names of the figures with the curves of an optimizer, by the numbers of groups and the optimizers."""
+    return {
+        (number, drawing.optimizer): drawing.name
+        for number, sections in page.groups.items()
+        for section in sections
+        for block in section.blocks
+        if isinstance(block, Figures)
+        for drawing, _ in block.drawings
+        if drawing.optimizer
+    }
 
 
 def _field_loss(field: Any) -> str:

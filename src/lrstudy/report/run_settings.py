@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from lrstudy.formatting import format_setting, join_or
+from lrstudy.formatting import format_setting, join_or, truncate
+from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import SWITCHES
 from lrstudy.report.runs import Run
 from lrstudy.server_names import DATA_DIGEST
@@ -136,6 +137,15 @@ def data_names(runs: Iterable[Run]) -> dict[str, str]:
             name = run.params.get(DATA, DATA).rstrip("/").rpartition("/")[2] or "/"
             names.setdefault(digest, {})[name] = None
     return {digest: f"{join_or([*of_digest])} ({digest[:8]})" for digest, of_digest in names.items()}
+
+
+def describe_subject(settings: Mapping[str, str]) -> str:
+    """Return the data, the network and the length of trainings in few words: `digits · mlp 256,128,64 · 50 epochs`."""
+    data = truncate(re.sub(r" \([0-9a-f]{8}\)$", "", settings.get(DATA, "")))
+    model = truncate(settings.get("model", "").rpartition("/")[2])
+    network = f"{model} {settings.get('hidden', '')}" if model in BUILTIN_NETWORKS else model
+    epochs = settings.get("epochs", "")
+    return " · ".join(filter(None, (data, network.strip(), f"{epochs} epochs" if epochs else "")))
 
 
 def usual_length(runs: Sequence[Run]) -> int:

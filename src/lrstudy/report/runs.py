@@ -25,7 +25,7 @@ class Run:
 
     `data` has the names and digests of the data sets that were logged as its inputs, empty if there are none. `started`
     is in milliseconds since 1970. `curves` has the history of each logged metric of `server_names.CURVES`.
-    `artifact_uri` is the address of the run's artifacts.
+    `artifact_uri` is the address of the run's artifacts, `experiment` the name of its experiment.
     """
 
     run_id: str
@@ -39,6 +39,7 @@ class Run:
     images: Mapping[str, int] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
     artifact_uri: str = ""
+    experiment: str = ""
 
 
 @dataclass(frozen=True, eq=False)

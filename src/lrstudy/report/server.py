@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from lrstudy.csv_tables import from_csv
 from lrstudy.errors import ReportError
 from lrstudy.redaction import first_line
-from lrstudy.server_names import KIND, TRAINING
+from lrstudy.server_names import KIND, LOGGED_ARTIFACTS, TRAINING
 
 RUNS_PER_PAGE = 1000
+# The artifact with the table of the cells.
+CELLS = "cells.json"
 LATEST_FIRST = ["attributes.start_time DESC"]
 # Two retries: an unreachable server is reported within seconds, one that hangs within a minute.
 CLIENT_OPTIONS = {
@@ -128,14 +131,26 @@ def read_text(run_id: str, path: str) -> str:
         return Path(MlflowClient().download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
 
 
-def attach_report(run_id: str, folder: Path) -> None:
-    """Log `folder` to a run, as its artifact folder `report`.
+def attach_report(run_id: str, folder: Path, cells: Mapping[str, Sequence[str]]) -> None:
+    """Log `folder` to a run, as its artifact folder `report`, and the table of the cells, which MLflow's UI shows.
+
+    Args:
+        run_id: of the run.
+        folder: of the report.
+        cells: the columns of the table by their headers.
 
     Raises:
-        ReportError: the artifact store rejects it.
+        ReportError: the server or the artifact store rejects it.
     """
     with _artifact_errors(f"the report cannot be attached to run {run_id}"):
-        MlflowClient().log_artifacts(run_id, str(folder), "report")
+        client = MlflowClient()
+        client.log_artifacts(run_id, str(folder), "report")
+        # Not by MLflow's `log_table`, which would append to the table of an earlier report.
+        table = {"columns": list(cells), "data": list(zip(*cells.values(), strict=True))}
+        client.log_text(run_id, json.dumps(table, ensure_ascii=False), CELLS)
+        tables = json.loads(client.get_run(run_id).data.tags.get(LOGGED_ARTIFACTS, "[]"))
+        if (cells_table := {"path": CELLS, "type": "table"}) not in tables:
+            client.set_tag(run_id, LOGGED_ARTIFACTS, json.dumps([*tables, cells_table]))
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import pandas as pd
 from lrstudy.answer_state import AnswerState
 from lrstudy.report.cells import Cell, Group, Spread, Training
 from lrstudy.report.comparison import Comparison
+from lrstudy.report.curve_kinds import describe_curve
 from lrstudy.report.curve_measures import generalisation_gap, steadiness
 from lrstudy.report.optimizer_summary import OptimizerSummary
 from lrstudy.server_names import CURVES
@@ -69,6 +70,7 @@ def _cell_row(comparison: Comparison, cell: Cell) -> dict[str, object]:
         "verdict": comparison.verdict(cell),
         "exceptions": comparison.exceptions(cell),
         "kind": comparison.kind(cell),
+        "curve": describe_curve(comparison, cell),
         "status": comparison.status(cell).value,
         **interval(comparison, cell),
         **scores(cell),

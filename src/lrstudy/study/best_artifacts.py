@@ -90,7 +90,7 @@ def log_figures_and_model(trained: TrainedRun, exporter: Executor, renderer: Exe
     settings, key, weights = trained.specification.settings, trained.specification.key, trained.files[WEIGHTS]
     inputs = trained.inputs or RetriedTask(exporter, worker_tasks.model_inputs, settings, key).result()
     try:
-        with logged_model(trained.run) as (path, identity):
+        with logged_model(trained.run, trained.specification.model_name) as (path, identity):
             saving = RetriedTask(exporter, worker_tasks.save_model, settings, inputs, weights, path, identity)
             _log_figures(trained, rendering)
             saving.result()
@@ -101,8 +101,11 @@ def log_figures_and_model(trained: TrainedRun, exporter: Executor, renderer: Exe
 def _render(trained: TrainedRun, renderer: Executor) -> list[RetriedTask[dict[str, bytes]]]:
     specification, tables = trained.specification, {name: trained.files[name] for name in (HISTORY, CONFUSION)}
     title, weights = f"{specification.title}: {trained.verdict}", trained.files[WEIGHTS]
+    short_title = f"{specification.context.data.name}, {specification.settings.model}, {specification.name}"
     return [
-        RetriedTask(renderer, worker_tasks.render_network, specification.settings, specification.key, weights),
+        RetriedTask(
+            renderer, worker_tasks.render_network, specification.settings, specification.key, weights, short_title
+        ),
         RetriedTask(renderer, worker_tasks.render_tables, title, tables, trained.best_epoch),
     ]
 

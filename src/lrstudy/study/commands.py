@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from lrstudy.compat.interpreter import gc_paused
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from lrstudy.settings.training import BasicSettings
     from lrstudy.study.optuna_study import StudyFile
     from lrstudy.study.proposer import Proposer
+
+# Logs the report on a study, given the id of its run.
+Report = Callable[[str], None]
 
 Settings = TypeVar("Settings", bound="BasicSettings")
 
@@ -56,18 +60,18 @@ def run_reproduce(arguments: list[str]) -> None:
         sys.exit(DIFFERENT)
 
 
-def run_grid(arguments: list[str]) -> None:
-    """Train the grid that the command line describes."""
-    _run("grid", arguments)
+def run_grid(arguments: list[str], report: Report) -> None:
+    """Train the grid that the command line describes; `report` logs the report on it, given the id of its run."""
+    _run("grid", arguments, report)
 
 
-def run_search(arguments: list[str]) -> None:
-    """Run the search that the command line describes."""
-    _run("search", arguments)
+def run_search(arguments: list[str], report: Report) -> None:
+    """Run the search that the command line describes, and report on it as `run_grid` does."""
+    _run("search", arguments, report)
 
 
-def run_decide(arguments: list[str]) -> None:
-    """Decide within the budget that the command line gives."""
+def run_decide(arguments: list[str], report: Report) -> None:
+    """Decide within the budget that the command line gives, and report on it as `run_grid` does."""
     preload()
     with gc_paused():
         from lrstudy.settings import DecideSettings
@@ -82,17 +86,20 @@ def run_decide(arguments: list[str]) -> None:
             from lrstudy.study.run_decision import run_decision
 
             _check_opened_run(DECISION, settings)
-        run_decision(settings, helper)
+        run_decision(settings, helper, report)
 
 
 def _parse(kind: type[Settings], arguments: list[str]) -> Settings:
-    """Return the settings of a command line, with the place of its data."""
+    """Return the settings of a command line, with the place of its data; choose the experiment by the data."""
     from lrstudy.command_line import parse
     from lrstudy.data import check_name, locate
+    from lrstudy.tracking.experiment_name import choose_experiment
 
     settings = parse(kind, arguments)
     check_name(settings.data)
-    return settings.model_copy(update={"data": locate(settings.data)})
+    located = settings.model_copy(update={"data": locate(settings.data)})
+    choose_experiment(located.data)
+    return located
 
 
 def _check_opened_run(kind: str, settings: StudySettings) -> None:
@@ -104,7 +111,7 @@ def _check_opened_run(kind: str, settings: StudySettings) -> None:
         check_opened_run(client, kind, settings)
 
 
-def _run(kind: str, arguments: list[str]) -> None:
+def _run(kind: str, arguments: list[str], report: Report) -> None:
     # The fork server imports PyTorch while this process imports its own modules.
     preload()
     with gc_paused():
@@ -132,4 +139,4 @@ def _run(kind: str, arguments: list[str]) -> None:
             name = f"grid {settings.size}"
         else:
             name = f"search {settings.optimizer} {settings.trials}"
-        run_study(kind, settings, name, helper, make_proposer)
+        run_study(kind, settings, name, helper, make_proposer, report)

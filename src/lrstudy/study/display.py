@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
+from statistics import fmean, stdev
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lrstudy.formatting import format_setting, pluralize
+from lrstudy.formatting import format_percent, format_setting, format_with_deviation, pluralize
 from lrstudy.progress import format_epoch
 from lrstudy.study.conclusion import Conclusion
 from lrstudy.study.data_messages import describe_left_out
@@ -20,6 +23,7 @@ from lrstudy.study.proposer import Proposer
 from lrstudy.study.trial_result import TrialResult, best_of
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.specification import PreflightResult, TrialSpecification
+from lrstudy.verdicts import most_common_verdict
 
 
 def describe_study(
@@ -35,7 +39,7 @@ def describe_study(
         + "".join(f"data: {remark}\n" for remark in data.remarks)
         + f"study: {pluralize(trainings, 'training')} of {pluralize(epochs, 'epoch')} on {preflight.context.device}, "
         f"{concurrency} at a time, {pluralize(preflight.context.threads, 'thread')} each: "
-        f"about {_duration(estimate.total(trainings))} in all, with start, figures and model, "
+        f"about {_duration(estimate.total(trainings))} in all, with start, figures, model and report, "
         "minus trainings that are already on the server"
     )
 
@@ -106,27 +110,63 @@ class StudyDisplay:
 
 
 def result_table(results: Sequence[TrialResult], conclusion: Conclusion) -> Table:
-    """Return a row per trial with the settings that vary and its result; those of the best cell are marked.
+    """Return a row per cell with the settings that vary and its results over the seeds; the best cell is marked.
 
-    The trials of an optimizer are adjacent, from the highest learning rate to the lowest.
+    The cells of an optimizer are adjacent, from the highest learning rate to the lowest.
     """
-    best = {result.number for result in conclusion.best if conclusion.best_label}
-    settings = [result.specification.settings for result in results]
-    optimizers = list(dict.fromkeys(training.optimizer_label for training in settings))
-    varied = [name for name in ("hidden", "seed") if len({getattr(training, name) for training in settings}) > 1]
-    rows = Table("optimizer", "lr", *varied, "val loss", "val accuracy", "verdict", "", box=None, pad_edge=False)
+    cells: dict[tuple[object, ...], list[TrialResult]] = {}
+    optimizers = list(dict.fromkeys(result.specification.settings.optimizer_label for result in results))
     for result in sorted(results, key=lambda result: _sort_key(result, optimizers)):
-        marks = [conclusion.best_label] * (result.number in best) + ["reused"] * result.reused
-        training = result.specification.settings
-        names = [training.optimizer_label, *(format_setting(getattr(training, name)) for name in ("lr", *varied))]
-        scores = (f"{result.val_loss:.4f}", f"{result.val_accuracy:.1%}") if result.verdict else ("", "")
-        rows.add_row(*names, *scores, result.verdict or Text(f"failed: {result.reason}"), ", ".join(marks))
+        cells.setdefault(_sort_key(result, optimizers), []).append(result)
+    best = {result.number for result in conclusion.best if conclusion.best_label}
+    several_shapes = len({result.specification.settings.hidden for result in results}) > 1
+    several_seeds = any(len(trials) > 1 for trials in cells.values())
+    varied = [*["hidden"] * several_shapes, *["seeds"] * several_seeds]
+    rows = Table(box=None, pad_edge=False)
+    for header in ("optimizer", "lr", *varied, "val loss", "val accuracy", "verdict", ""):
+        rows.add_column(header, no_wrap=header in ("lr", "val loss", "val accuracy", ""))
+    for trials in cells.values():
+        training = trials[0].specification.settings
+        names = [training.optimizer_label, format_setting(training.lr)]
+        names += [format_setting(training.hidden)] * several_shapes + [str(len(trials))] * several_seeds
+        marks = [conclusion.best_label] * (trials[0].number in best)
+        rows.add_row(*names, *_scores(trials), Text(_verdicts(trials)), ", ".join([*marks, *_reused(trials)]))
     return rows
 
 
 def _sort_key(result: TrialResult, optimizers: list[str]) -> tuple[object, ...]:
     settings = result.specification.settings
-    return optimizers.index(settings.optimizer_label), -settings.lr, settings.hidden, settings.seed
+    return optimizers.index(settings.optimizer_label), -settings.lr, settings.hidden
+
+
+def _scores(trials: Sequence[TrialResult]) -> tuple[str, str]:
+    """Return the loss and the accuracy of a cell, with their deviations over several seeds."""
+    ended = [trial for trial in trials if trial.verdict]
+    if not ended:
+        return "", ""
+    losses, accuracies = [trial.val_loss for trial in ended], [trial.val_accuracy for trial in ended]
+    return (
+        format_with_deviation(fmean(losses), _deviation(losses), "{:.4f}".format),
+        format_with_deviation(fmean(accuracies), _deviation(accuracies), format_percent),
+    )
+
+
+def _deviation(values: Sequence[float]) -> float:
+    return stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else math.nan
+
+
+def _verdicts(trials: Sequence[TrialResult]) -> str:
+    """Return the verdict of a cell, and how many of its trainings have another or failed: `good, 1 of 3 unstable`."""
+    words = [trial.verdict or f"failed: {trial.reason}" for trial in trials]
+    main = most_common_verdict(trial.verdict for trial in trials) or words[0]
+    others = Counter(word for word in words if word != main)
+    return ", ".join([main, *(f"{count} of {len(trials)} {word}" for word, count in others.items())])
+
+
+def _reused(trials: Sequence[TrialResult]) -> list[str]:
+    """Return how many trainings of a cell existed before the study."""
+    reused = sum(trial.reused for trial in trials)
+    return [] if not reused else ["reused"] if reused == len(trials) else [f"{reused} of {len(trials)} reused"]
 
 
 def _line(result: TrialResult) -> str:

@@ -12,9 +12,9 @@ from lrstudy.settings import StudySettings
 from lrstudy.training.specification import PreflightResult
 
 # Multiples of the seconds of the start, which consists of imports and so measures the machine's speed: the tracking of
-# a training; the figures, the model and the summary after the trainings; and the earliest end, since the exporter of
-# models is imported while the trainings run. Measured by `benchmarks/estimates.py`.
-TRACKING, END, EARLIEST_END = 0.02, 0.5, 2.0
+# a training; the figures, the model and the summary after the trainings; the report; and the earliest end before the
+# report, since the exporter of models is imported while the trainings run. Measured by `benchmarks/estimates.py`.
+TRACKING, END, REPORT, EARLIEST_END = 0.02, 0.5, 0.8, 2.0
 # Trainings on all cores slow each other and the process that logs them down by this factor.
 CROWDED = 1.3
 
@@ -63,8 +63,8 @@ def estimate_study(
     return StudyEstimate(
         start=start_seconds,
         per_training=seconds * share * (CROWDED if is_crowded else 1) + TRACKING * imports,
-        end=END * imports * models,
-        earliest_end=EARLIEST_END * imports,
+        end=(END * models + REPORT) * imports,
+        earliest_end=(EARLIEST_END + REPORT) * imports,
     )
 
 

@@ -52,14 +52,20 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
     seconds = [_epoch_seconds(training) if time_epochs else (0.0, 0.0) for training in setups]
     return PreflightResult(
         context=replace(
-            plans[0].context, code={name: digest for plan in plans for name, digest in plan.digests.items()}
+            plans[0].context,
+            code={name: digest for plan in plans for name, digest in plan.digests.items()},
+            weights=dict(zip(shapes, map(_count_weights, setups), strict=True)),
         ),
         hyperparameters={plan.settings.choice: plan.hyperparameters for plan in plans},
-        weights=sum(weight.numel() for weight in setups[0].network.parameters()),
+        weights=_count_weights(setups[0]),
         data_seconds=data_seconds,
         epoch_seconds=fmean(epoch for epoch, _ in seconds),
         fixed_seconds=build_seconds + fmean(fixed for _, fixed in seconds),
     )
+
+
+def _count_weights(training: TrainingSetup) -> int:
+    return sum(weight.numel() for weight in training.network.parameters())
 
 
 def _try_code(plan: TrainingPlan) -> None:

@@ -16,13 +16,14 @@ from lrstudy.training.result import ModelInputs
 from lrstudy.user_code import file_reference, user_errors
 
 
-def render_network(settings: TrainSettings, key: str, weights: bytes) -> dict[str, bytes]:
+def render_network(settings: TrainSettings, key: str, weights: bytes, title: str) -> dict[str, bytes]:
     """Render what the network of a training has learned; see `lrstudy.plots.network_figures`.
 
     Args:
         settings: of the training.
         key: of the training, to check that the images are those that it was trained on.
         weights: the file of its best weights.
+        title: of the figures.
 
     Raises:
         DataError: the images have changed since.
@@ -32,7 +33,7 @@ def render_network(settings: TrainSettings, key: str, weights: bytes) -> dict[st
     training = setup.build(as_begun(settings, key))
     training.network.load_state_dict(_load(weights))
     training.network.eval()  # batch normalisation and dropout behave differently in training mode
-    return network_figures(training)
+    return network_figures(training, title)
 
 
 def model_inputs(settings: TrainSettings, key: str) -> ModelInputs:

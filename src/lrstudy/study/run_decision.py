@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import format_setting, pluralize, setting_error
@@ -35,12 +36,13 @@ RESERVE_SECONDS, RESERVE_SHARE = 1.0, 0.01
 TRAININGS_AFTER_DOUBLING = 4
 
 
-def run_decision(settings: DecideSettings, helper: HelperWorker) -> None:
+def run_decision(settings: DecideSettings, helper: HelperWorker, report: Callable[[str], None]) -> None:
     """Decide which optimizer and learning rate to use, and print and log the answer.
 
     Args:
         settings: of the decision.
         helper: runs the preflight of trainings with any number of steps.
+        report: logs the report on a study, given the id of its run.
 
     Raises:
         LearningRateStudyError: the study cannot begin or continue, every trial failed, or the budget is too small.
@@ -51,20 +53,22 @@ def run_decision(settings: DecideSettings, helper: HelperWorker) -> None:
         split = chosen.model_copy(update={"split_seed": settings.split_seed + number})
         if number:
             helper.restart_preflight(split.examples())
-        conclusion = _decide_split(split, helper, (number + 1) / settings.splits)
+        conclusion = _decide_split(split, helper, (number + 1) / settings.splits, report)
         if conclusion.answer:
             answers[split.split_seed] = conclusion.answer
     if settings.splits > 1:
         print(compare_splits(answers), flush=True)
 
 
-def _decide_split(settings: DecideSettings, helper: HelperWorker, share: float) -> Conclusion:
+def _decide_split(
+    settings: DecideSettings, helper: HelperWorker, share: float, report: Callable[[str], None]
+) -> Conclusion:
     """Run the study of one split until `share` of the time is spent; return its conclusion."""
 
     def propose(file: StudyFile, concurrency: int) -> Proposer:
         return Decide(settings, file, proposal_window(concurrency), _budget(settings, helper, concurrency, share))
 
-    return run_study(DECISION, settings, "decide", helper, propose)
+    return run_study(DECISION, settings, "decide", helper, propose, report)
 
 
 def _choose_steps(settings: DecideSettings, helper: HelperWorker) -> DecideSettings:

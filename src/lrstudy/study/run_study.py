@@ -41,7 +41,7 @@ from lrstudy.study.proposer import Proposer
 from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.search import proposal_window
 from lrstudy.study.study_identity import is_repetition, study_identity
-from lrstudy.study.study_run import StudyRun, log_best, open_study
+from lrstudy.study.study_run import StudyRun, log_best, log_best_curves, open_study
 from lrstudy.study.trial_result import TrialResult, best_of, reason_without_best
 from lrstudy.study.trial_runner import TrialRunner
 from lrstudy.tracking.failures import failure_reason, is_transient
@@ -68,6 +68,7 @@ def run_study(
     name: str,
     helper: HelperWorker,
     propose: Callable[[StudyFile, int], Proposer],
+    report: Callable[[str], None],
 ) -> Conclusion:
     """Train the missing trainings of a study; log and print the results; return the conclusion from them.
 
@@ -77,6 +78,7 @@ def run_study(
         name: of the run of the study, without the data.
         helper: runs the preflight and saves models.
         propose: returns the proposer, given Optuna's file and the number of trainings at a time.
+        report: logs the report on the study, given the id of its run, once it has ended.
 
     Raises:
         LearningRateStudyError: the study cannot begin, cannot continue, or every trial failed.
@@ -96,6 +98,7 @@ def run_study(
     ):
         proposer = propose(file, concurrency)
         expected = estimate_study(settings, preflight, seconds_since_start(), proposer.planned, concurrency)
+        print(study.experiment_line)
         print(describe_study(preflight, expected, proposer.planned, settings.epochs, concurrency), flush=True)
         _report_data(study, settings, preflight.context.data)
         with ProgressChannel() as channel, StudyDisplay(proposer, settings.epochs, expected) as display:
@@ -114,8 +117,9 @@ def run_study(
             ranked = [trial for trial in results if trial.completed] if settings.log_models == "all" else [best]
             log_best_artifacts(study.run, ranked, helper, executor, trials.best)
             _print_model(study.run, best)
+            log_best_curves(study, best.run_id)
         if trained or not is_repetition(study, settings):
-            _log_optuna_study(study, kind, executor, file)
+            study.run.log_files({ARTIFACT: file.path.read_bytes()})
         changes = _changes(executor, results[0], preflight) if trained else []
         _print_lines(changes)
         seconds = {
@@ -126,6 +130,7 @@ def run_study(
         }
         sentences = [*preflight.context.data.warnings, *sentences, *changes]
         _log_end(study, best, seconds, _description(results, best, conclusion, sentences))
+    report(study.run.run_id)
     return conclusion
 
 
@@ -166,13 +171,6 @@ def _print_model(run: TrackedRun, best: TrialResult) -> None:
 def _print_lines(lines: Sequence[str]) -> None:
     for line in lines:
         print(line, flush=True)
-
-
-def _log_optuna_study(study: StudyRun, kind: str, executor: Executor, file: StudyFile) -> None:
-    if kind == "search":
-        with _optional_artifacts():
-            study.run.log_files(RetriedTask(executor, worker_tasks.optuna_plots, file.path).result())
-    study.run.log_files({ARTIFACT: file.path.read_bytes()})
 
 
 @contextmanager
@@ -226,7 +224,7 @@ def _description(
     counts = ", ".join(f"{count} {word}" for word, count in verdicts.most_common())
     return (
         f"**{conclusion.headline}.** {pluralize(len(results), 'training')} ({counts}); the model and the scores are "
-        f"those of {best.specification.name} with seed {best.specification.settings.seed}: a validation loss of "
+        f"those of {best.specification.name}: a validation loss of "
         f"{best.val_loss:.4g} and an accuracy of {best.val_accuracy:.1%}.\n"
         + "".join(f"\n- {sentence}" for sentence in sentences)
     )

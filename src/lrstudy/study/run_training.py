@@ -24,6 +24,7 @@ from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.training_workers import TrainingWorkers
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.tracking import server, training_run
+from lrstudy.tracking.experiment import describe_experiment
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.result import Result, WorkerResult
 from lrstudy.training.specification import PreflightResult, TrialSpecification
@@ -49,12 +50,21 @@ def run_training(settings: TrainSettings, workers: TrainingWorkers) -> None:
             training_run.open_run(specification) as run,
             report_interruption(lambda: _kept(run)),
         ):
+            _print_experiment(run, settings.data)
             trained = _train(run, specification, workers)
             files |= trained.files
             changes = _log(run, specification, trained, workers)
             print("\n".join([_where_to_see(run), *changes]))
     except BrokenExecutor as error:
         raise LearningRateStudyError(f"{error}; start the same training again to resume it.") from error
+
+
+def _print_experiment(run: TrackedRun, data: str) -> None:
+    def describe() -> str:
+        experiment = run.client.get_run(run.run_id).info.experiment_id
+        return f"{describe_experiment(run.client, experiment, data)}\n"
+
+    print(run.outbox.query_or(describe, str), end="", flush=True)
 
 
 def _kept(run: TrackedRun) -> str:

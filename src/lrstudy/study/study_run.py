@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from mlflow.entities import Run
 
 from lrstudy.compat.mlflow_internals import source_tags
 from lrstudy.formatting import format_setting
-from lrstudy.server_names import CHOSEN, DATA_DIGEST, HARDWARE, KEY, KIND, PARENT, STUDY
+from lrstudy.server_names import CHOSEN, DATA_DIGEST, HARDWARE, KEY, KIND, LOG10_LOSSES, PARENT, STUDY
 from lrstudy.settings import StudySettings
+from lrstudy.tracking.calls import MAX_ITEMS_PER_CALL, Log
 from lrstudy.tracking.claims import (
     ENDED_EARLY,
     RunState,
@@ -20,6 +22,8 @@ from lrstudy.tracking.claims import (
     mark_abandoned,
     read_run_state,
 )
+from lrstudy.tracking.experiment import describe_experiment
+from lrstudy.tracking.stored_values import is_finite
 from lrstudy.tracking.tracked_run import MAX_OFFLINE_SECONDS, TrackedRun, track_new_run
 from lrstudy.training.specification import StudyContext, TrialSpecification
 
@@ -33,12 +37,13 @@ class StudyRun:
     """A study's run, and the facts that its trials' runs need.
 
     `identity` distinguishes studies with different proposals; `superseded` are interrupted studies, whose trials this
-    one adopts; `trial_tags` are the tags of every trial's run. `known_runs` are the trainings that existed when the
-    study began, and `known_states` the states of the interrupted ones, by run.
+    one adopts; `experiment_line` describes the experiment; `trial_tags` are the tags of every trial's run. `known_runs`
+    are the trainings that existed when the study began, and `known_states` the states of the interrupted ones, by run.
     """
 
     run: TrackedRun
     experiment_id: str
+    experiment_line: str
     identity: str
     superseded: frozenset[str]
     trial_tags: Mapping[str, str]
@@ -81,7 +86,8 @@ def _open(run: TrackedRun, settings: StudySettings, context: StudyContext, ident
     run.log_params({key: format_setting(value) for key, value in settings if key not in opened.data.params})
     run.log_params({f"{CHOSEN}{name}": str(value) for name, value in settings.chosen.items()})
     tags = {**source_tags(), PARENT: run.run_id}
-    return StudyRun(run, experiment, identity, superseded, tags, known[::-1], states)
+    line = describe_experiment(run.client, experiment, settings.data)
+    return StudyRun(run, experiment, line, identity, superseded, tags, known[::-1], states)
 
 
 def log_best(
@@ -92,6 +98,33 @@ def log_best(
     study.run.log_metrics(metrics, 0)
     study.run.log_params({f"best.{name}": format_setting(value) for name, value in settings.items()})
     study.run.log_tags(tags)
+
+
+def log_best_curves(study: StudyRun, best: str) -> None:
+    """Log the logarithms of the best training's losses to the study's run: the first charts of MLflow's UI.
+
+    The UI draws the runs of a study's trainings only once they are expanded.
+
+    Args:
+        study: of the training.
+        best: the run of the training.
+    """
+    run = study.run
+    run.outbox.flush(0)
+
+    def read() -> list[tuple[str, float, int, int]]:
+        run_id = run.outbox.server_id(best)
+        histories = {name: run.client.get_metric_history(run_id, loss) for loss, name in LOG10_LOSSES.items()}
+        return [
+            (name, math.log10(point.value), point.timestamp, point.step)
+            for name, points in histories.items()
+            for point in points
+            if point.value > 0 and is_finite(point.value)
+        ]
+
+    points = run.outbox.query_or(read, list[tuple[str, float, int, int]])
+    for start in range(0, len(points), MAX_ITEMS_PER_CALL):
+        run.outbox.enqueue(Log(run.run_id, points=points[start : start + MAX_ITEMS_PER_CALL]))
 
 
 def _interrupted_studies(run: TrackedRun, experiment_id: str, context: StudyContext) -> frozenset[str]:

@@ -67,11 +67,11 @@ def render_tables(title: str, files: Mapping[str, bytes], best_epoch: int) -> di
     return png.training_figures(title, files, best_epoch)
 
 
-def render_network(settings: TrainSettings, key: str, weights: bytes) -> dict[str, bytes]:
+def render_network(settings: TrainSettings, key: str, weights: bytes, title: str) -> dict[str, bytes]:
     """Run `lrstudy.study.rendering.render_network`."""
     from lrstudy.study import rendering
 
-    return rendering.render_network(settings, key, weights)
+    return rendering.render_network(settings, key, weights, title)
 
 
 def model_inputs(settings: TrainSettings, key: str) -> ModelInputs:
@@ -88,10 +88,3 @@ def save_model(
     from lrstudy.study import rendering
 
     rendering.save_model(settings, inputs, weights, path, identity)
-
-
-def optuna_plots(path: Path) -> dict[str, bytes]:
-    """Run `lrstudy.study.optuna_plots.draw`."""
-    from lrstudy.study import optuna_plots
-
-    return optuna_plots.draw(path)

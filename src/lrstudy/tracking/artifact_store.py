@@ -13,10 +13,10 @@ from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from lrstudy.compat.mlflow_internals import active_experiment_id
 from lrstudy.errors import TrackingError
 from lrstudy.formatting import join_and, quote
 from lrstudy.redaction import redact_credentials
+from lrstudy.tracking.experiment import active_experiment
 from lrstudy.tracking.failures import failure_reason
 
 # By the scheme of a store's address: a module that MLflow imports for it, and the packages that provide it.
@@ -40,7 +40,7 @@ def check_artifact_store(client: MlflowClient) -> None:
     Raises:
         TrackingError: the store cannot be used, or needs a package that is not installed.
     """
-    experiment = client.get_experiment(active_experiment_id())
+    experiment = active_experiment(client)
     store = experiment.artifact_location
     beginning = f"the experiment {quote(experiment.name)} stores its artifacts in {redact_credentials(store)}, which"
     scheme = urlparse(store).scheme

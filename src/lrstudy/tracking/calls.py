@@ -110,6 +110,7 @@ class CreateModel:
     run: str
     model: str
     location: str
+    name: str = "model"  # as in journals of earlier versions
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def _(call: DeleteDuplicateRuns, client: MlflowClient) -> Ids:
 def _(call: CreateModel, client: MlflowClient) -> Ids:
     run = client.get_run(call.run)
     model = _existing_model(client, run) or client.create_logged_model(
-        run.info.experiment_id, "model", call.run, params=run.data.params
+        run.info.experiment_id, call.name, call.run, params=run.data.params
     )
     if not _is_output(model, run):
         try:

@@ -15,12 +15,12 @@ from lrstudy.tracking.tracked_run import TrackedRun
 
 
 @contextmanager
-def logged_model(run: TrackedRun) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the folder to save an MLflow model to and the identity for its `Model`; then log it to the run as `model`.
+def logged_model(run: TrackedRun, name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the folder to save an MLflow model to and the identity for its `Model`; then log it to the run as `name`.
 
     The run may have ended. A model that a killed process began for the run is completed.
     """
-    model, location = run.outbox.create_model(CreateModel(run.run_id, local_id(), local_id()))
+    model, location = run.outbox.create_model(CreateModel(run.run_id, local_id(), local_id(), name))
     identity = {"artifact_path": location, "run_id": run.run_id, "model_uuid": model, "model_id": model}
     folder = run.outbox.new_folder()
     try:

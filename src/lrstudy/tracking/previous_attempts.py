@@ -12,7 +12,7 @@ from mlflow.entities import Metric, Run, RunTag
 
 from lrstudy import cache_paths
 from lrstudy.errors import SettingsError
-from lrstudy.server_names import CONTINUES, DESCRIPTION, ENTRY_POINT, KEY, OWNER, PARENT
+from lrstudy.server_names import CONTINUES, DESCRIPTION, ENTRY_POINT, KEY, LOG10_LOSSES, OWNER, PARENT
 from lrstudy.settings import TrainSettings
 from lrstudy.tracking import owner
 from lrstudy.tracking.calls import MAX_ITEMS_PER_CALL
@@ -49,7 +49,7 @@ def find_resumable(client: MlflowClient, specification: TrialSpecification, open
 def copy_progress(client: MlflowClient, interrupted: Run, opened: Run) -> dict[str, str]:
     """Copy the curves and the checkpoint of an interrupted run to a new one; return tags for the new one."""
     new, old = opened.info.run_id, interrupted.info.run_id
-    points = [point for name in METRICS for point in client.get_metric_history(old, name)]
+    points = [point for name in (*METRICS, *LOG10_LOSSES.values()) for point in client.get_metric_history(old, name)]
     copies = [Metric(p.key, p.value, p.timestamp, p.step) for p in sorted(points, key=lambda point: point.step)]
     for start in range(0, len(copies), MAX_ITEMS_PER_CALL):
         client.log_batch(new, metrics=copies[start : start + MAX_ITEMS_PER_CALL])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from lrstudy.compat.mlflow_internals import restore_run_link
 from lrstudy.errors import LearningRateStudyError, NotSyncedError, TrackingError
 from lrstudy.redaction import redact_credentials
-from lrstudy.server_names import DESCRIPTION, OWNER
+from lrstudy.server_names import DESCRIPTION, LOG10_LOSSES, OWNER
 from lrstudy.tracking import epoch_times, owner
 from lrstudy.tracking.artifact_store import check_artifact_store
 from lrstudy.tracking.calls import DeleteDuplicateRuns, Log, LogFiles, RemoveCheckpoint, SetStatus
@@ -55,7 +56,7 @@ class TrackedRun:
     def log_epoch(self, epoch: Epoch) -> None:
         """Log the metrics of an epoch at the step of its number, without waiting for the server."""
         time = self.existing.times.get(epoch.epoch) or epoch_times.record(self.run_id, epoch.epoch)
-        self._log_points(epoch.metrics, time, epoch.epoch)
+        self._log_points(epoch.metrics | log10_losses(epoch.metrics), time, epoch.epoch)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Log `metrics` at `step`."""
@@ -95,6 +96,15 @@ class TrackedRun:
         self.outbox.enqueue(SetStatus(self.run_id, status, epoch_times.now_ms()), despite_rejections=despite_rejections)
         if status == "FINISHED":
             self.outbox.enqueue(RemoveCheckpoint(self.run_id), despite_rejections=despite_rejections)
+
+
+def log10_losses(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the decimal logarithms of the losses among the metrics of an epoch, by their names on the server.
+
+    A loss that has none is left out: the server would store an infinity as a number that stretches the chart's axis.
+    """
+    losses = {name: metrics.get(metric, math.nan) for metric, name in LOG10_LOSSES.items()}
+    return {name: math.log10(loss) for name, loss in losses.items() if 0 < loss < math.inf}
 
 
 @contextmanager

@@ -30,8 +30,8 @@ from lrstudy.training.verdict import Verdict
 HISTORY, CONFUSION, WEIGHTS = "history.csv", "confusion_matrix.csv", "weights.pt"
 # The averaged weights of a training with an average.
 AVERAGED_WEIGHTS = "weights_ema.pt"
-# The names of its figures.
-PICTURES = ("loss_curves", "confusion_matrix", "first_layer_filters", "what_each_layer_sees")
+# The names of its figures; `layers` is a folder.
+PICTURES = ("loss_curves", "confusion_matrix", "layers", "mistakes")
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from lrstudy import provenance
@@ -26,6 +28,7 @@ from lrstudy.server_names import (
     HARDWARE,
     KEY,
     KIND,
+    NETWORK_WEIGHTS,
     NORMALISATION,
     PRECISION,
     PREPROCESSING,
@@ -86,6 +89,7 @@ class StudyContext:
 
     `precision` describes the arithmetic; `code` are the digests of the user's own files and of pretrained weights, by
     the settings' values that name them; `normalisation` says how images are normalised for pretrained weights.
+    `weights` are the numbers of weights of the networks, by the setting `hidden`, once they are built.
     """
 
     data: DataSummary
@@ -95,6 +99,7 @@ class StudyContext:
     precision: str
     code: Mapping[str, str] = field(default_factory=dict)
     normalisation: str = ""
+    weights: Mapping[tuple[int, ...], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,8 +146,15 @@ class TrialSpecification:
 
     @property
     def name(self) -> str:
-        """The run's name: `adam lr=0.001`."""
-        return f"{self.optimizer} lr={format_setting(self.settings.lr)}"
+        """The run's name: `adam lr=0.001 seed=0`."""
+        return f"{self.optimizer} lr={format_setting(self.settings.lr)} seed={self.settings.seed}"
+
+    @property
+    def model_name(self) -> str:
+        """The name of the MLflow model, without characters that MLflow rejects: `digits mlp adam lr=1e-3 seed=0`."""
+        settings = self.settings
+        name = f"{self.context.data.name} {settings.model} {self.optimizer} lr={_without_point(settings.lr)}"
+        return re.sub(r"""[/:.%"']""", "_", f"{name} seed={settings.seed}")
 
     @property
     def optimizer(self) -> str:
@@ -180,10 +192,18 @@ class TrialSpecification:
             PRECISION: self.context.precision,
             VERSIONS: ", ".join(f"{name} {version}" for name, version in provenance.versions().items()),
         }
+        if weights := self.context.weights.get(self.settings.hidden):
+            tags[NETWORK_WEIGHTS] = str(weights)
         if self.context.normalisation:
             tags[NORMALISATION] = self.context.normalisation
         changed = provenance.uncommitted_changes()
         return tags if changed is None else tags | {UNCOMMITTED: str(changed).lower()}
+
+
+def _without_point(lr: float) -> str:
+    """Return a learning rate in digits and a power of ten: `1e-3`, `25e-4`, `3`."""
+    _, digits, exponent = Decimal(repr(lr)).normalize().as_tuple()
+    return f"{''.join(map(str, digits))}{f'e{exponent}' if exponent else ''}"
 
 
 @dataclass(frozen=True)

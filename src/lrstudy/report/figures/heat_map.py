@@ -10,14 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lrstudy.formatting import NOTHING, format_percent, format_with_deviation
-from lrstudy.report.figures.style import NO_VERDICT, STYLE, VERDICT_COLOURS, WIDTH, label
+from lrstudy.report.figures.style import INK, NO_VERDICT, PAPER, STYLE, VERDICT_COLOURS, WIDTH, add_title, label
 
 
-def heat_map(fields: pd.DataFrame) -> Figure:
+def heat_map(fields: pd.DataFrame, subject: str) -> Figure:
     """Return the heat map, each field with its verdict as a word and a colour.
 
     Args:
         fields: the frame of `heat_map_table`.
+        subject: of the title.
     """
     columns = dict(sorted(zip(fields.position, fields.column, strict=True)))
     optimizers = list(dict.fromkeys(fields.optimizer))
@@ -34,16 +35,16 @@ def heat_map(fields: pd.DataFrame) -> Figure:
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_xlabel("learning rate")
-        figure.suptitle("Validation loss, accuracy and verdict", fontweight="bold")
+        add_title(figure, "Validation loss, accuracy and verdict", subject)
     return figure
 
 
 def _draw_field(axes: Axes, x: int, y: int, row: Any) -> None:
     background, letters = VERDICT_COLOURS.get(row.verdict, NO_VERDICT)
     edge: dict[str, Any] = (
-        {"edgecolor": "black", "linewidth": 2.5, "zorder": 3}
+        {"edgecolor": INK, "linewidth": 2.5, "zorder": 3}
         if row.best
-        else {"edgecolor": "white", "linewidth": 1, "zorder": 2}
+        else {"edgecolor": PAPER, "linewidth": 1, "zorder": 2}
     )
     axes.add_patch(mpl.patches.Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, facecolor=background, **edge))
     text = "\n".join(_lines(row))

@@ -15,12 +15,14 @@ from lrstudy.report.figures.style import (
     CROSS_HEIGHT,
     MAIN_STYLES,
     OTHER_STYLES,
+    QUIET,
     STYLE,
     WIDTH,
     draw_crosses,
     format_loss_axis,
     format_lr_axis,
     label,
+    plain,
 )
 
 # The crosses of several shapes at one learning rate stand above each other, this share of the height apart.
@@ -28,13 +30,14 @@ CROSS_STEP = 0.08
 STYLES = (*MAIN_STYLES, *OTHER_STYLES)
 
 
-def network_shapes(table: pd.DataFrame) -> Figure:
+def network_shapes(table: pd.DataFrame, data: str) -> Figure:
     """Return the figure of the shapes' losses and gaps, two panels per optimizer.
 
     Diverged or collapsed cells are crosses at the top.
 
     Args:
         table: the frame of `shapes_table`.
+        data: its name, for the title.
     """
     optimizers, shapes = list(dict.fromkeys(table.optimizer)), list(dict.fromkeys(table.hidden))
     styles = {shape: STYLES[index % len(STYLES)] for index, shape in enumerate(shapes)}
@@ -52,9 +55,9 @@ def network_shapes(table: pd.DataFrame) -> Figure:
             if len(known) and known.min() > 0:
                 room = (known.max() / known.min()) ** 0.2  # for crosses
                 format_loss_axis(loss, known.min() / 1.3, known.max() * 1.6 * room, log=True)
-            gap.axhline(0, color="#777777", linewidth=0.8)
+            gap.axhline(0, color=QUIET, linewidth=0.8)
         panels[-1].set_xlabel("learning rate")
-        figure.suptitle("Network shapes: loss, and gap at the end", fontweight="bold")
+        figure.suptitle(f"{plain(data)}: loss, and gap at the end, by network shape", fontweight="bold")
         handles = [
             Line2D([], [], color=colour, marker=marker, label=label(shape))
             for shape, (colour, marker) in styles.items()

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from lrstudy.figure_layout import FIXED_TITLES
@@ -21,12 +22,15 @@ from lrstudy.formatting import truncate
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS
 
 WIDTH = 4.8  # inches
+# Text and axes; the page replaces these colours where readers prefer a dark one, so that no curve may have them.
+INK, QUIET, GRID, PAPER = "#1a1a1a", "#555555", "#dddddd", "#ffffff"
 # Okabe and Ito's colours, distinct for the colour-blind; the markers are distinct in grey.
 MAIN_STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"))
-OTHER_STYLES = (("#000000", "v"), ("#56B4E9", "P"), ("#8C6D00", "X"), ("#777777", "<"))
+OTHER_STYLES = ((INK, "v"), ("#56B4E9", "P"), ("#8C6D00", "X"), ("#777777", "<"))
 OPTIMIZER_STYLES = dict(zip(DEFAULT_OPTIMIZERS, MAIN_STYLES, strict=True))
 # The four kinds of curve that a learning rate makes, distinct without colour.
 KIND_LINES: dict[str, Any] = {"very high": ":", "high": (0, (5, 2)), "good": "-", "low": (0, (6, 2, 1, 2))}
+KIND_COLOURS = {"very high": "#D55E00", "high": "#C98A00", "good": "#009E73", "low": "#0072B2"}
 # Background and letters of each verdict: the better, the darker, so that the order shows in grey too.
 VERDICT_COLOURS = {
     "good": ("#1B6E3C", "#FFFFFF"),
@@ -37,7 +41,7 @@ VERDICT_COLOURS = {
     "diverged": ("#F3DCE6", "#000000"),
 }
 NO_VERDICT = ("#EEEEEE", "#000000")
-BEST_WIDTH = 2.8
+BEST_WIDTH, OTHER_WIDTH = 2.8, 1.3
 # More lines than this are identified by a colour bar instead of a legend.
 MAX_IN_LEGEND = 8
 # The crosses of diverged trainings stand at this share of an axis's height.
@@ -47,7 +51,11 @@ STYLE: dict[Any, Any] = FIXED_TITLES | {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "grid.color": "#DDDDDD",
+    "grid.color": GRID,
+    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
+    "figure.facecolor": PAPER,
+    "axes.facecolor": "none",
+    "path.simplify": False,
     "grid.linewidth": 0.6,
     "legend.frameon": False,
     "lines.linewidth": 1.4,
@@ -57,8 +65,18 @@ STYLE: dict[Any, Any] = FIXED_TITLES | {
 
 def label(name: str) -> str:
     """Return a name that matplotlib neither reads as a formula nor leaves out of a legend."""
-    plain = truncate(name).replace("$", r"\$")
-    return f"\u200b{plain}" if plain.startswith("_") else plain
+    text = plain(truncate(name))
+    return f"\u200b{text}" if text.startswith("_") else text
+
+
+def plain(text: str) -> str:
+    """Return a text that matplotlib does not read as a formula."""
+    return text.replace("$", r"\$")
+
+
+def curve_id(optimizer: str, lr: float, part: str) -> str:
+    """Return the id of a curve in a figure, by which the page's script finds it: `curve:adam 0.001|validation`."""
+    return f"curve:{optimizer} {lr:.6g}|{part}"
 
 
 def optimizer_styles(optimizers: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -69,8 +87,8 @@ def optimizer_styles(optimizers: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 @cache
 def lr_colours() -> Any:
-    """Return the colour map of learning rates, dark for high ones, without its lightest part: paper swallows it."""
-    return mpl.colors.ListedColormap(mpl.colormaps["viridis_r"](np.linspace(0.12, 1, 256)))
+    """Return the colour map of learning rates, dark for high ones, without the ends that a page would swallow."""
+    return mpl.colors.ListedColormap(mpl.colormaps["plasma_r"](np.linspace(0.18, 0.74, 256)))
 
 
 @cache
@@ -83,6 +101,18 @@ def lr_norm(lr_range: tuple[float, float]) -> Normalize:
 def lr_colour(lr: float, lr_range: tuple[float, float]) -> Any:
     """Return a learning rate's colour, by its place between the lowest and the highest on a logarithmic axis."""
     return lr_colours()(lr_norm(lr_range)(lr))
+
+
+def add_title(figure: Figure, title: str, subject: str) -> None:
+    """Add a title in bold, and below it the data and the network, above the first axes.
+
+    Args:
+        figure: with axes without a title of their own.
+        title: what the figure shows.
+        subject: the data, the network and the length of the trainings.
+    """
+    figure.suptitle(title, fontweight="bold")
+    figure.axes[0].set_title(plain(subject), fontsize=8.5, color=QUIET, loc="left")
 
 
 def draw_crosses(axes: Axes, lrs: pd.Series, colour: str, height: float = CROSS_HEIGHT) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -10,10 +10,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lrstudy.report.figures.loss_range import LossRange, loss_range, mark_cuts
 from lrstudy.report.figures.style import (
-    MAX_IN_LEGEND,
+    BEST_WIDTH,
+    INK,
+    OTHER_WIDTH,
+    QUIET,
     STYLE,
     WIDTH,
+    add_title,
     draw_crosses,
     format_loss_axis,
     format_lr_axis,
@@ -21,74 +26,96 @@ from lrstudy.report.figures.style import (
     optimizer_styles,
 )
 
+# With more cells than this, all markers are smaller.
+MAX_LARGE_POINTS = 40
 
-def lr_sweep(cells: pd.DataFrame, runs: pd.DataFrame, untrained_loss: float) -> Figure:
+
+def lr_sweep(cells: pd.DataFrame, runs: pd.DataFrame, guessing: float, subject: str) -> Figure:
     """Return the figure of the best validation loss against the learning rate.
 
-    A line is an optimizer's mean, a point a training, a band the span of the seeds.
+    A line is an optimizer's mean, a point a training, a band the span of the seeds. The lines of all optimizers follow
+    one rule: that of the best cell is bold, the others are not.
 
     Args:
         cells: the frame of `cells_table`.
         runs: the frame of `runs_table`.
-        untrained_loss: the loss of the untrained network, NaN if unknown.
+        guessing: the loss of the untrained network, or of a guess; NaN if unknown.
+        subject: of the title.
     """
     styles = optimizer_styles(list(dict.fromkeys(cells.optimizer)))
+    finite = cells[np.isfinite(cells.best_val_loss) & (cells.verdict != "diverged")]
+    lowest = float(finite.best_val_loss.min()) if len(finite) else np.nan
+    shown = loss_range(finite.best_val_loss.to_numpy(float), lowest, guessing)
+    best = finite[finite["rank"] == 1]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
         axes = figure.subplots()
         format_lr_axis(axes)
-        finite = cells[np.isfinite(cells.best_val_loss) & (cells.verdict != "diverged")]
-        known = [untrained_loss] if np.isfinite(untrained_loss) else []
-        top = max([*finite.best_val_loss, *known], default=1.0)
-        for name in sorted(set(cells.optimizer), key=list(styles).index):
-            _draw_optimizer(axes, name, finite, runs, styles[name], top)
+        size = 6 if len(cells) <= MAX_LARGE_POINTS else 4
+        for name in sorted(
+            set(cells.optimizer), key=lambda name: (name in set(best.optimizer), list(styles).index(name))
+        ):
+            _draw_optimizer(axes, name, finite, runs, Line(*styles[name], size, name in set(best.optimizer)), shown)
             diverged = cells[(cells.optimizer == name) & (cells.verdict == "diverged")]
             draw_crosses(axes, diverged.lr, styles[name][0])
-        if known:
-            _draw_untrained_loss(axes, untrained_loss)
-        for best in finite[finite["rank"] == 1].itertuples():
-            axes.plot(best.lr, best.best_val_loss, "o", markersize=14, markerfacecolor="none", markeredgecolor="black")
-        lowest = finite.best_val_loss.min() if len(finite) else 1.0
-        log = 0 < lowest < top / 10
-        format_loss_axis(axes, *((lowest / 1.3, top * 1.5) if log else (0.0, top * 1.25)), log)
+        if np.isfinite(guessing):
+            _draw_guessing(axes, guessing)
+        axes.plot(best.lr, best.best_val_loss, "o", markersize=14, markerfacecolor="none", markeredgecolor=INK)
+        format_loss_axis(axes, *shown)
         axes.set_ylabel("best validation loss (nats)")
         axes.set_xlabel("learning rate")
-        figure.suptitle("Learning-rate sweep", fontweight="bold")
+        add_title(figure, "Learning-rate sweep", subject)
         figure.legend(loc="outside lower center", ncols=4, handlelength=1.8, columnspacing=1.2)
     return figure
 
 
+class Line(NamedTuple):
+    """The line of an optimizer, with the size of its markers in points; bold if it has the best cell."""
+
+    colour: str
+    marker: str
+    size: int
+    bold: bool
+
+
 def _draw_optimizer(
-    axes: Axes, name: str, finite: pd.DataFrame, runs: pd.DataFrame, style: tuple[str, str], top: float
+    axes: Axes, name: str, finite: pd.DataFrame, runs: pd.DataFrame, line: Line, shown: LossRange
 ) -> None:
     """Draw one optimizer: its cells' means as a line, its trainings as points."""
-    colour, marker = style
     own = finite[finite.optimizer == name].sort_values("lr")
-    crowded = len(own) > MAX_IN_LEGEND
-    line: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.6} if crowded else {}
-    size = 4 if crowded else 6
-    axes.plot(own.lr, own.best_val_loss, color=colour, marker=marker, markersize=size, label=label(name), **line)
+    drawn = axes.plot(
+        own.lr,
+        own.best_val_loss,
+        color=line.colour,
+        marker=line.marker,
+        markersize=line.size,
+        linewidth=BEST_WIDTH if line.bold else OTHER_WIDTH,
+        zorder=3 if line.bold else 2,
+        label=label(name),
+        gid=f"curve:{name}|best validation loss",
+    )
+    mark_cuts(axes, own.lr.tolist(), own.best_val_loss.to_numpy(float), shown, line.colour)
     if (own.n > 1).any():
-        _draw_seeds(axes, own, runs[(runs.left_out == "") & (runs.optimizer == name)], colour, top)
+        _draw_seeds(axes, own, runs[(runs.left_out == "") & (runs.optimizer == name)], drawn[0].get_color(), shown)
 
 
-def _draw_seeds(axes: Axes, own: pd.DataFrame, runs: pd.DataFrame, colour: str, top: float) -> None:
+def _draw_seeds(axes: Axes, own: pd.DataFrame, runs: pd.DataFrame, colour: Any, shown: LossRange) -> None:
     """Draw an optimizer's trainings as points and the span of each cell's seeds as a band."""
     trainings = runs.assign(lr=pd.to_numeric(runs.lr.str.strip("'\" "), errors="coerce"))
     trainings = trainings[np.isfinite(trainings.best_val_loss)]
     spread = trainings.groupby("lr").best_val_loss.agg(["min", "max"]).loc[lambda frame: frame.index.isin(own.lr)]
     axes.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.15, linewidth=0)
-    axes.plot(trainings.lr, trainings.best_val_loss.clip(upper=top), ".", color=colour, markersize=3, alpha=0.7)
+    axes.plot(trainings.lr, trainings.best_val_loss.clip(upper=shown.high), ".", color=colour, markersize=3, alpha=0.7)
 
 
-def _draw_untrained_loss(axes: Axes, loss: float) -> None:
-    axes.axhline(loss, color="#777777", linewidth=1, linestyle=":")
+def _draw_guessing(axes: Axes, loss: float) -> None:
+    axes.axhline(loss, color=QUIET, linewidth=1, linestyle=":")
     axes.annotate(
-        "untrained",
+        "guessing",
         (0.01, loss),
         xycoords=axes.get_yaxis_transform(),  # a share of the width, a loss
         xytext=(0, 5),  # above the points on the line
         textcoords="offset points",
-        color="#555555",
+        color=QUIET,
         fontsize=9,
     )

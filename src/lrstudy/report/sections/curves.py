@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lrstudy.formatting import format_loss, format_lr, join_and
 from lrstudy.report.drawing import Drawing, ascii_name, file_name
-from lrstudy.report.figures.curves import loss_curves, loss_limits
+from lrstudy.report.figures.curves import loss_curves
 from lrstudy.report.group_report import GroupReport
 from lrstudy.report.sections.section import Block, Figures, Note, Table
 
@@ -16,10 +16,9 @@ LOSSES = {"train_loss": "training", "val_loss": "validation"}
 MAX_COLUMNS, MAX_ROWS = 8, 26
 MAX_DESCRIBED = 12
 EXPLANATION = (
-    "All optimizers have the same axes. Dark lines are high learning rates. A very high learning rate diverges or "
-    "collapses, a high one jumps or settles above the best loss, a good one falls steadily to near zero, a low one is "
-    "still falling at the last epoch. Bands span the seeds; a cross marks the end of a diverged training; lines that "
-    "leave at the top are cut off. The thickest line is the optimizer's best."
+    "Training and validation, and all optimizers, have one scale. Dark lines are high learning rates. Bands span the "
+    "seeds; a cross marks the end of a diverged training; triangles on an edge mark where a line leaves the range "
+    "below and around the loss of guessing. The thickest line is the optimizer's best."
 )
 
 
@@ -32,11 +31,12 @@ def draw_optimizers(group_report: GroupReport, optimizers: Sequence[str]) -> Ite
     """Yield the loss curves of each of `optimizers` that has histories."""
     curves, cells = group_report.curves, group_report.cells
     known = curves[list(LOSSES)].notna().any(axis=1)
-    limits = {name: loss_limits(curves, name) for name in LOSSES}
     for optimizer in optimizers:
         if (known & (curves.optimizer == optimizer)).any():
             name = file_name(group_report.number, f"curves_{ascii_name(optimizer)}")
-            figure = loss_curves(curves, cells, optimizer, limits, group_report.lr_range)
+            figure = loss_curves(
+                curves, cells, optimizer, group_report.shown_losses, group_report.lr_range, group_report.subject
+            )
             yield Drawing(name, _description(group_report, optimizer), figure, optimizer)
 
 

@@ -16,7 +16,9 @@ def draw(group_report: GroupReport) -> Iterator[Drawing]:
         description = (
             "Optimizers against learning rates: validation loss, accuracy and verdict of each, as in the table."
         )
-        yield Drawing(file_name(group_report.number, "grid"), description, heat_map(group_report.heat_map))
+        yield Drawing(
+            file_name(group_report.number, "grid"), description, heat_map(group_report.heat_map, group_report.subject)
+        )
 
 
 def blocks(group_report: GroupReport, drawings: Sequence[Drawing]) -> Iterator[Block]:
@@ -34,4 +36,4 @@ def blocks(group_report: GroupReport, drawings: Sequence[Drawing]) -> Iterator[B
         caption += " Fields with “up to … worse” are not distinguishable from it."
     caption += " ± is the standard deviation over the seeds." if group_report.cells.n.max() > 1 else ""
     rows = {name: [by_place.get((name, column)) for column in columns] for name in dict.fromkeys(fields.optimizer)}
-    yield HeatMap(caption, tuple(columns.values()), rows, tuple(drawings))
+    yield HeatMap(caption, tuple(columns.values()), rows, tuple(drawings), group_report.number)

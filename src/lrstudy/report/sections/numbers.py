@@ -18,7 +18,7 @@ from lrstudy.formatting import (
 )
 from lrstudy.report.comparison import BELOW_BEST, SLOW_SHARE
 from lrstudy.report.drawing import Drawing
-from lrstudy.report.group_report import GroupReport
+from lrstudy.report.group_report import GroupReport, Report
 from lrstudy.report.sections.section import Block, NamedTable, Table
 from lrstudy.statistics.cell_summary import Status
 from lrstudy.statistics.sentences import share
@@ -56,6 +56,19 @@ def blocks(group_report: GroupReport, _: Sequence[Drawing]) -> Iterator[Block]:
     yield NamedTable("Optimizers", OPTIMIZERS_CAPTION, optimizers_table(group_report))
     yield NamedTable("Cells", f"{cells or 'Cells, best first.'} {CELLS_CAPTION}", cells_table(group_report))
     yield NamedTable("End of training", ENDS_CAPTION, ends_table(group_report))
+
+
+def cell_columns(report: Report) -> dict[str, list[str]]:
+    """Return the tables of cells of all groups as columns by their headers, with the number of the group."""
+    tables = [(one.number, cells_table(one)) for one in report.group_reports if one.group.cells]
+    headers = list(dict.fromkeys(header for _, table in tables for header in table.headers))
+    columns: dict[str, list[str]] = {"group": [], **{header: [] for header in headers}}
+    for number, table in tables:
+        for row in table.rows:
+            values = dict(zip(table.headers, row, strict=True)) | {"group": f"{number}"}
+            for header, column in columns.items():
+                column.append(values.get(header, ""))
+    return columns
 
 
 def optimizers_table(group_report: GroupReport) -> Table:
@@ -97,7 +110,7 @@ def _sensitivity(value: float, unweighted: float) -> str:
 
 def cells_table(group_report: GroupReport) -> Table:
     """Return each cell's verdict and the numbers that led to it, the best first."""
-    headers = ("optimizer", "learning rate", "seeds", "verdict", "kind", "best val. loss", "val. accuracy")
+    headers = ("optimizer", "learning rate", "seeds", "verdict", "curve", "best val. loss", "val. accuracy")
     imbalanced = group_report.comparison.is_imbalanced
     return Table(
         (*headers, *["balanced accuracy"] * imbalanced, "against the best", "reason for the verdict"),
@@ -107,7 +120,7 @@ def cells_table(group_report: GroupReport) -> Table:
                 format_lr(row.lr),
                 f"{row.n}",
                 _verdict(row, group_report.state.best_label),
-                row.kind,
+                row.curve,
                 _loss(row),
                 _accuracy(row),
                 *[_balanced_accuracy(row)] * imbalanced,

@@ -66,6 +66,7 @@ class HeatMap:
     columns: tuple[str, ...]
     rows: dict[str, list[Any]]
     drawings: tuple[Drawing, ...]
+    group: int
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,44 @@ class Facts:
     facts: tuple[tuple[str, str], ...]
 
 
-Block = Note | Items | NamedTable | Figures | HeatMap | Facts
+@dataclass(frozen=True)
+class Statement:
+    """A headline with sentences, in a box."""
+
+    kind: ClassVar[str] = "statement"
+    headline: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Shares as horizontal bars, each with its name and its text, under a caption."""
+
+    kind: ClassVar[str] = "bars"
+    name: str
+    caption: str
+    bars: tuple[tuple[str, float, str], ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file in base64, with a text for readers who cannot see it, and a caption."""
+
+    png: str
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures side by side; `small` ones are thumbnails."""
+
+    kind: ClassVar[str] = "pictures"
+    pictures: tuple[Picture, ...]
+    small: bool = False
+
+
+Block = Note | Items | NamedTable | Figures | HeatMap | Facts | Statement | Bars | Pictures
 
 
 def _no_drawings(_: object) -> Iterator[Drawing]:
@@ -91,8 +129,10 @@ class Section(Generic[Subject]):
         heading: the section's heading.
         blocks: the section's content, given the subject and its drawings.
         draw: the section's drawings.
+        wide: whether it takes the width of the page; others stand side by side where there is room.
     """
 
     heading: str
     blocks: Callable[[Subject, Sequence[Drawing]], Iterator[Block]]
     draw: Callable[[Subject], Iterator[Drawing]] = _no_drawings
+    wide: bool = True

@@ -6,18 +6,45 @@ from collections.abc import Iterator, Sequence
 
 from lrstudy.formatting import format_loss, format_lr, format_percent, format_with_deviation, join_and
 from lrstudy.report import tables
-from lrstudy.report.cells import Spread, format_spread
-from lrstudy.report.curve_measures import generalisation_gap
 from lrstudy.report.drawing import Drawing, file_name
+from lrstudy.report.figures.shape_gaps import shape_gaps
 from lrstudy.report.figures.shapes import network_shapes
 from lrstudy.report.group_report import GroupReport, Report
-from lrstudy.report.sections.section import Block, Figures, Items, Note, Table
+from lrstudy.report.sections.section import Block, Figures, NamedTable, Note, Statement, Table
+from lrstudy.report.shape_comparison import ShapeComparison
 
-EXPLANATION = (
-    "The same cells with other numbers of neurons. The gap is the validation less the training loss at the last epoch: "
-    "the smaller it is, the less the network has memorised."
-)
+EXPLANATION = "The same cells with other numbers of neurons."
 CAPTION = "Crosses at the top mark diverged or collapsed cells."
+
+
+GAP_CAPTION = (
+    "The best cell with each shape: validation less training loss at the last epoch; the smaller the gap, the less the "
+    "network has memorised."
+)
+
+
+def draw_gaps(report: Report) -> Iterator[Drawing]:
+    """Yield a figure per family of shapes with two gaps or more: the gap against the neurons in later layers."""
+    for family in report.shape_families:
+        shapes = ShapeComparison.of(family)
+        if shapes.best and len(shapes.gaps) > 1:
+            subject = f"{family[0].subject.partition(' · ')[0]} · {shapes.best[1].name}"
+            figure = shape_gaps(shapes.gaps, shapes.later_name, subject)
+            description = " ".join([f"{shapes.headline}.", *shapes.sentences])
+            yield Drawing(file_name(family[0].number, "shape_gaps"), description, figure)
+
+
+def opening_blocks(report: Report, drawings: Sequence[Drawing]) -> Iterator[Block]:
+    """Yield which shape is best and whether that matters, per family, with a table and the figure of the gaps."""
+    by_name = {drawing.name: drawing for drawing in drawings}
+    for family in report.shape_families:
+        shapes = ShapeComparison.of(family)
+        yield Statement(shapes.headline, tuple(shapes.sentences))
+        headers = ("neurons", "weights", shapes.later_name, "best cell", "validation loss", "gap at the end")
+        table = Table(headers, tuple(shapes.rows), labels=1)
+        if drawing := by_name.get(file_name(family[0].number, "shape_gaps")):
+            yield Figures(((drawing, table),), GAP_CAPTION)
+        yield NamedTable("Network shapes", "Each shape with its own best cell.", table)
 
 
 def draw(report: Report) -> Iterator[Drawing]:
@@ -32,28 +59,16 @@ def draw_family(family: Sequence[GroupReport]) -> Drawing:
         f"For networks with {neurons} neurons: best validation loss, and the gap between validation and training loss "
         "at the end, against the learning rate, as in the table."
     )
-    figure = network_shapes(tables.shapes_table([group_report.comparison for group_report in family]))
+    table = tables.shapes_table([group_report.comparison for group_report in family])
+    figure = network_shapes(table, family[0].subject.partition(" · ")[0])
     return Drawing(file_name(family[0].number, "shapes"), description, figure)
 
 
 def blocks(report: Report, drawings: Sequence[Drawing]) -> Iterator[Block]:
-    """Yield the best cell of each shape, and the figure, per family."""
+    """Yield the figure of all cells per family."""
     for family, drawing in zip(report.shape_families, drawings, strict=True):
         yield Note(EXPLANATION)
-        yield Items(tuple(shape_sentences(family)))
         yield Figures(((drawing, shapes_table(family)),), CAPTION)
-
-
-def shape_sentences(family: Sequence[GroupReport]) -> list[str]:
-    """Return a sentence on the best cell of each shape, the best shape first."""
-    bests = [(group_report, group_report.comparison.best) for group_report in family]
-    known = sorted(((group_report, best) for group_report, best in bests if best), key=lambda pair: pair[1].loss.mean)
-    return [
-        f"{group_report.group.settings['hidden']} neurons: best with {best.name}, "
-        f"validation loss {format_spread(best.loss, format_loss)}, gap at the end "
-        f"{format_spread(Spread.of(map(generalisation_gap, best.trainings)), format_loss)} (n = {best.n})."
-        for group_report, best in known
-    ]
 
 
 def shapes_table(family: Sequence[GroupReport]) -> Table:

@@ -15,7 +15,8 @@ from lrstudy.report.sections.section import Block, Figures, Table
 MAX_DESCRIBED = 8
 CAPTION = (
     "The wider an optimizer's minimum, the less its learning rate must be tuned. A point is a training, a line the "
-    "mean over the seeds, a band their span; the ring marks the best cell, crosses at the top mark diverged cells."
+    "mean over the seeds, a band their span; the best cell has a ring, and its optimizer the bold line; "
+    "crosses at the top mark diverged cells, triangles on an edge losses beyond it."
 )
 
 
@@ -33,7 +34,7 @@ def draw(group_report: GroupReport) -> Iterator[Drawing]:
         f": {join_and(bests[:MAX_DESCRIBED], len(bests))}." if bests else "; no cell is without a failed training."
     )
     description = f"Best validation loss against learning rates from {low} to {high}, a line per optimizer{outcome}"
-    figure = lr_sweep(group_report.cells, group_report.runs, group_report.untrained_loss)
+    figure = lr_sweep(group_report.cells, group_report.runs, group_report.guessing_loss, group_report.subject)
     yield Drawing(file_name(group_report.number, "loss_against_learning_rate"), description, figure)
 
 

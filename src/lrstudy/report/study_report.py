@@ -1,0 +1,69 @@
+"""The report that a study puts on its own run as it ends: the page, its figures, and the table of its cells.
+
+The libraries of the report are imported only then, which takes a second.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrstudy.answer_state import AnswerState
+from lrstudy.errors import ReportError
+from lrstudy.interruption import report_interruption
+from lrstudy.server_names import REPORT_SECONDS
+
+if TYPE_CHECKING:
+    from lrstudy.report.group_report import Report
+
+
+def log_report(study: str) -> None:
+    """Log the report on a study to the study's run, and print where it is and the next command.
+
+    A study whose report cannot be made is complete without it: the reason is printed.
+
+    Args:
+        study: the run of a study that has ended.
+    """
+    began = time.monotonic()
+    again = f"`python analysis/report.py --study {study} --log true`"
+    with report_interruption(lambda: f"the study is complete; {again} makes its report."):
+        try:
+            report = _log(study)
+            _log_seconds(study, time.monotonic() - began)
+        except (ReportError, OSError) as error:
+            print(f"warning: the report on the study could not be made: {error} {again} makes it.", file=sys.stderr)
+            return
+    print(f"report: artifact report/index.html of run {study}; python analysis/report.py writes it to a folder")
+    first = report.group_reports[0] if report.group_reports else None
+    if first and first.answer.command:
+        advice = [] if first.state is AnswerState.RECOMMENDED else first.answer.sentences[:1]
+        print(*advice, first.answer.command_purpose, first.answer.command, sep="\n")
+
+
+def _log_seconds(study: str, seconds: float) -> None:
+    from mlflow import MlflowClient
+
+    from lrstudy.report.server import server_errors
+
+    with server_errors("of the study"):
+        MlflowClient().log_metric(study, REPORT_SECONDS, seconds, step=0)
+
+
+def _log(study: str) -> Report:
+    from lrstudy.compat.interpreter import gc_paused
+
+    with gc_paused():
+        from lrstudy.report.group_report import build_report
+        from lrstudy.report.load_runs import load_runs
+        from lrstudy.report.sections.numbers import cell_columns
+        from lrstudy.report.server import attach_report
+        from lrstudy.report.write import write_report
+    report = build_report(load_runs(study=study))
+    with tempfile.TemporaryDirectory(prefix="lrstudy-") as folder:
+        write_report(report, Path(folder))
+        attach_report(study, Path(folder), cell_columns(report))
+    return report
