@@ -16,7 +16,7 @@ LAYERS = (
         *("errors", "formatting", "server_names", "redaction", "csv_tables", "unquoted_parameters"),
         *("interruption", "figure_layout", "chance_level", "convergence", "training_steps", "user_code"),
         *("cache_paths", "hardware", "provenance", "image_losses", "run_artifacts", "statistics"),
-        *("verdicts", "answer_defaults", "answer_state"),
+        *("verdicts", "causes", "answer_defaults", "answer_state"),
     ),
     ("output", "crash_safe_pool", "optimizers", "networks", "pretrained", "schedules"),
     ("settings", "command_line", "unknown_parameters"),

@@ -24,6 +24,7 @@ OTHER_VALUES = {
     "groups": "^[^_]+",
     "split_seed": "1",
     "model": "cnn",
+    "diagnose": "true",
     "hidden": "8,4",
     "optimizer": "sgd",
     "lr": "0.5",

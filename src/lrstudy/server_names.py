@@ -43,11 +43,16 @@ TRAINING, GRID, SEARCH_STUDY, DECISION, REPRODUCE = "train", "grid", "search", "
 STUDY_KINDS = (GRID, SEARCH_STUDY, DECISION)
 
 # Metrics per epoch that the report reads.
-VAL_LOSS = "val_loss"
+TRAIN_LOSS, VAL_LOSS = "train_loss", "val_loss"
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 # The decimal logarithms of the losses per epoch, for the charts of MLflow's UI: their axes are linear, and one loss
 # that explodes would flatten all others. The UI sorts groups of metrics by code points, so this one comes first.
 LOG10_LOSSES = {"train_loss": "Log10 loss/train", "val_loss": "Log10 loss/val"}
+# Causes, which are measured in some epochs, and which the report reads.
+LR_OVER_CRITICAL, LR_OVER_BEST_STEP = "why/lr_over_critical", "why/lr_over_best_step"
+NO_DESCENT, NO_RISE = "why/no_descent", "why/no_rise"
+DEAD_UNITS, SATURATED = "why/dead_units", "why/saturated"
+CAUSE_CURVES = (LR_OVER_CRITICAL, LR_OVER_BEST_STEP, NO_DESCENT, NO_RISE, DEAD_UNITS, SATURATED)
 # Metrics that are logged once per run.
 # Before the names of the parameters that a study has chosen by itself: `chosen.epochs`.
 CHOSEN = "chosen."
@@ -59,4 +64,4 @@ TEST_ACCURACY = "test/accuracy"
 TRAIN_SECONDS = "time/train_seconds"
 # Of a study: the seconds that its report took.
 REPORT_SECONDS = "time/report_seconds"
-FINAL, TEST, TIME = "final/", "test/", "time/"  # prefixes
+FINAL, TEST, TIME, WHY = "final/", "test/", "time/", "why/"  # prefixes

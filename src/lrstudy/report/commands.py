@@ -28,7 +28,7 @@ def rerun_command(training: Training) -> str | None:
     """Return the command that repeats a training; None for a training of another program."""
     if training.run.tags.get(KIND) != TRAINING:
         return None
-    return _command(MAIN, training.run.params, training.run.experiment)
+    return _command(MAIN, _result_settings(training.run), training.run.experiment)
 
 
 def extend_command(study: Run | None, group: Group, **changed: str) -> str | None:
@@ -80,7 +80,13 @@ def grid_command(group: Group, cells: Sequence[Cell], **changed: str) -> str | N
         OPTIMIZER_ARGS: "|".join(dict.fromkeys(run.get(OPTIMIZER_ARGS, "none") for run in params)),
         "lrs": ",".join(dict.fromkeys(cell.typed for cell in sorted(cells, key=lambda cell: -cell.lr))),
     }
-    return _command(GRID, {**group.runs[0].params, **axes, **changed}, group.runs[0].experiment)
+    params = {**_result_settings(group.runs[0]), **axes, **changed}
+    return _command(GRID, params, group.runs[0].experiment)
+
+
+def _result_settings(run: Run) -> dict[str, str]:
+    """Return a training's parameters, without the one that says whether its causes were measured."""
+    return {name: value for name, value in run.params.items() if name != "diagnose"}
 
 
 def _is_own(group: Group) -> bool:

@@ -15,7 +15,7 @@ from lrstudy.report.find_runs import find_runs, study_queries
 from lrstudy.report.histories import read_curves
 from lrstudy.report.runs import Curve, LoadedRuns
 from lrstudy.report.server import check_database, is_training, server_errors
-from lrstudy.server_names import CURVES, KIND
+from lrstudy.server_names import CAUSE_CURVES, CURVES, KIND
 
 Curves = dict[str, dict[str, Curve]]
 
@@ -83,5 +83,9 @@ def _curves(client: MlflowClient, trainings: Sequence[MlflowRun]) -> tuple[Curve
         elif lacking := len(finished - set(ids)):
             missing.append(f"{lacking} of {len(finished)} finished runs lack the metric {metric}.")
         for run_id, curve in read_curves(client, ids, metric).items():
+            curves[run_id][metric] = curve
+    for metric in CAUSE_CURVES:
+        measured = [run.info.run_id for run in trainings if metric in run.data.metrics and KIND in run.data.tags]
+        for run_id, curve in read_curves(client, measured, metric).items():
             curves[run_id][metric] = curve
     return curves, missing

@@ -22,7 +22,7 @@ OF_OPTIMIZER = ("momentum", "weight_decay")
 OPTIMIZER_ARGS = "optimizer_args"
 AXES = {"optimizer", "lr", "log10_lr", "seed", OPTIMIZER_ARGS}
 # Settings that change where and how fast a training runs, but not its result.
-MACHINE = {"device", "threads", "data_root"}
+MACHINE = {"device", "threads", "data_root", "diagnose"}
 DATA = "data"
 # Settings that the digest of the scaled and split images covers.
 IN_DIGEST = set(DATA_SETTINGS) - MACHINE

@@ -24,8 +24,9 @@ class Run:
     """A run on the server; `images` are the sizes of its data splits, where they were logged.
 
     `data` has the names and digests of the data sets that were logged as its inputs, empty if there are none. `started`
-    is in milliseconds since 1970. `curves` has the history of each logged metric of `server_names.CURVES`.
-    `artifact_uri` is the address of the run's artifacts, `experiment` the name of its experiment.
+    is in milliseconds since 1970. `curves` has the history of each logged metric of `server_names.CURVES`, and those of
+    `server_names.CAUSE_CURVES` where causes were measured. `artifact_uri` is the address of the run's artifacts,
+    `experiment` the name of its experiment.
     """
 
     run_id: str

@@ -11,6 +11,7 @@ import pandas as pd
 from lrstudy.csv_tables import escape_formula
 from lrstudy.errors import ReportError
 from lrstudy.report import tables
+from lrstudy.report.cell_causes import causes_table
 from lrstudy.report.group_report import GroupReport, Report
 from lrstudy.report.page import compose, render
 from lrstudy.report.summary import summarize
@@ -76,4 +77,11 @@ def _frames(report: Report) -> dict[str, pd.DataFrame]:
     }
     families = [[group_report.comparison for group_report in family] for family in report.shape_families]
     shapes = [tables.shapes_table(comparisons) for comparisons in families]
-    return frames | ({"shapes.csv": pd.concat(shapes, ignore_index=True)} if shapes else {})
+    causes = pd.concat(
+        [causes_table(each.comparison).assign(group=each.number) for each in report.group_reports], ignore_index=True
+    )
+    return {
+        **frames,
+        **({"causes.csv": causes} if len(causes) else {}),
+        **({"shapes.csv": pd.concat(shapes, ignore_index=True)} if shapes else {}),
+    }

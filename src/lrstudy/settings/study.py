@@ -70,6 +70,8 @@ class StudySettings(CommonSettings):
     def training(self, choice: OptimizerChoice, lr: float, hidden: tuple[int, ...], seed: int) -> TrainSettings:
         """Return the settings of one of the study's trainings."""
         shared = {name: getattr(self, name) for name in CommonSettings.model_fields}
+        if self.diagnose == "auto":
+            shared["diagnose"] = seed == self.seed
         return TrainSettings(**shared | choice._asdict() | {"lr": lr, "hidden": hidden, "seed": seed})
 
 

@@ -92,6 +92,10 @@ class BasicSettings(BaseModel):
 class CommonSettings(RecipeSettings, BasicSettings):
     """The settings that a single training shares with all trainings of a study."""
 
+    diagnose: Auto | bool = Field(
+        "auto", description="measure the causes of the verdict; auto: in a study, of the first seed of each cell"
+    )
+
     @model_validator(mode="after")
     def _recipe_has_no_contradictions(self) -> Self:
         # A decision chooses its epochs later, and each of its trainings is checked then.

@@ -49,4 +49,5 @@ def _validation_losses(settings: TrainSettings) -> list[float]:
     from lrstudy.study.trial import planned
     from lrstudy.training import setup
 
-    return [epoch.val_loss for epoch in setup.build(planned(settings)).epochs()]
+    undiagnosed = settings.model_copy(update={"diagnose": False})
+    return [epoch.val_loss for epoch in setup.build(planned(undiagnosed)).epochs()]

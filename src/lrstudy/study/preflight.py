@@ -41,7 +41,7 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
         UserCodeError: the user's own network or optimizer fails.
     """
     began = time.perf_counter()
-    plans = [planned(settings) for settings in trainings]
+    plans = [planned(settings.model_copy(update={"diagnose": False})) for settings in trainings]
     data_seconds = time.perf_counter() - began
     for plan in plans:
         _try_code(plan)

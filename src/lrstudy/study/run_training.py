@@ -149,6 +149,8 @@ def _scores(specification: TrialSpecification, result: Result) -> str:
         f"validation: lowest loss {result.best.val_loss:.4g} at epoch {result.best.epoch}, "
         f"accuracy {result.best.val_accuracy:.1%} (n={parts['validation']})\n"
         f"held-out test: accuracy {result.test_accuracy:.1%} (n={parts['test']})"
+        + f"\n{result.causes_left_out}"
+        * bool(result.causes_left_out)
     )
 
 

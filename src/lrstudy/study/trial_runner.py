@@ -48,6 +48,8 @@ class TrialRunner:
         self._queue = TrialQueue(proposer, preflight, study, self._time_spent)
         self._open_runs: dict[str, TrackedRun] = {}
         self._results: list[TrialResult] = []
+        # Sentences on causes that could not be measured.
+        self.causes_left_out: dict[str, None] = {}
         # The best trial that was trained now, not reused.
         self.best: tuple[TrialResult, WorkerResult] | None = None
 
@@ -128,6 +130,8 @@ class TrialRunner:
 
     def _add_trained(self, trial: RunningTrial, trained: WorkerResult) -> None:
         self._time_spent.add_training(trained)
+        if trained.result and trained.result.causes_left_out:
+            self.causes_left_out[trained.result.causes_left_out] = None
         verdict = trained.result.verdict.word if trained.result else PRUNED
         curve = [(epoch.epoch, epoch.val_loss) for epoch in trained.history] if self._proposer.prunes else ()
         scores = trained.best.val_loss, trained.best.val_accuracy

@@ -20,7 +20,7 @@ from lrstudy.tracking.claims import can_resume, fresh_candidate_runs
 from lrstudy.tracking.owner import OwnerState
 from lrstudy.tracking.queued_calls import discard_superseded
 from lrstudy.tracking.recorded_training import recorded_settings
-from lrstudy.training.epoch import METRICS
+from lrstudy.training.epoch import CAUSES, METRICS
 from lrstudy.training.specification import TrialSpecification
 
 
@@ -49,7 +49,8 @@ def find_resumable(client: MlflowClient, specification: TrialSpecification, open
 def copy_progress(client: MlflowClient, interrupted: Run, opened: Run) -> dict[str, str]:
     """Copy the curves and the checkpoint of an interrupted run to a new one; return tags for the new one."""
     new, old = opened.info.run_id, interrupted.info.run_id
-    points = [point for name in (*METRICS, *LOG10_LOSSES.values()) for point in client.get_metric_history(old, name)]
+    names = [name for name in (*METRICS, *LOG10_LOSSES.values(), *CAUSES.values()) if name in interrupted.data.metrics]
+    points = [point for name in names for point in client.get_metric_history(old, name)]
     copies = [Metric(p.key, p.value, p.timestamp, p.step) for p in sorted(points, key=lambda point: point.step)]
     for start in range(0, len(copies), MAX_ITEMS_PER_CALL):
         client.log_batch(new, metrics=copies[start : start + MAX_ITEMS_PER_CALL])

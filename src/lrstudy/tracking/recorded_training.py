@@ -87,7 +87,7 @@ def read_recorded_training(client: MlflowClient, run_id: str) -> RecordedTrainin
     run = _get_training(client, run_id)
     tags = run.data.tags
     try:
-        machine = {"device": tags.get(DEVICE, ""), "threads": tags.get(THREADS, "")}
+        machine = {"device": tags.get(DEVICE, ""), "threads": tags.get(THREADS, ""), "diagnose": "false"}
         settings = from_parameters(TrainSettings, unquoted_parameters(run.data.params, run.data.tags) | machine)
     except SettingsError as error:
         files = " (the files that they name are the run's artifacts in 'code')" if _code(run) else ""
@@ -103,7 +103,7 @@ def read_recorded_training(client: MlflowClient, run_id: str) -> RecordedTrainin
             f"run_id={quote(run_id)}: it is {run.info.status}, and the server has only the first "
             f"{max(0, len(epochs) - 1)} of its {settings.epochs} epochs{advice}."
         )
-    assumed = [name for name in TrainSettings.model_fields if name not in run.data.params]
+    assumed = [name for name in TrainSettings.model_fields if name not in {*run.data.params, "diagnose"}]
     return RecordedTraining(
         run_id, run.info.run_name or "", settings, tags, epochs, complete, run.data.metrics, assumed, _code(run)
     )

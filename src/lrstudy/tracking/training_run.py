@@ -129,7 +129,9 @@ def log_result(
         remarks: sentences for the run's description.
     """
     log_final_metrics(run, result.metrics)
-    run.log_tags({VERDICT: result.verdict.word, DESCRIPTION: "\n\n".join([describe_result(result), *remarks])})
+    causes = [result.causes_left_out] * bool(result.causes_left_out)
+    description = "\n\n".join([describe_result(result), *causes, *remarks])
+    run.log_tags({VERDICT: result.verdict.word, DESCRIPTION: description})
     run.log_files(files)
     log_tables(run, tables)
 

@@ -13,6 +13,8 @@ from lrstudy import hardware, provenance
 from lrstudy.csv_tables import to_csv
 from lrstudy.image_losses import TEST_LOSSES, VAL_LOSSES, to_npy
 from lrstudy.training import history
+from lrstudy.training.diagnosis.layer_table import PATH as LAYERS
+from lrstudy.training.diagnosis.layer_table import layers_table
 from lrstudy.training.image_results import ImageResults
 from lrstudy.training.loop import evaluate
 from lrstudy.training.result import AVERAGED_WEIGHTS, CONFUSION, HISTORY, WEIGHTS, Result
@@ -33,6 +35,7 @@ def artifact_files(training: TrainingSetup, result: Result) -> dict[str, bytes]:
     report = classification_report(true, predicted, labels=labels, target_names=classes, digits=3, zero_division=0.0)
     counts = confusion_matrix(true, predicted, labels=labels)
     averaged = {AVERAGED_WEIGHTS: weights_file(training.average.network)} if training.average else {}
+    layers = training.diagnosis.rows if training.diagnosis else []
     return {
         HISTORY: history.to_csv(result.history),
         "classification_report.txt": f"Validation split\n\n{report}".encode(),
@@ -48,6 +51,7 @@ def artifact_files(training: TrainingSetup, result: Result) -> dict[str, bytes]:
         "environment.json": _json(_environment(training)),
         WEIGHTS: weights_file(training.network),
         **averaged,
+        **({LAYERS: layers_table(layers)} if layers else {}),
         **{f"code/{reference.path.name}": reference.content for reference in training.plan.settings.code},
     }
 

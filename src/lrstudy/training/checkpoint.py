@@ -107,6 +107,7 @@ def _write(training: TrainingSetup, path: Path, progress: Progress) -> None:
             "average_weights": progress.average_weights,
             "best_average": progress.best_average.epoch if progress.best_average else 0,
             "history": [astuple(epoch) for epoch in progress.history],
+            "why": training.diagnosis.state if training.diagnosis else {},
             "key": training.plan.specification.key,
             "versions": provenance.versions(),
         },
@@ -154,6 +155,8 @@ def _restore(training: TrainingSetup, content: bytes) -> Progress | None:
     if training.average:
         training.average.network.load_state_dict(saved["average"])
         best_average = history[saved["best_average"]]
+    if training.diagnosis:
+        training.diagnosis.restore(saved.get("why", {}), [epoch.val_loss for epoch in history])
     return Progress(
         saved["best_weights"], saved.get("average_weights", {}), history, history[saved["best"]], best_average
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
+
+from lrstudy.server_names import WHY
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +26,8 @@ class Epoch:
     """The metrics of one pass over the training split. Losses are mean cross-entropies in nats.
 
     `learning_rate` is that of the epoch's last step; epoch 0 has that of the first step. Metrics that end in `_ema` are
-    those of the averaged weights. A metric that a training does not have is NaN.
+    those of the averaged weights. Those that begin with `why_` are causes, measured in some epochs of a training with
+    `diagnose`. A metric that a training does not have is NaN.
 
     Epoch 0 is the untrained network, evaluated on both splits. From epoch 1 on, the training metrics are means over the
     epoch's steps, each computed before its update, as is common in deep-learning libraries; the validation metrics are
@@ -42,6 +46,14 @@ class Epoch:
     val_macro_f1: float = math.nan
     val_loss_ema: float = math.nan
     val_accuracy_ema: float = math.nan
+    why_lr_over_critical: float = math.nan
+    why_lr_over_best_step: float = math.nan
+    why_no_descent: float = math.nan
+    why_no_rise: float = math.nan
+    why_update_ratio: float = math.nan
+    why_gradient_norm: float = math.nan
+    why_dead_units: float = math.nan
+    why_saturated: float = math.nan
 
     @classmethod
     def of_splits(
@@ -51,19 +63,31 @@ class Epoch:
         val: dict[str, float],
         seconds: tuple[float, float],
         learning_rate: float,
+        causes: Mapping[str, float] = MappingProxyType({}),
     ) -> Self:
-        """Make a record from the metrics of both splits by their names, and the seconds that each split took."""
+        """Make a record from the metrics of both splits by their names, and the seconds that each split took.
+
+        `causes` are by the names of their fields.
+        """
         metrics = {f"train_{name}": value for name, value in train.items()}
         metrics |= {f"val_{name}": value for name, value in val.items()}
         known = {field.name for field in fields(cls)}
         values = {name: value for name, value in metrics.items() if name in known}
-        return cls(epoch, **values, train_seconds=seconds[0], val_seconds=seconds[1], learning_rate=learning_rate)
+        times = {"train_seconds": seconds[0], "val_seconds": seconds[1]}
+        return cls(epoch, **values, **times, learning_rate=learning_rate, **causes)
 
     @property
     def metrics(self) -> dict[str, float]:
         """The numbers that are logged for each epoch, by their names on the server."""
         logged = {name: value for name, value in asdict(self).items() if _is_metric(name)}
-        return {name: value for name, value in logged.items() if name in REQUIRED_METRICS or not math.isnan(value)}
+        metrics = {name: value for name, value in logged.items() if name in REQUIRED_METRICS or not math.isnan(value)}
+        return metrics | self.causes
+
+    @property
+    def causes(self) -> dict[str, float]:
+        """The causes that were measured in this epoch, by their names on the server."""
+        values = {cause: getattr(self, field) for field, cause in CAUSES.items()}
+        return {name: value for name, value in values.items() if not math.isnan(value)}
 
     @property
     def diverged(self) -> bool:
@@ -77,7 +101,14 @@ class Epoch:
 
 
 def _is_metric(name: str) -> bool:
-    return name != "epoch" and not name.endswith("_seconds")
+    return name != "epoch" and not name.endswith("_seconds") and not name.startswith(_CAUSE)
+
+
+_CAUSE = "why_"
+# The names of the causes on the server, by their fields.
+CAUSES = {
+    field.name: f"{WHY}{field.name.removeprefix(_CAUSE)}" for field in fields(Epoch) if field.name.startswith(_CAUSE)
+}
 
 
 # The names of the metrics of an epoch, here and on the server.

@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
 
-from lrstudy.training.epoch import Epoch
+from lrstudy.training.epoch import CAUSES, Epoch
 
 
 def to_csv(epochs: Sequence[Epoch]) -> bytes:
-    """Return a table with a row per epoch and a column per field of `Epoch`."""
+    """Return a table with a row per epoch and a column per field of `Epoch`; causes only if some were measured."""
     file = io.StringIO(newline="")
     writer = csv.writer(file)
-    writer.writerow([field.name for field in fields(Epoch)])
-    writer.writerows(astuple(epoch) for epoch in epochs)
+    measured = any(epoch.causes for epoch in epochs)
+    names = [field.name for field in fields(Epoch) if measured or field.name not in CAUSES]
+    writer.writerow(names)
+    writer.writerows([getattr(epoch, name) for name in names] for epoch in epochs)
     return file.getvalue().encode()
 
 

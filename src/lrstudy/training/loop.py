@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from lrstudy.formatting import setting_error
 from lrstudy.networks import has_batch_norm
 from lrstudy.training.class_metrics import ClassCounts
 from lrstudy.training.data_splits import DataSplit
+from lrstudy.training.diagnosis.diagnosis import Diagnosis
 from lrstudy.training.epoch import BATCH_SUMS, Epoch
 from lrstudy.training.image_results import ImageResults
 from lrstudy.training.recipe import PLAIN_RECIPE, Recipe
@@ -35,6 +37,7 @@ def train_epochs(
     seed: int,
     recipe: Recipe = PLAIN_RECIPE,
     average: WeightAverage | None = None,
+    diagnosis: Diagnosis | None = None,
     last_done: int = -1,
 ) -> Iterator[Epoch]:
     """Train `network` and yield epoch 0, then each epoch as it ends; end early after an epoch that diverged.
@@ -42,6 +45,7 @@ def train_epochs(
     Between two records the network is in evaluation mode and may be read, but not changed. An epoch depends only on the
     weights, the optimizer's state and its own number, so that training can resume after any epoch: `last_done` is that
     epoch, and the next one is the first that is yielded. `average` is updated after each step, and evaluated.
+    `diagnosis` measures causes, without any effect on the training.
 
     Raises:
         SettingsError: the network normalises over the batch and the batch is a single image.
@@ -54,11 +58,13 @@ def train_epochs(
         started = time.perf_counter()
         order = _seed_epoch(seed, epoch, len(train))
         steps = enumerate(torch.split(order, sizes), (epoch - 1) * len(sizes))
-        train_metrics = _train(network, optimizer, train.at_epoch(seed, epoch), steps, recipe, average)
+        train_metrics = _train(network, optimizer, train.at_epoch(seed, epoch), steps, recipe, average, diagnosis)
         trained = time.perf_counter()
         val_metrics = evaluate(network, validation) | _evaluate_average(average, validation)
-        seconds = trained - started, time.perf_counter() - trained
-        record = Epoch.of_splits(epoch, train_metrics, val_metrics, seconds, current_lr(optimizer))
+        train_seconds = trained - started - (diagnosis.take_seconds() if diagnosis else 0.0)
+        seconds = train_seconds, time.perf_counter() - trained
+        causes = diagnosis.end_epoch(network, epoch, val_metrics["loss"]) if diagnosis else {}
+        record = Epoch.of_splits(epoch, train_metrics, val_metrics, seconds, current_lr(optimizer), causes)
         yield record
         if record.diverged:
             return
@@ -124,6 +130,7 @@ def _train(
     steps: Iterable[tuple[int, Tensor]],
     recipe: Recipe,
     average: WeightAverage | None,
+    diagnosis: Diagnosis | None,
 ) -> dict[str, float]:
     """Make one pass over `split`, by the numbers of the steps and the rows of each; return the means of the metrics.
 
@@ -134,14 +141,15 @@ def _train(
     for step, rows in steps:
         recipe.set_learning_rate(optimizer, step)
         inputs, labels = split.batch(rows)
-        optimizer.zero_grad()
-        with recipe.forward_precision(inputs.device):
-            logits = network(inputs)
-        logits = logits.float()
-        loss = recipe.loss(logits, labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        recipe.clip(network.parameters())
-        optimizer.step()
+        with diagnosis.step(network, step, inputs, labels) if diagnosis else nullcontext():
+            optimizer.zero_grad()
+            with recipe.forward_precision(inputs.device):
+                logits = network(inputs)
+            logits = logits.float()
+            loss = recipe.loss(logits, labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            recipe.clip(network.parameters())
+            optimizer.step()
         if average:
             average.update(network, step)
         plain_loss = loss if recipe.loss.is_plain else cross_entropy(logits.detach(), labels)

@@ -14,6 +14,7 @@ from lrstudy.training.loop import evaluate
 from lrstudy.training.result import Result
 from lrstudy.training.setup import TrainingSetup
 from lrstudy.training.verdict import Curve, judge
+from lrstudy.training.verdict_causes import cite_causes
 
 
 @dataclass
@@ -82,6 +83,8 @@ def finalize(training: TrainingSetup, progress: Progress) -> Result:
         training.average.network.load_state_dict(progress.average_weights)
         test |= {f"{name}_ema": value for name, value in evaluate(training.average.network, test_split).items()}
     plan = training.plan
-    verdict = judge(Curve(progress.history, plan.chance_loss, plan.chance_accuracy))
+    judged = judge(Curve(progress.history, plan.chance_loss, plan.chance_accuracy))
+    verdict = cite_causes(judged, progress.history, plan.chance_loss)
     best = progress.best or progress.history[0]
-    return Result(tuple(progress.history), best, verdict, test, images.losses, progress.best_average)
+    left_out = training.diagnosis.left_out if training.diagnosis else ""
+    return Result(tuple(progress.history), best, verdict, test, images.losses, progress.best_average, left_out)

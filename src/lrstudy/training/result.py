@@ -40,7 +40,7 @@ class Result:
 
     `test` are the metrics on the held-out test split, among them `loss` and `accuracy`, and `test_losses` the losses of
     its images, float32 `(images,)`. `best_average` is the epoch at which the averaged weights had their lowest
-    validation loss; None without an average.
+    validation loss; None without an average. `causes_left_out` is a sentence on causes that could not be measured.
     """
 
     history: tuple[Epoch, ...]
@@ -49,6 +49,7 @@ class Result:
     test: Mapping[str, float]
     test_losses: np.ndarray = field(compare=False)
     best_average: Epoch | None = None
+    causes_left_out: str = ""
 
     @property
     def test_accuracy(self) -> float:

@@ -13,6 +13,7 @@ from lrstudy.networks import Shape, build_model, has_batch_norm, has_convolution
 from lrstudy.settings import TrainSettings
 from lrstudy.training.augmentation import AUGMENTATIONS, Augmentation
 from lrstudy.training.data_splits import DataSplit, Normalise, load_split
+from lrstudy.training.diagnosis.diagnosis import Diagnosis
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.fine_tuning import fine_tune
 from lrstudy.training.loop import batch_sizes, train_epochs
@@ -47,6 +48,7 @@ class TrainingSetup:
     validation: DataSplit
     recipe: Recipe
     average: WeightAverage | None
+    diagnosis: Diagnosis | None
 
     def load_test(self) -> DataSplit:
         """Load the held-out test split, which is evaluated once, after training."""
@@ -70,6 +72,7 @@ class TrainingSetup:
             seed=settings.seed,
             recipe=self.recipe,
             average=self.average,
+            diagnosis=self.diagnosis,
             last_done=last_done,
         )
 
@@ -92,8 +95,12 @@ def build(plan: TrainingPlan) -> TrainingSetup:
     average = WeightAverage(network, settings.ema) if settings.ema else None
     train = _load_split(plan, classifier, data.train, AUGMENTATIONS.get(settings.augment))
     validation = _load_split(plan, classifier, data.validation)
-    optimizer = plan.optimizer(trained)
-    return TrainingSetup(plan, classifier, optimizer, train, validation, plan.recipe(steps), average)
+    optimizer, recipe = plan.optimizer(trained), plan.recipe(steps)
+    diagnosis = None
+    if settings.diagnose is True:
+        extent = {"epochs": settings.epochs, "steps": steps, "batch_size": settings.batch_size}
+        diagnosis = Diagnosis(train, recipe, **extent)
+    return TrainingSetup(plan, classifier, optimizer, train, validation, recipe, average, diagnosis)
 
 
 def build_classifier(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lrstudy.report.group_report import GroupReport, Report
 from lrstudy.report.sections import (
+    causes,
     curves,
     evidence,
     heat_map,
@@ -24,6 +25,7 @@ GROUP_SECTIONS: tuple[Section[GroupReport], ...] = (
     Section("Evidence", evidence.blocks, wide=False),
     Section("Heat map", heat_map.blocks, heat_map.draw, wide=False),
     Section("Learning-rate sweep", sweep.blocks, sweep.draw, wide=False),
+    Section("Why the others lose", causes.blocks, causes.draw, wide=False),
     Section("Loss curves", curves.blocks, curves.draw),
     Section("Layers", learned.layer_blocks),
     Section("Misclassified images", learned.mistake_blocks),

@@ -1,0 +1,91 @@
+"""Overshooting: the learning rate over the critical one against the learning rate, a line per optimizer."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from lrstudy.report.figures.style import (
+    QUIET,
+    STYLE,
+    WIDTH,
+    add_title,
+    draw_crosses,
+    format_lr_axis,
+    label,
+    optimizer_styles,
+)
+
+# A mark per verdict: round ones for trainings that went well, pointed ones for those that did not.
+VERDICT_MARKERS = {"good": "o", "overfits": "s", "too slow": "v", "unstable": "^", "collapsed": "P", "diverged": "X"}
+OTHER_MARKER = "."
+SHADE = "#D55E00"
+# The axis ends at this factor beyond the values and the critical learning rate.
+MARGIN = 2.0
+
+
+def overshoot(causes: pd.DataFrame, subject: str) -> Figure:
+    """Return the figure of the learning rate over the critical one.
+
+    Args:
+        causes: the frame of `causes_table`.
+        subject: of the title.
+    """
+    styles = optimizer_styles(list(dict.fromkeys(causes.optimizer)))
+    known = causes[np.isfinite(causes.lr_over_critical)]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
+        axes = figure.subplots()
+        format_lr_axis(axes)
+        _format_ratio_axis(axes, known)
+        for name in sorted(set(causes.optimizer), key=list(styles).index):
+            own = known[known.optimizer == name].sort_values("lr")
+            axes.plot(own.lr, own.lr_over_critical, color=styles[name][0], label=label(name))
+            for verdict, marked in own.groupby("verdict"):
+                marker = VERDICT_MARKERS.get(str(verdict), OTHER_MARKER)
+                axes.plot(marked.lr, marked.lr_over_critical, marker, color=styles[name][0], markersize=7)
+            uphill = causes[(causes.optimizer == name) & causes.lr_over_critical.isna() & (causes.no_descent > 0)]
+            draw_crosses(axes, uphill.lr, styles[name][0])
+        axes.set_ylabel("learning rate / critical learning rate")
+        axes.set_xlabel("learning rate")
+        add_title(figure, "How far the longest step went", subject)
+        _add_legends(figure, axes, list(dict.fromkeys(known.verdict)))
+    return figure
+
+
+def _format_ratio_axis(axes: Axes, known: pd.DataFrame) -> None:
+    """Make the vertical axis logarithmic, with 1 inside it and the region above 1 shaded."""
+    values = [1.0, *known.lr_over_critical]
+    low, high = min(values) / MARGIN, max(values) * MARGIN
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(10, numticks=10))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(low, high)
+    axes.axhspan(1.0, high, color=SHADE, alpha=0.12, linewidth=0)
+    axes.annotate(
+        "overshoots: the step raises the loss",
+        (0.02, 1.0),
+        xycoords=axes.get_yaxis_transform(),  # a share of the width, a ratio
+        xytext=(0, 4),
+        textcoords="offset points",
+        color=QUIET,
+        fontsize=9,
+    )
+
+
+def _add_legends(figure: Figure, axes: Axes, verdicts: list[str]) -> None:
+    lines, names = axes.get_legend_handles_labels()
+    marks = [
+        Line2D([], [], color=QUIET, linestyle="", marker=marker, label=verdict)
+        for verdict, marker in VERDICT_MARKERS.items()
+        if verdict in verdicts
+    ]
+    handles = [*lines, *marks]
+    labels = [*names, *(str(mark.get_label()) for mark in marks)]
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, handlelength=1.8, columnspacing=1.2)
