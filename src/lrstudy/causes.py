@@ -39,14 +39,15 @@ PACE_PART = 0.25
 # … and its target this share of the loss of chance: close to the floor, further epochs gain little.
 TARGET_SHARE = 0.1
 MAX_EPOCHS = 1_000_000
+NEAR_ONE = 1.1  # numbers between 1 and this have a digit more
 
 
 @dataclass(frozen=True)
 class Causes:
     """The measurements of a training, each as a curve over the measured epochs; all are empty where none was made.
 
-    `over_critical` is the learning rate over the critical one, `over_best` over that of the largest decrease, at the
-    longest of an epoch's measured steps; `no_descent` and `no_rise` are the shares of steps whose direction was not a descent,
+    `over_critical` is the learning rate over the critical one, `over_best` over that of the largest decrease, of the
+    longest of an epoch's measured steps; `no_descent` and `no_rise` are the shares of steps that led uphill at once,
     and along which the loss never rose again. `dead` is the share of dead units, and `saturated` that of saturated
     predictions while the validation loss rises. `train_loss` has every epoch.
     """
@@ -189,6 +190,6 @@ def _pace(losses: Curve, chance_loss: float) -> str:
 
 
 def _number(value: float) -> str:
-    """Return a number with two significant digits: `0.042`, `5.2` or `1,200`."""
-    rounded = float(f"{value:.2g}")
+    """Return a number with two significant digits, `0.042`, `5.2` or `1,200`; just above 1 with three, `1.02`."""
+    rounded = float(f"{value:.3g}" if 1 < value < NEAR_ONE else f"{value:.2g}")
     return f"{rounded:,.0f}" if abs(rounded) >= 10 else f"{rounded:g}"

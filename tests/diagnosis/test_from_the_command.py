@@ -48,15 +48,15 @@ def test_a_training_with_diagnose_logs_its_causes_and_has_the_bits_of_one_withou
     assert causes(plain) == set()
     assert causes(measured) >= {f"why/{name}" for name in ("lr_over_critical", "lr_over_best_step", "update_ratio")}
     ratios = curve(measured, "why/lr_over_critical")
-    assert sorted(ratios)[:3] == [1, 2, 3]
+    assert set(ratios) == {1, 2, 6}
     assert all(0 < ratio < 0.01 for ratio in ratios.values())
     assert "each step went 1/" in measured.data.tags["mlflow.note.content"]
     assert "each step went 1/" in ended.stdout
     rows = list(csv.DictReader(io.StringIO(artifact(measured, "why_layers.csv"))))
     assert [row["layer"] for row in rows[:3]] == ["1", "3", "2"]
     assert {int(row["epoch"]) for row in rows} == set(curve(measured, "why/update_ratio"))
-    of_epoch_1 = [float(row["update_ratio"]) for row in rows[:2]]
-    assert math.isclose(sum(of_epoch_1) / 2, curve(measured, "why/update_ratio")[1], rel_tol=1e-9)
+    of_epoch_2 = [float(row["update_ratio"]) for row in rows[3:5]]  # of the one step that was measured there
+    assert math.isclose(sum(of_epoch_2) / 2, curve(measured, "why/update_ratio")[2], rel_tol=1e-9)
     assert 0 <= float(rows[2]["dead_units"]) <= 1
 
 

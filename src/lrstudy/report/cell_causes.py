@@ -12,7 +12,7 @@ from lrstudy.formatting import format_loss
 from lrstudy.report.cells import Cell, Training
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.tables import best_first
-from lrstudy.server_names import CAUSE_CURVES, TRAIN_LOSS
+from lrstudy.server_names import CAUSE_CURVES, CONVERGED, TRAIN_LOSS
 from lrstudy.statistics.sentences import share
 
 # What a reader would say of a cell, by its verdict.
@@ -24,7 +24,8 @@ WORDS = {
     "overfits": "overfits",
     "good": "trains well",
 }
-COLUMNS = ("optimizer", "lr", "verdict", "lr_over_critical", "lr_over_best_step", "no_descent", "dead_units", "why")
+NUMBERS = ("lr_over_critical", "lr_over_best_step", "no_descent", "dead_units")
+COLUMNS = ("optimizer", "lr", "verdict", *NUMBERS, "why")
 
 
 def causes_table(comparison: Comparison) -> pd.DataFrame:
@@ -46,7 +47,7 @@ def causes_table(comparison: Comparison) -> pd.DataFrame:
         for cell in comparison.group.cells
         if (causes := _measured(comparison, cell))
     ]
-    return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
+    return pd.DataFrame(rows, columns=pd.Index(COLUMNS)).astype(dict.fromkeys(NUMBERS, float))
 
 
 def losers(comparison: Comparison) -> Iterator[str]:
@@ -58,19 +59,22 @@ def losers(comparison: Comparison) -> Iterator[str]:
 
 def why_it_loses(comparison: Comparison, cell: Cell) -> str:
     """Return why a cell is not the best, as the end of a sentence: from its causes, else from its losses."""
-    verdict = comparison.verdict(cell)
+    verdict, against = comparison.verdict(cell), comparison.against_best(cell)
+    words = WORDS.get(verdict, f"is {verdict}")
+    reason = "" if verdict == "good" else _cause(comparison, cell) or comparison.reason(cell)
+    if reason:
+        words += f", since {reason}" if reason.startswith("it ") else f": {reason}"
+    if verdict in CONVERGED and against and against.difference > 0:
+        worse = f"its validation loss, {format_loss(cell.loss.mean)}, is {share(against.difference)} above the best"
+        words += f"; {worse}" if reason else f", but {worse}"
+    return words
+
+
+def _cause(comparison: Comparison, cell: Cell) -> str:
+    """Return a clause on the measured cause of a cell's verdict; empty if there is none."""
     level = comparison.chance_level
     causes = _measured(comparison, cell)
-    clause = cite(verdict, causes, level.loss if level else math.nan) if causes else ""
-    reason = "" if verdict == "good" else clause or comparison.reason(cell)
-    clauses = [WORDS.get(verdict, f"is {verdict}"), reason]
-    against = comparison.against_best(cell)
-    worse = (
-        f"its validation loss, {format_loss(cell.loss.mean)}, is {share(against.difference)} above the best"
-        if (against and against.difference > 0 and verdict in ("good", "overfits"))
-        else ""
-    )
-    return ": ".join(filter(None, clauses)) + (f"; {worse}" if reason and worse else f", but {worse}" if worse else "")
+    return cite(comparison.verdict(cell), causes, level.loss if level else math.nan) if causes else ""
 
 
 def _measured(comparison: Comparison, cell: Cell) -> Causes | None:

@@ -80,8 +80,7 @@ def grid_command(group: Group, cells: Sequence[Cell], **changed: str) -> str | N
         OPTIMIZER_ARGS: "|".join(dict.fromkeys(run.get(OPTIMIZER_ARGS, "none") for run in params)),
         "lrs": ",".join(dict.fromkeys(cell.typed for cell in sorted(cells, key=lambda cell: -cell.lr))),
     }
-    params = {**_result_settings(group.runs[0]), **axes, **changed}
-    return _command(GRID, params, group.runs[0].experiment)
+    return _command(GRID, {**_result_settings(group.runs[0]), **axes, **changed}, group.runs[0].experiment)
 
 
 def _result_settings(run: Run) -> dict[str, str]:

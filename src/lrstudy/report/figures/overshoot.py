@@ -70,10 +70,9 @@ def _format_ratio_axis(axes: Axes, known: pd.DataFrame) -> None:
     axes.axhspan(1.0, high, color=SHADE, alpha=0.12, linewidth=0)
     axes.annotate(
         "overshoots: the step raises the loss",
-        (0.02, 1.0),
-        xycoords=axes.get_yaxis_transform(),  # a share of the width, a ratio
-        xytext=(0, 4),
-        textcoords="offset points",
+        (0.02, 0.98),
+        xycoords="axes fraction",
+        verticalalignment="top",
         color=QUIET,
         fontsize=9,
     )

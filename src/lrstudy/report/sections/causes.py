@@ -18,8 +18,8 @@ from lrstudy.report.sections.section import Block, Figures, Items, Note, Table
 # The page has this many sentences, of the best losers; the table of cells has a reason for each.
 MAX_SENTENCES = 24
 CAPTION = (
-    "The learning rate over the critical one, at which the loss of the very batch no longer falls, of the longest of the "
-    f"steps that were measured in the first {EARLY_EPOCHS} epochs. Above 1 a step overshoots, far below it a step is "
+    "The learning rate over the critical one, at which the loss of the very batch no longer falls: that of the longest "
+    f"step that was measured in the first {EARLY_EPOCHS} epochs. Above 1 a step overshoots, far below it, steps are "
     "short. Marks are the verdicts at the end; crosses at the top are cells whose steps led uphill at once."
 )
 
@@ -40,17 +40,17 @@ def draw(group_report: GroupReport) -> Iterator[Drawing]:
 
 
 def blocks(group_report: GroupReport, drawings: Sequence[Drawing]) -> Iterator[Block]:
-    """Yield the sentences and the figure."""
+    """Yield the figure and the sentences."""
     comparison = group_report.comparison
     if not group_report.group.cells or comparison.best is None:
         return
+    if drawings:
+        yield Figures(tuple((drawing, overshoot_table(group_report)) for drawing in drawings), CAPTION)
     sentences = tuple(islice(losers(comparison), MAX_SENTENCES))
     if sentences:
         yield Items(sentences)
     if len(group_report.cells) - 1 > MAX_SENTENCES:
         yield Note(f"These are the best {MAX_SENTENCES} of those that lose; the table of cells has a reason for each.")
-    if drawings:
-        yield Figures(tuple((drawing, overshoot_table(group_report)) for drawing in drawings), CAPTION)
 
 
 def overshoot_table(group_report: GroupReport) -> Table:

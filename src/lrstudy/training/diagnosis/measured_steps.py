@@ -1,4 +1,4 @@
-"""The steps of a training that are measured: as many as a share of its time allows, the first epochs densest.
+"""The steps of a training that are measured: as many as a share of its time allows, the first ones densest.
 
 They depend on the numbers of epochs, steps and images alone: a training that is repeated measures the same ones.
 """
@@ -9,18 +9,22 @@ from collections.abc import Mapping
 
 # Images of a batch on which the loss along a step is evaluated.
 MAX_IMAGES = 256
-# Forward passes that a measurement takes, with the copying and the sample's own, as a mean over many trainings.
-FORWARD_PASSES = 15
+# Forward passes that a measurement takes, with the copying, as a mean over many trainings.
+FORWARD_PASSES = 13
 # A training step takes the time of three forward passes: https://arxiv.org/abs/2001.08361, section 2.1.
 PASSES_PER_STEP = 3
+# The copies of the network, and the sample of images after the epoch, weigh more beside steps of few images: this many
+# steps, for one image per step.
+COPIES = 16
 # Measurements take less than this share of a training's time, …
 SHARE = 0.05
 # … and a larger one of a training whose epochs have fewer steps than this: it could measure hardly anything else.
-MANY_STEPS, SHARE_OF_SHORT = 100, 0.08
-# An epoch has at most this many measured steps: their median is then known well enough.
+MANY_STEPS, SHARE_OF_SHORT = 100, 0.1
+# An epoch has at most this many measured steps: the longest of them is then known well enough.
 MAX_PER_EPOCH = 8
-# The epochs that are measured whatever they cost: a learning rate that fails does so in the first ones.
-FIRST_EPOCHS = 3
+# The first steps and epochs are measured in a short training whatever they cost: a learning rate that fails does so
+# there.
+FIRST_STEPS, FIRST_EPOCHS = 3, 2
 
 
 def measured_steps(epochs: int, steps: int, batch_size: int) -> Mapping[int, tuple[int, ...]]:
@@ -31,13 +35,24 @@ def measured_steps(epochs: int, steps: int, batch_size: int) -> Mapping[int, tup
         steps: per epoch.
         batch_size: images per step.
     """
-    cost = max(1.0, FORWARD_PASSES * min(MAX_IMAGES, batch_size) / batch_size / PASSES_PER_STEP)
     share = SHARE if steps >= MANY_STEPS else SHARE_OF_SHORT
-    per_epoch = int(min(MAX_PER_EPOCH, share * steps / cost))
-    if per_epoch:
-        return dict.fromkeys(range(1, epochs + 1), evenly_spaced(per_epoch, steps))
-    chosen = densest_first(epochs, max(FIRST_EPOCHS + 1, int(share * steps * epochs / cost)))
-    return dict.fromkeys(chosen, evenly_spaced(1, steps))
+    count = int(share * steps * epochs / steps_per_measurement(batch_size))
+    affordable = FIRST_STEPS if steps < MANY_STEPS else max(1, count - epochs + 1)
+    first = min(steps, max(min(FIRST_STEPS, affordable), min(MAX_PER_EPOCH, count // epochs)))
+    per_epoch = min(MAX_PER_EPOCH, (count - first) // max(1, epochs - 1))
+    later = range(2, epochs + 1) if per_epoch > 0 else densest_first(epochs, count - first)
+    return {1: first_steps(first, steps), **dict.fromkeys(later, evenly_spaced(max(1, per_epoch), steps))}
+
+
+def steps_per_measurement(batch_size: int) -> float:
+    """Return the training steps that take the time of a measurement."""
+    images = min(MAX_IMAGES, batch_size) / batch_size
+    return max(1.0, FORWARD_PASSES / PASSES_PER_STEP * images) + COPIES / batch_size
+
+
+def first_steps(count: int, of: int) -> tuple[int, ...]:
+    """Return `count` numbers below `of`: 0, 1, 2, and then others at distances that grow by a constant factor."""
+    return tuple(place if place < FIRST_STEPS else max(place, int(of ** (place / count))) for place in range(count))
 
 
 def evenly_spaced(count: int, of: int) -> tuple[int, ...]:
@@ -46,7 +61,10 @@ def evenly_spaced(count: int, of: int) -> tuple[int, ...]:
 
 
 def densest_first(epochs: int, count: int) -> list[int]:
-    """Return `count` epochs at most, from 1 to `epochs`, at distances that grow by a constant factor."""
-    chosen = {round(epochs ** (place / (count - 1))) for place in range(count)}
-    chosen |= set(range(1, FIRST_EPOCHS + 1))
-    return sorted(epoch for epoch in chosen if epoch <= epochs)
+    """Return about `count` epochs after the first, up to `epochs`, at distances that grow by a constant factor.
+
+    The first epochs are among them, and the last one.
+    """
+    chosen = {round(epochs ** (place / max(1, count))) for place in range(1, count + 1)}
+    chosen |= {epoch for epoch in (*range(2, FIRST_EPOCHS + 1), epochs) if epoch <= epochs}
+    return sorted(chosen - {1})

@@ -52,7 +52,8 @@ def measure_step(after: nn.Module, along: LossAlongStep) -> StepMeasurement:
     start, gradients = along.gradient()
     trained = {name: weight.detach() for name, weight in after.named_parameters() if weight.requires_grad}
     step = [weight - before for weight, before in zip(trained.values(), along.start, strict=True)]
-    slope = sum(_dot(gradient, part) for gradient, part in zip(gradients, step, strict=True)).item()
+    slopes = [_dot(gradient, part) for gradient, part in zip(gradients, step, strict=True)]
+    slope = torch.stack(slopes).sum().item()
     resolution = LAST_DIGITS * along.precision * abs(start)
     lengths = search_step(lambda length: along.at(step, length), start, slope, resolution=resolution)
     movements = _movements([*trained], along.start, step, gradients)
