@@ -52,7 +52,7 @@ def running_with_pauses(name: str, *arguments: str) -> Iterator[subprocess.Popen
 def wait_for_pause(process: subprocess.Popen[str], epoch: int = PAUSES[0], others: Collection[int] = ()) -> int:
     """Wait until a worker of `process` that is not one of `others` pauses after `epoch`; return its id."""
     while not (paused := {int(file.suffix[1:]) for file in Path().glob(f"paused after {epoch}.*")} - set(others)):
-        assert process.poll() is None
+        assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     return paused.pop()
 

@@ -78,7 +78,7 @@ def run_grid(study: StudyRun) -> list[TrialResult]:
     settings = parse(GridSettings, [*GRID])
     preflight = run_preflight(settings.cells(), time_epochs=True)
     with study_file("auto", "it") as file, ThreadPoolExecutor(1) as executor, ProgressChannel() as channel:
-        return TrialRunner(Grid(settings, file), preflight, study, executor, 1, Seen()).run(channel)
+        return TrialRunner(Grid(settings, file), preflight, study, executor, lambda: 1, Seen()).run(channel)
 
 
 def in_study(study_of: str) -> tuple[StudyRun, list[TrialResult]]:

@@ -24,7 +24,7 @@ LAYERS = (
     ("training",),
     ("plots",),
     ("tracking",),
-    ("study", "compare", "entry_point", "progress"),
+    ("study", "cluster", "compare", "entry_point", "progress"),
 )
 # Beside them: the report needs neither torch nor Optuna, and nothing of what trains.
 REPORT_MAY_IMPORT = (

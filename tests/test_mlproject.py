@@ -50,6 +50,8 @@ OTHER_VALUES = {
     "freeze": "backbone",
     "head_lr": "10",
     "workers": "3",
+    "cluster": "tcp://10.0.0.1:8786",
+    "checkpoints": "/shared/checkpoints",
     "log_models": "all",
     "optimizers": "adam,sgd",
     "lrs": "0.5,0.25",

@@ -64,6 +64,9 @@ class Seen:
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         assert number in self.begun
 
+    def on_trial_retried(self, number: int, error: BaseException) -> None:
+        assert number in self.begun
+
     def on_trial_ended(self, result: TrialResult) -> None:
         self.ended.append(result)
 
@@ -79,7 +82,7 @@ def test_another_executor_takes_the_workers_place(tmp_path: Path) -> None:
         ThreadPoolExecutor(1) as executor,
         ProgressChannel() as channel,
     ):
-        results = TrialRunner(Grid(settings, file), preflight, study, executor, 1, watcher).run(channel)
+        results = TrialRunner(Grid(settings, file), preflight, study, executor, lambda: 1, watcher).run(channel)
     assert [result.number for result in results] == [0, 1, 2, 3] == watcher.begun
     assert all(result.verdict for result in results)
     assert watcher.ended == results
@@ -108,7 +111,7 @@ def test_a_trial_that_waits_for_the_training_of_another_process_is_proposed_afte
         ProgressChannel() as channel,
     ):
         ending = executor.submit(end_later, other.info.run_id)
-        results = TrialRunner(Late(settings), preflight, study, executor, 1, watcher).run(channel)
+        results = TrialRunner(Late(settings), preflight, study, executor, lambda: 1, watcher).run(channel)
         ending.result()
     assert [(result.number, result.reused) for result in results] == [(0, True), (1, False)]
     assert len(trainings()) == 2

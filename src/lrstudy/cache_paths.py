@@ -1,10 +1,14 @@
 """Files on this machine that the project can lose without harm, all in the user's cache folder."""
 
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from platformdirs import user_cache_path
+
+# The variable that holds the folder of checkpoints; a study sets it for itself and its workers.
+CHECKPOINTS = "LRSTUDY_CHECKPOINTS"
 
 
 def cache_folder() -> Path:
@@ -13,8 +17,9 @@ def cache_folder() -> Path:
 
 
 def checkpoint(run_id: str) -> Path:
-    """Return the path of the checkpoint of a run."""
-    return cache_folder() / "checkpoints" / f"{run_id}.pt"
+    """Return the path of the checkpoint of a run, in a folder that the environment may name."""
+    folder = Path(os.environ[CHECKPOINTS]) if CHECKPOINTS in os.environ else cache_folder() / "checkpoints"
+    return folder / f"{run_id}.pt"
 
 
 def epoch_times(run_id: str) -> Path:

@@ -185,13 +185,17 @@ def _serve(channel: Connection, begin: Callable[[], object]) -> None:
     with suppress(EOFError, ConnectionError):
         channel.send(None)
         while True:
-            channel.send_bytes(_answer(channel.recv_bytes()))
+            channel.send_bytes(pickled_outcome(partial(_run_pickled, channel.recv_bytes())))
 
 
-def _answer(task: bytes) -> memoryview:
-    """Run a pickled task; return, pickled, whether it succeeded, with its result or its exception."""
+def _run_pickled(task: bytes) -> Any:
+    return ForkingPickler.loads(task)()
+
+
+def pickled_outcome(call: Callable[[], Any]) -> memoryview:
+    """Return, pickled, whether a call succeeded, with its result or its exception."""
     try:
-        return ForkingPickler.dumps((True, ForkingPickler.loads(task)()))
+        return ForkingPickler.dumps((True, call()))
     except Exception as error:
         with suppress(Exception):
             return ForkingPickler.dumps((False, error))

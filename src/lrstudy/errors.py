@@ -8,6 +8,7 @@ LearningRateStudyError       one sentence for the user, exit code 2
 │   └── CacheError           the cache of scaled images cannot be written
 ├── TrackingError            the tracking server cannot be reached or written to
 ├── NotSyncedError           log calls wait on disk; exit code 3
+├── ClusterError             the cluster cannot be used any more
 ├── TableError               a table of trainings cannot be read, or has invalid values
 └── ReportError              the report cannot be made
 """
@@ -43,6 +44,10 @@ class TrackingError(LearningRateStudyError):
 
 class NotSyncedError(LearningRateStudyError):
     """The command succeeded, but its log calls wait on disk because the tracking server does not answer."""
+
+
+class ClusterError(LearningRateStudyError):
+    """The scheduler of a cluster does not answer, or none of its workers can train."""
 
 
 class TableError(LearningRateStudyError):

@@ -26,7 +26,7 @@ def memory_bytes() -> int:
 
 def describe(device: torch.device) -> str:
     """Return one line: the accelerator if `device` is one, the processor, the cores, the memory."""
-    line = f"{_processor()}, {usable_cores()} cores, {memory_bytes() / 2**30:.0f} GiB"
+    line = f"{_cpu()}, {usable_cores()} cores, {memory_bytes() / 2**30:.0f} GiB"
     if device.type == "cuda":
         import torch
 
@@ -34,7 +34,16 @@ def describe(device: torch.device) -> str:
     return line
 
 
-def _processor() -> str:
+def processor(device: torch.device) -> str:
+    """Return the name of the processor that computes, whose kind the last bits depend on."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return _cpu()
+
+
+def _cpu() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

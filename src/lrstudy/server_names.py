@@ -11,6 +11,8 @@ NORMALISATION = "lrstudy.normalisation"
 # The version of the code that reads image files.
 PREPROCESSING = "lrstudy.preprocessing"
 VERSIONS, HARDWARE, UNCOMMITTED = "lrstudy.versions", "lrstudy.hardware", "lrstudy.git_uncommitted_changes"
+# The machine of a cluster that a training ran on, unless it is the driver's.
+MACHINE = "lrstudy.machine"
 VERDICT = "lrstudy.verdict"
 # The values of this tag for a training that has converged.
 CONVERGED = ("good", "overfits")

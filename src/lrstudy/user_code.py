@@ -12,7 +12,7 @@ import re
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +28,7 @@ PACKAGE = re.compile(r"(?P<package>[A-Za-z_][\w.-]*):(?P<name>[\w.-]+)")
 PROJECT = str(Path(__file__).parent)
 # The folders of code that is not the user's: this project, the standard library, installed packages.
 OTHER_CODE = (PROJECT, "<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "purelib")))
+_provided: dict[Path, bytes] = {}
 
 
 @dataclass(frozen=True)
@@ -172,10 +173,16 @@ def describe(error: BaseException) -> str:
     return f"{summary}\n{lines}" if lines else summary
 
 
+def provide_files(files: Mapping[Path, bytes]) -> None:
+    """Use these contents for files of another machine, which are not read here."""
+    _provided.update(files)
+    _read.cache_clear()
+
+
 @cache
 def _read(path: Path) -> bytes:
     """Return a file's content. It is read once per process, so that the digest is that of the code that runs."""
-    return path.read_bytes()
+    return _provided[path] if path in _provided else path.read_bytes()
 
 
 def _run_file(reference: FileReference) -> ModuleType:

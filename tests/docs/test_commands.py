@@ -30,6 +30,9 @@ NOT_RUN = {
     "python docs/record_outputs.py": "it trains at full length, for minutes",
     "mlflow ui": "it serves until it is stopped",
     "mlflow run . --env-manager uv -e grid -P weights=default": "it downloads weights",
+    "mlflow run . --env-manager uv -e grid -P cluster=t": "another test starts schedulers, also with TLS",
+    "dask ": "another test starts schedulers and workers",
+    "export DASK": "another test gives certificates to Dask",
     "mkdocs serve": "it serves until it is stopped",
 }
 # Settings that replace those of the page, or are added to them.

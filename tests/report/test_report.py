@@ -517,6 +517,15 @@ class TestWhereThingsAreMissing:
         commands = {one["code"]: one["command"] for one in summary()["warnings"]}
         assert "-P lrs=0.0012,0.0011,0.0010 -P hidden=8 -P seeds=3" in commands["one_seed"]
 
+    def test_trainings_on_several_kinds_of_processors_are_warned_of(self, experiment: str) -> None:
+        machines = ("CPU A, 2 cores, 8 GiB", "CPU A, 64 cores, 256 GiB", "GPU; CPU A, 2 cores, 8 GiB")
+        for seed, machine in enumerate(machines[:2]):
+            log_training(experiment, falling(0.1), seed=seed, tags={"lrstudy.hardware": machine})
+        assert "processors" not in codes(summary())
+        log_training(experiment, falling(0.1), seed=2, tags={"lrstudy.hardware": machines[2]})
+        (text,) = [one["text"] for one in summary()["warnings"] if one["code"] == "processors"]
+        assert text.startswith("The trainings ran on 2 kinds of processors: CPU A (2) and GPU; CPU A (1). Rounding ")
+
     def test_small_classes_are_warned_of(self, experiment: str) -> None:
         run = log_training(experiment, falling(0.1), tags={"lrstudy.verdict": "good"})
         table = "true class / predicted class,cat,dog\ncat,9,0\ndog,1,20\n"

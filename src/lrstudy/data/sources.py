@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from lrstudy.errors import DataError
 from lrstudy.redaction import first_line
 
 NETWORK_SECONDS = 20.0
+# Whether data sets that are missing are downloaded; the machines of a cluster get them from the driver instead.
+DOWNLOADS: ContextVar[bool] = ContextVar("downloads", default=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,8 @@ def _read_split(kind: str, place: tuple[Path, str], root: Path, *, train: bool) 
     try:
         with contextlib.suppress(RuntimeError):  # not downloaded yet
             return open_set(root, train=train)
+        if not DOWNLOADS.get():
+            raise FileNotFoundError("downloads are switched off")
         return _download(open_set, root, train=train)
     except Exception as error:  # the network, the disk and the files themselves fail in many ways
         raise DataError(

@@ -16,6 +16,7 @@ from lrstudy.optimizers import OPTIMIZERS, format_arguments, parse_arguments
 from lrstudy.user_code import file_reference, is_file, package_reference
 
 Auto = Literal["auto"]
+NO_CLUSTER, LOCAL_CLUSTER = "none", "local:"
 MIN_FLOAT = sys.float_info.min
 # Far above any use, and far enough below the largest 32-bit float for the optimizers' arithmetic.
 MAX_FLOAT = 1e30
@@ -132,6 +133,16 @@ def is_valid_lr(lr: float) -> bool:
     return MIN_FLOAT <= lr <= MAX_FLOAT
 
 
+def cluster_address(text: str) -> str:
+    """Return `text`, or raise ValueError if it is neither `none`, `local:N` nor the address of a Dask scheduler."""
+    if text.startswith(LOCAL_CLUSTER):
+        if not re.fullmatch(r"[1-9]\d{0,2}", text.removeprefix(LOCAL_CLUSTER)):
+            raise ValueError(f"must be {LOCAL_CLUSTER} and a number of workers, such as {LOCAL_CLUSTER}4.")
+    elif text != NO_CLUSTER and not re.fullmatch(r"(\w+://)?[\w.\-\[\]:]+:\d{1,5}", text):
+        raise ValueError(f"must be the address of a Dask scheduler, such as tcp://host:8786, or {LOCAL_CLUSTER}N.")
+    return text
+
+
 def known_home(path: str) -> str:
     """Return `path`, or raise ValueError if it names an unknown user's home folder."""
     try:
@@ -151,6 +162,7 @@ def flush_denormal(value: object) -> object:
 
 Neurons = Annotated[int, Field(ge=1, le=65536)]
 NotBlank = Annotated[str, AfterValidator(not_blank)]
+ClusterAddress = Annotated[str, AfterValidator(cluster_address)]
 UserPath = Annotated[NotBlank, AfterValidator(known_home)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 FlushDenormal = BeforeValidator(flush_denormal)

@@ -12,7 +12,9 @@ from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS, has_momentum
 from lrstudy.settings.fields import (
     DEFAULT_HIDDEN,
+    NO_CLUSTER,
     Auto,
+    ClusterAddress,
     Confidence,
     Delta,
     Hidden,
@@ -55,7 +57,14 @@ class StudySettings(CommonSettings):
     """The settings that a grid shares with a search."""
 
     workers: Auto | Annotated[int, Field(ge=1, le=1024)] = Field(
-        "auto", description="parallel trainings; auto: as many as the cores allow, on a GPU one"
+        "auto", description="parallel trainings; auto: as many as the cores or the cluster allow, on a GPU one"
+    )
+    cluster: ClusterAddress = Field(
+        NO_CLUSTER, description="address of a Dask scheduler whose workers train, or local:N to start N workers here"
+    )
+    checkpoints: UserPath = Field(
+        "auto",
+        description="folder of checkpoints, which the machines of a cluster share; auto: the user's cache folder",
     )
     log_models: Literal["best", "all"] = Field("best", description="trainings whose pictures and models are logged")
     study_file: UserPath = Field("auto", description="path of Optuna's study file; auto: only an artifact, at the end")

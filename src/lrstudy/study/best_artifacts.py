@@ -81,14 +81,14 @@ def log_figures_and_model(trained: TrainedRun, exporter: Executor, renderer: Exe
     Args:
         trained: the run.
         exporter: saves the model.
-        renderer: renders the figures.
+        renderer: renders the figures, where the training ran.
     """
     rendering = [] if trained.has_figures else _render(trained, renderer)
     if trained.has_model:
         _log_figures(trained, rendering)
         return
     settings, key, weights = trained.specification.settings, trained.specification.key, trained.files[WEIGHTS]
-    inputs = trained.inputs or RetriedTask(exporter, worker_tasks.model_inputs, settings, key).result()
+    inputs = trained.inputs or RetriedTask(renderer, worker_tasks.model_inputs, settings, key).result()
     try:
         with logged_model(trained.run, trained.specification.model_name) as (path, identity):
             saving = RetriedTask(exporter, worker_tasks.save_model, settings, inputs, weights, path, identity)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from lrstudy.compat.interpreter import gc_paused
@@ -79,8 +82,13 @@ def run_decide(arguments: list[str], report: Report) -> None:
         settings = _parse(DecideSettings, arguments)
 
         # After the settings, since these imports take seconds and an invalid setting should be reported at once.
+        from lrstudy.study.executors import open_cluster
         from lrstudy.study.helper_worker import HelperWorker
-    with HelperWorker(settings.with_steps_for(images=1000).examples(), time_epochs=False) as helper:
+    checkpoints, examples = _use_checkpoints(settings), settings.with_steps_for(images=1000).examples()
+    with (
+        open_cluster(settings) as cluster,
+        HelperWorker(examples, time_epochs=False, cluster=cluster, checkpoints=checkpoints) as helper,
+    ):
         with gc_paused():
             from lrstudy.server_names import DECISION
             from lrstudy.study.run_decision import run_decision
@@ -102,6 +110,29 @@ def _parse(kind: type[Settings], arguments: list[str]) -> Settings:
     return located
 
 
+def _use_checkpoints(settings: StudySettings) -> Path | None:
+    """Let this process and its workers keep checkpoints in the folder that the settings name; return it, if any.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
+    from lrstudy import cache_paths
+    from lrstudy.errors import SettingsError
+    from lrstudy.formatting import setting_error
+
+    if settings.checkpoints == "auto":
+        return None
+    folder = Path(settings.checkpoints).expanduser().absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror or error})."
+        raise SettingsError(setting_error("checkpoints", settings.checkpoints, problem)) from None
+    os.environ[cache_paths.CHECKPOINTS] = str(folder)
+    return folder
+
+
 def _check_opened_run(kind: str, settings: StudySettings) -> None:
     """Raise OtherRunError if the environment names a run that a study must not log to."""
     from lrstudy.tracking.opened_run import check_opened_run
@@ -120,9 +151,14 @@ def _run(kind: str, arguments: list[str], report: Report) -> None:
         settings = _parse(GridSettings, arguments) if kind == "grid" else _parse(SearchSettings, arguments)
 
         # After the settings, since these imports take seconds and an invalid setting should be reported at once.
+        from lrstudy.study.executors import open_cluster
         from lrstudy.study.helper_worker import HelperWorker
     trainings = settings.cells() if isinstance(settings, GridSettings) else settings.examples()
-    with HelperWorker(trainings, time_epochs=True) as helper:
+    checkpoints = _use_checkpoints(settings)
+    with (
+        open_cluster(settings) as cluster,
+        HelperWorker(trainings, time_epochs=True, cluster=cluster, checkpoints=checkpoints) as helper,
+    ):
         with gc_paused():
             from lrstudy.study.grid import Grid
             from lrstudy.study.run_study import run_study

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from lrstudy.formatting import format_percent, format_setting, format_with_deviation, pluralize
 from lrstudy.progress import format_epoch
+from lrstudy.redaction import first_line
 from lrstudy.study.conclusion import Conclusion
 from lrstudy.study.data_messages import describe_left_out
 from lrstudy.study.estimate import StudyEstimate
@@ -74,6 +75,12 @@ class StudyDisplay:
         """Show how far a trial is."""
         specification, _ = self._running[number]
         self._running[number] = specification, epoch
+
+    def on_trial_retried(self, number: int, error: BaseException) -> None:
+        """Print why a trial is retried."""
+        specification, _ = self._running[number]
+        self._running[number] = specification, None
+        print(f"{self._progress()}  {specification.name} is retried: {first_line(error)}", file=sys.stderr, flush=True)
 
     def on_trial_ended(self, result: TrialResult) -> None:
         """Add the result of a trial."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from lrstudy.study.progress_channel import ProgressChannel
+from lrstudy.study.progress_channel import Progress
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.running_trials import RunningTrial, RunningTrials
 from lrstudy.study.trial_result import TrialResult
@@ -22,6 +22,9 @@ class StudyObserver(Protocol):
     def on_epoch(self, number: int, epoch: Epoch) -> None:
         """Handle an epoch of a running trial."""
 
+    def on_trial_retried(self, number: int, error: BaseException) -> None:
+        """Handle the death of the worker of a running trial, which is retried."""
+
     def on_trial_ended(self, result: TrialResult) -> None:
         """Handle the result of a trial, trained now or reused."""
 
@@ -29,7 +32,7 @@ class StudyObserver(Protocol):
 class EpochReporter:
     """Reports each epoch as it arrives from a worker, and requests the stop of a trial that should be pruned."""
 
-    def __init__(self, channel: ProgressChannel, proposer: Proposer, observer: StudyObserver) -> None:
+    def __init__(self, channel: Progress, proposer: Proposer, observer: StudyObserver) -> None:
         self._channel = channel
         self._proposer = proposer
         self._observer = observer
@@ -47,7 +50,8 @@ class EpochReporter:
         for epoch in result.history:
             if trial.stop_epoch is None:
                 self._report(trial, epoch)
-        return result if trial.stop_epoch is None else pruned_result(result.history, trial.stop_epoch)
+        stop = trial.stop_epoch
+        return result if stop is None else pruned_result(result.history, stop, result.machine)
 
     def _report(self, trial: RunningTrial, epoch: Epoch) -> None:
         self._observer.on_epoch(trial.number, epoch)

@@ -9,6 +9,7 @@ import psutil
 
 from lrstudy.hardware import usable_cores
 from lrstudy.settings import StudySettings
+from lrstudy.settings.fields import LOCAL_CLUSTER, NO_CLUSTER
 from lrstudy.training.specification import PreflightResult
 
 # Multiples of the seconds of the start, which consists of imports and so measures the machine's speed: the tracking of
@@ -53,9 +54,10 @@ def estimate_study(
         concurrency: trainings at a time.
     """
     context, at_once = preflight.context, min(concurrency, trainings)
-    if context.device == "cpu":
+    here = settings.cluster.startswith((NO_CLUSTER, LOCAL_CLUSTER))
+    if here and context.device == "cpu":
         at_once = min(at_once, max(1, usable_cores() // context.threads))
-    is_crowded = at_once > 1 and at_once * context.threads >= usable_cores()
+    is_crowded = here and at_once > 1 and at_once * context.threads >= usable_cores()
     imports = max(0.0, start_seconds - preflight.data_seconds)
     seconds = settings.epochs * preflight.epoch_seconds + preflight.fixed_seconds
     share = -(-trainings // at_once) / trainings

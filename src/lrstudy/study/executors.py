@@ -1,23 +1,82 @@
 """The executor that runs the trials of a study.
 
-To run them elsewhere, such as on a cluster, return another `concurrent.futures.Executor` from `open_executor`. A study
-asks three things of it:
+To run them elsewhere, return another `concurrent.futures.Executor` from `open_executor`. A study asks three things of
+it:
 
 - `submit` pickles the arguments and runs a function of `lrstudy.study.worker_tasks` where this package is importable;
 - a `Future` whose worker died fails with `BrokenExecutor` or a class derived from it: its trial is then retried;
 - `shutdown(cancel_futures=True)` ends what runs.
+
+With `cluster=`, the trials run on the executor of `open_cluster`, which brings a progress channel of its own.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lrstudy.crash_safe_pool import CrashSafePool
+from lrstudy.hardware import usable_cores
+from lrstudy.settings import StudySettings
+from lrstudy.settings.fields import NO_CLUSTER
+from lrstudy.study.progress_channel import Progress, ProgressChannel
+from lrstudy.training.specification import StudyContext
+
+if TYPE_CHECKING:
+    from lrstudy.cluster.executor import ClusterExecutor
+
+
+@dataclass(frozen=True)
+class TrialWorkers:
+    """What runs the trials of a study: an executor, the channel of their progress, and how many run at a time now."""
+
+    executor: Executor
+    channel: Progress
+    count: Callable[[], int]
+
+
+@contextmanager
+def open_trial_workers(
+    settings: StudySettings, context: StudyContext, cluster: ClusterExecutor | None
+) -> Iterator[TrialWorkers]:
+    """Yield the workers of a study's trials; those of this machine end with the `with` block."""
+    count = partial(trainings_at_once, settings, context, cluster)
+    if cluster:
+        yield TrialWorkers(cluster, cluster.progress, count)
+        return
+    with open_executor(count()) as executor, ProgressChannel() as channel:
+        yield TrialWorkers(executor, channel, count)
+
+
+def trainings_at_once(settings: StudySettings, context: StudyContext, cluster: ClusterExecutor | None) -> int:
+    """Return the number of trainings that run at a time now; that of a cluster changes with its workers."""
+    if cluster:
+        return cluster.slots if settings.workers == "auto" else min(settings.workers, cluster.slots)
+    if settings.workers != "auto":
+        return settings.workers
+    return max(1, usable_cores() // context.threads) if context.device == "cpu" else 1
+
+
+@contextmanager
+def open_cluster(settings: StudySettings) -> Iterator[ClusterExecutor | None]:
+    """Yield the executor of the cluster that the settings name, None if they name none."""
+    if settings.cluster == NO_CLUSTER:
+        yield None
+        return
+    from lrstudy.cluster.executor import ClusterExecutor  # Dask takes a second to import
+
+    cluster = ClusterExecutor(settings.cluster)
+    try:
+        yield cluster
+    finally:
+        cluster.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import astuple, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from lrstudy.training.epoch import Epoch
 
@@ -27,8 +27,22 @@ _EPOCH = struct.Struct(f"!q{len(fields(Epoch)) - 1}d")
 EPOCHS_PER_MESSAGE = (MAX_MESSAGE_BYTES - _NUMBER.size) // _EPOCH.size
 
 
+class Progress(Protocol):
+    """The driver's end of a progress channel: receives messages and requests trials to stop."""
+
+    @property
+    def address(self) -> Path:
+        """Return the address that workers send to."""
+
+    def messages(self) -> Iterator[tuple[int, Epoch]]:
+        """Yield the number of a trial and one of its epochs, for each epoch that arrived since the last call."""
+
+    def request_stop(self, number: int, epoch: int) -> None:
+        """Request that a trial stops, with `epoch` as its last."""
+
+
 class ProgressChannel:
-    """The driver's end: receives messages and requests trials to stop."""
+    """The `Progress` of workers on this machine."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="lrstudy-")

@@ -17,12 +17,13 @@ from lrstudy.study.budget import Budget, TimeBudget, TrainingsBudget
 from lrstudy.study.conclusion import Conclusion
 from lrstudy.study.decide import Decide
 from lrstudy.study.estimate import estimate_study, seconds_since_start
+from lrstudy.study.executors import trainings_at_once
 from lrstudy.study.helper_worker import HelperWorker
 from lrstudy.study.optuna_study import StudyFile
 from lrstudy.study.pilot import MAX_DOUBLINGS
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.retried_task import RetriedTask
-from lrstudy.study.run_study import run_study, trainings_at_once
+from lrstudy.study.run_study import run_study
 from lrstudy.study.search import proposal_window
 from lrstudy.training.specification import PreflightResult
 from lrstudy.training_steps import count_steps
@@ -84,7 +85,7 @@ def _choose_steps(settings: DecideSettings, helper: HelperWorker) -> DecideSetti
         return chosen
     example = next((one for one in chosen.examples() if one.optimizer == PILOT_OPTIMIZER), chosen.examples()[0])
     doublings = _affordable_doublings(chosen, helper)
-    pilot = RetriedTask(helper.executor, worker_tasks.run_pilot, example, settings.delta, doublings).result()
+    pilot = RetriedTask(helper.trainer, worker_tasks.run_pilot, example, settings.delta, doublings).result()
     falls = "still falls" if pilot.still_falls else "falls no more"
     limited = pilot.still_falls and doublings < MAX_DOUBLINGS
     print(
@@ -106,7 +107,7 @@ def _affordable_doublings(chosen: DecideSettings, helper: HelperWorker) -> int:
     if chosen.trainings != "auto":
         return MAX_DOUBLINGS
     preflight, optimizers = helper.preflight(), len(chosen.optimizers)
-    concurrency = trainings_at_once(chosen, preflight.context)
+    concurrency = trainings_at_once(chosen, preflight.context, helper.cluster)
     epochs = int(chosen.epochs)
     shortest = epochs * preflight.epoch_seconds + preflight.fixed_seconds
     for doublings in range(MAX_DOUBLINGS, 0, -1):

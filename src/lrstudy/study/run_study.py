@@ -14,7 +14,6 @@ from lrstudy.compat.mlflow_internals import source_tags
 from lrstudy.data import SOURCES
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.formatting import pluralize, setting_error
-from lrstudy.hardware import usable_cores
 from lrstudy.interruption import report_interruption
 from lrstudy.provenance import uncommitted_changes
 from lrstudy.redaction import first_line
@@ -33,10 +32,9 @@ from lrstudy.study.conclusion import Conclusion, conclude
 from lrstudy.study.data_messages import print_warnings
 from lrstudy.study.display import StudyDisplay, describe_study, result_table
 from lrstudy.study.estimate import estimate_study, seconds_since_start
-from lrstudy.study.executors import open_executor
+from lrstudy.study.executors import open_trial_workers, trainings_at_once
 from lrstudy.study.helper_worker import HelperWorker, WarmUpExecutor
 from lrstudy.study.optuna_study import ARTIFACT, StudyFile, study_file
-from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.search import proposal_window
@@ -49,7 +47,7 @@ from lrstudy.tracking.logged_model import model_id
 from lrstudy.tracking.server import truncate_tag
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.tracking.training_run import data_tables, log_tables
-from lrstudy.training.specification import DataSummary, PreflightResult, StudyContext
+from lrstudy.training.specification import DataSummary, PreflightResult
 from lrstudy.training_steps import print_steps
 
 # One more trial than there are workers is submitted if trials are shorter than this, so that no worker waits for the
@@ -88,25 +86,28 @@ def run_study(
     uncommitted_changes()
     preflight = helper.preflight()
     start_seconds = seconds_since_start()
-    concurrency = trainings_at_once(settings, preflight.context)
+    concurrency = trainings_at_once(settings, preflight.context, helper.cluster)
     identity = study_identity(kind, settings, preflight.context, proposal_window(concurrency))
     with (
         study_file(settings.study_file, identity) as file,
         open_study(kind, f"{name} {preflight.context.data.name}", settings, preflight.context, identity) as study,
-        open_executor(concurrency) as executor,
+        open_trial_workers(settings, preflight.context, helper.cluster) as workers,
         report_interruption(lambda: NOTHING_TRAINED) as kept,
     ):
+        executor, local = workers.executor, helper.executor if helper.cluster else workers.executor
         proposer = propose(file, concurrency)
         expected = estimate_study(settings, preflight, seconds_since_start(), proposer.planned, concurrency)
         print(study.experiment_line)
         print(describe_study(preflight, expected, proposer.planned, settings.epochs, concurrency), flush=True)
+        if helper.cluster:
+            print(helper.cluster.describe(), flush=True)
         _report_data(study, settings, preflight.context.data)
-        with ProgressChannel() as channel, StudyDisplay(proposer, settings.epochs, expected) as display:
+        with StudyDisplay(proposer, settings.epochs, expected) as display:
             short = settings.epochs * preflight.epoch_seconds < SHORT_SECONDS
             warming_up = WarmUpExecutor(executor, helper)
-            trials = TrialRunner(proposer, preflight, study, warming_up, concurrency + short, display)
+            trials = TrialRunner(proposer, preflight, study, warming_up, lambda: workers.count() + short, display)
             kept.describe = trials.describe_progress
-            results = trials.run(channel)
+            results = trials.run(workers.channel)
         kept.describe = lambda: ALL_TRAINED
         trained = any(not trial.reused for trial in results)
         conclusion, sentences = _print_results(settings, results, proposer.finish())
@@ -120,7 +121,7 @@ def run_study(
             log_best_curves(study, best.run_id)
         if trained or not is_repetition(study, settings):
             study.run.log_files({ARTIFACT: file.path.read_bytes()})
-        changes = _changes(executor, results[0], preflight) if trained else []
+        changes = _changes(local, results[0], preflight) if trained else []
         _print_lines([*trials.causes_left_out, *changes])
         seconds = {
             "start": start_seconds,
@@ -201,13 +202,6 @@ def _changes(executor: Executor, trial: TrialResult, preflight: PreflightResult)
     except Exception as error:  # such as a worker that died at every try
         problem = f": whether the images have changed is not known: {first_line(error)}."
         return [setting_error("data", settings.data, problem)]
-
-
-def trainings_at_once(settings: StudySettings, context: StudyContext) -> int:
-    """Return the number of trainings that run at a time."""
-    if settings.workers != "auto":
-        return settings.workers
-    return max(1, usable_cores() // context.threads) if context.device == "cpu" else 1
 
 
 def _best(results: Sequence[TrialResult]) -> TrialResult:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lrstudy.study import worker_tasks
-from lrstudy.study.retried_task import MAX_TRIES
+from lrstudy.study.retried_task import may_retry
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.result import WorkerResult
@@ -23,6 +23,7 @@ class RunningTrial:
 
     `last_logged` is the last epoch that the server has or is being sent, `last_reported` the last that the proposer
     knows, -1 if there is none; a pruned trial ends with `stop_epoch`.
+    `errors` are the deaths of its workers.
     """
 
     number: int
@@ -31,7 +32,7 @@ class RunningTrial:
     last_logged: int = -1
     last_reported: int = -1
     stop_epoch: int | None = None
-    attempts: int = 1
+    errors: list[BaseException] = field(default_factory=list)
 
 
 class RunningTrials:
@@ -57,9 +58,11 @@ class RunningTrials:
 
     def retry(self, trial: RunningTrial, error: BaseException | None) -> bool:
         """Run a trial again if `error` is the death of its worker, and it has attempts left; return whether it runs."""
-        if not isinstance(error, BrokenExecutor) or trial.attempts == MAX_TRIES:
+        if not isinstance(error, BrokenExecutor):
             return False
-        trial.attempts += 1
+        trial.errors.append(error)
+        if not may_retry(trial.errors):
+            return False
         self.submit(trial)
         return True
 

@@ -14,7 +14,7 @@ from lrstudy.training.specification import StudyContext
 # digest of the data covers.
 NOT_OF_IDENTITY = {
     *("workers", "log_models", "study_file", "trials", "seeds", "extend", "layout", "duplicates", "groups"),
-    *("minutes", "trainings", "splits", "delta", "confidence", "diagnose"),
+    *("minutes", "trainings", "splits", "delta", "confidence", "diagnose", "cluster", "checkpoints"),
 }
 # Settings that say how far a study goes.
 EXTENT = ("trials", "seeds", "extend", "minutes", "trainings")

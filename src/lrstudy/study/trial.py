@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 from functools import cache
 
-from lrstudy.data import ImageData
+from lrstudy import hardware
+from lrstudy.data import ImageData, received
+from lrstudy.data.sources import DOWNLOADS
 from lrstudy.errors import DataError
 from lrstudy.formatting import join_or, printable
 from lrstudy.settings import DATA_SETTINGS, TrainSettings
@@ -13,9 +16,12 @@ from lrstudy.study.trial_job import TrialJob
 from lrstudy.training import artifacts, checkpoint, runtime, setup
 from lrstudy.training.plan import TrainingPlan, load_data
 from lrstudy.training.progress import Progress, finalize, track_best
-from lrstudy.training.result import WorkerResult, pruned_result
+from lrstudy.training.result import Machine, WorkerResult, pruned_result
 from lrstudy.training.setup import TrainingSetup
 from lrstudy.user_code import errors_of_files
+
+# The digests of data that a driver has found, by their `data_settings`.
+_expected: dict[TrainSettings, str] = {}
 
 
 def run_trial(job: TrialJob) -> WorkerResult:
@@ -28,10 +34,11 @@ def run_trial(job: TrialJob) -> WorkerResult:
     plan = as_begun(job.settings, job.key)
     with errors_of_files(plan.settings.code):
         training, progress = checkpoint.resume(setup.build(plan), job.run_id)
+        machine = Machine(platform.node(), hardware.describe(plan.runtime.device))
         if (stopped := _train(job, training, progress)) is not None:
-            return pruned_result(progress.history, stopped)
+            return pruned_result(progress.history, stopped, machine)
         result = finalize(training, progress)
-    return WorkerResult(result.history, result, artifacts.artifact_files(training, result), plan.model_inputs)
+    return WorkerResult(result.history, result, artifacts.artifact_files(training, result), plan.model_inputs, machine)
 
 
 def checkpointed_epoch(job: TrialJob) -> int:
@@ -55,8 +62,7 @@ def as_begun(settings: TrainSettings, key: str) -> TrainingPlan:
 def planned(settings: TrainSettings) -> TrainingPlan:
     """Return the plan of a training on this process's device; the data are loaded once per process."""
     prepared = runtime.prepare(settings)
-    data = _loaded(TrainSettings(**{name: getattr(settings, name) for name in DATA_SETTINGS}))
-    return TrainingPlan(settings, data, prepared)
+    return TrainingPlan(settings, loaded_data(data_settings(settings)), prepared)
 
 
 def _train(job: TrialJob, training: TrainingSetup, progress: Progress) -> int | None:
@@ -72,6 +78,33 @@ def _train(job: TrialJob, training: TrainingSetup, progress: Progress) -> int | 
     return None
 
 
+def data_settings(settings: TrainSettings) -> TrainSettings:
+    """Return settings with those of the data alone; all others have their defaults."""
+    return TrainSettings(**{name: getattr(settings, name) for name in DATA_SETTINGS})
+
+
+def expect_data(settings: TrainSettings, digest: str) -> None:
+    """Where these data cannot be read, use those with this digest that another machine has sent; download none."""
+    _expected[data_settings(settings)] = digest
+    loaded_data.cache_clear()
+
+
 @cache
-def _loaded(settings: TrainSettings) -> ImageData:
-    return load_data(settings)
+def loaded_data(settings: TrainSettings) -> ImageData:
+    """Load the data of `data_settings`, once per process.
+
+    Raises:
+        DataError: the images are missing, broken, or too few.
+    """
+    digest = _expected.get(settings)
+    if digest is None:
+        return load_data(settings)
+    downloads = DOWNLOADS.set(False)
+    try:
+        return load_data(settings)
+    except DataError:
+        if data := received.read(digest):
+            return data
+        raise
+    finally:
+        DOWNLOADS.reset(downloads)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import platform
+
 from lrstudy.server_names import (
     BEST_EPOCH,
     BEST_VAL_ACCURACY,
     BEST_VAL_LOSS,
     DESCRIPTION,
+    HARDWARE,
     KEY,
+    MACHINE,
     PRUNED_KEY,
     SEARCH,
     VERDICT,
@@ -30,6 +34,8 @@ def log_trial_end(
         run.log_tags({DESCRIPTION: truncate_tag(failure_description(outcome))})
         run.end("FAILED")
         return
+    if outcome.machine and outcome.machine.name != platform.node():
+        run.log_tags({MACHINE: outcome.machine.name, HARDWARE: outcome.machine.hardware})
     if outcome.result:
         # The copies are listed in the study's run.
         log_result(run, outcome.result, outcome.files, data_tables(specification.context.data.bad_images))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.formatting import pluralize
 from lrstudy.study.epoch_reporter import EpochReporter, StudyObserver
-from lrstudy.study.progress_channel import ProgressChannel
+from lrstudy.study.progress_channel import Progress
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.running_trials import RunningTrial, RunningTrials
 from lrstudy.study.study_run import StudyRun
@@ -25,7 +26,7 @@ EndedTrial = tuple[RunningTrial, WorkerResult | BaseException]
 
 
 class TrialRunner:
-    """The loop that runs the trials of a study in the order of their proposal, `concurrency` of them at a time.
+    """The loop that runs the trials of a study in the order of their proposal, `concurrency()` of them at a time.
 
     When it ends by an exception, the runs of running trials are marked as killed.
     """
@@ -36,7 +37,7 @@ class TrialRunner:
         preflight: PreflightResult,
         study: StudyRun,
         executor: Executor,
-        concurrency: int,
+        concurrency: Callable[[], int],
         observer: StudyObserver,
     ) -> None:
         self._proposer = proposer
@@ -66,7 +67,7 @@ class TrialRunner:
         planned = pluralize(self._proposer.planned, "training")
         return f"{len(ended)} of {planned} finished and kept{resumed}; the same command trains the rest."
 
-    def run(self, channel: ProgressChannel) -> list[TrialResult]:
+    def run(self, channel: Progress) -> list[TrialResult]:
         """Run all trials and return their results by number.
 
         Raises:
@@ -90,7 +91,7 @@ class TrialRunner:
     def _start_trials(self, running: RunningTrials) -> None:
         """Submit as many trials as the executor takes at a time, and then log their beginning."""
         started = []
-        while len(running) < self._concurrency and (trial := self._next_trial(running)):
+        while len(running) < self._concurrency() and (trial := self._next_trial(running)):
             self._open_runs[trial.run.run_id] = trial.run
             running.submit(trial)
             self._observer.on_trial_started(trial.number, trial.specification)
@@ -120,6 +121,7 @@ class TrialRunner:
         if isinstance(error, LearningRateStudyError):
             raise error
         if running.retry(trial, error):
+            self._observer.on_trial_retried(trial.number, trial.errors[-1])
             return None
         if error:
             self._add_result(failure(trial.number, trial.specification, trial.run.run_id, error))

@@ -1,8 +1,8 @@
 """Checkpoints: an interrupted training resumes after its last saved epoch with the same bits.
 
-`<cache>/checkpoints/<run id>.pt` is written atomically, every few seconds, and removed when the run has ended. The
-order of an epoch's batches and all its random draws come from the seed and the epoch's number: beside the weights and
-the optimizer's state there are no random states to save.
+`<cache>/checkpoints/<run id>.pt`, or that in the folder that a study names, is written atomically, every few seconds,
+and removed when the run has ended. The order of an epoch's batches and all its random draws come from the seed and the
+epoch's number: beside the weights and the optimizer's state there are no random states to save.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import io
 import os
 import sys
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 import torch
 
-from lrstudy import cache_paths, provenance
+from lrstudy import cache_paths, hardware, provenance
 from lrstudy.training import setup
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.progress import Progress, initial_progress
@@ -36,7 +37,8 @@ BYTES_PER_SECOND = 100e6
 def resume(training: TrainingSetup, run_id: str) -> tuple[TrainingSetup, Progress]:
     """Return `training` and its progress as in the checkpoint of its run; without a usable one, at its beginning.
 
-    A checkpoint of other versions of the libraries is not used, since its bits may differ; a damaged one is reported.
+    A checkpoint of other versions of the libraries, or of another kind of processor, is not used, since its bits may
+    differ; a damaged one is reported.
     """
     path = cache_paths.checkpoint(run_id)
     try:
@@ -110,12 +112,13 @@ def _write(training: TrainingSetup, path: Path, progress: Progress) -> None:
             "why": training.diagnosis.state if training.diagnosis else {},
             "key": training.plan.specification.key,
             "versions": provenance.versions(),
+            "processor": hardware.processor(training.plan.runtime.device),
         },
         content,
     )
     path = path.resolve()  # another name of the run may link to it
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}")
+    unfinished = path.with_suffix(f".{uuid.uuid4().hex}")  # a worker that was cut off may write another one
     try:
         with unfinished.open("wb") as file:
             file.write(hashlib.sha256(content.getbuffer()).digest())
@@ -128,7 +131,7 @@ def _write(training: TrainingSetup, path: Path, progress: Progress) -> None:
 
 
 def _read(training: TrainingSetup, content: bytes) -> dict[str, Any] | None:
-    """Return what `_write` saved; None if it was written with other versions of the libraries.
+    """Return what `_write` saved; None if it was written with other versions of the libraries or another processor.
 
     Raises:
         ValueError: the content is damaged or belongs to another training.
@@ -141,7 +144,9 @@ def _read(training: TrainingSetup, content: bytes) -> dict[str, Any] | None:
     )
     if saved["key"] != training.plan.specification.key:
         raise ValueError("it belongs to another training")
-    return saved if saved["versions"] == provenance.versions() else None
+    processor = hardware.processor(training.plan.runtime.device)
+    same_bits = saved["versions"] == provenance.versions() and saved.get("processor", processor) == processor
+    return saved if same_bits else None
 
 
 def _restore(training: TrainingSetup, content: bytes) -> Progress | None:

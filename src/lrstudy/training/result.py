@@ -91,13 +91,22 @@ class ModelInputs:
 
 
 @dataclass(frozen=True)
+class Machine:
+    """The machine of a training: its name in the network, and its hardware in words."""
+
+    name: str
+    hardware: str
+
+
+@dataclass(frozen=True)
 class WorkerResult:
-    """A worker's epochs, result, and files by their paths; a pruned trial has no result."""
+    """A worker's epochs, result, and files by their paths, and its machine; a pruned trial has no result."""
 
     history: tuple[Epoch, ...]
     result: Result | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
     inputs: ModelInputs | None = None
+    machine: Machine | None = None
 
     @property
     def best(self) -> Epoch:
@@ -110,7 +119,7 @@ class WorkerResult:
         return from_npy(self.files[VAL_LOSSES]) if self.result else None
 
 
-def pruned_result(epochs: Sequence[Epoch], last: int) -> WorkerResult:
+def pruned_result(epochs: Sequence[Epoch], last: int, machine: Machine | None = None) -> WorkerResult:
     """Return the worker's result of a trial that is pruned after the epoch `last`."""
     history = tuple(epochs[: last + 1])
-    return WorkerResult(history, files={HISTORY: history_table.to_csv(history)})
+    return WorkerResult(history, files={HISTORY: history_table.to_csv(history)}, machine=machine)

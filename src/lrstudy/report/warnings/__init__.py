@@ -10,6 +10,7 @@ from lrstudy.report.runs import Run
 from lrstudy.report.warnings.completeness import incomplete_study, stopped_early, unfinished_runs
 from lrstudy.report.warnings.groups import differing_settings, several_groups
 from lrstudy.report.warnings.learning_rates import best_by_chance, not_bracketed, nothing_to_recommend
+from lrstudy.report.warnings.processors import several_processors
 from lrstudy.report.warnings.scores import accuracy_disagrees, small_classes, small_splits, splits_disagree
 from lrstudy.report.warnings.seeds import few_seeds
 from lrstudy.report.warnings.warning import ReportWarning, Rule
@@ -26,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     stopped_early,
     small_splits,
     unfinished_runs,
+    several_processors,
     small_classes,
 )
 # Rules on all groups together.

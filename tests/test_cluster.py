@@ -1,0 +1,325 @@
+"""Studies on the workers of a real Dask scheduler, undisturbed and disturbed, compared with one machine."""
+
+import os
+import re
+import signal
+import struct
+import subprocess
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from distributed import Client, Security
+
+from cluster_tasks import wait_for_stop
+from clusters import IMPATIENT, DaskCluster, children_of, dask_cluster, wait_until_gone
+from conftest import ROOT
+from lrstudy.settings import TrainSettings
+from lrstudy.study.trial_job import TrialJob
+from paused import EPOCHS, release, running_with_pauses, wait_for_pause
+from studies import curves, finals, reference, run_script, runs, studies, trainings
+
+# The code of paused trainings, for workers that otherwise have nothing of this project.
+PAUSING = {"PYTHONPATH": str(ROOT / "tests")}
+SHORT = ("--hidden", "8", "--epochs", "2", "--optimizers", "sgd", "--lrs", "0.1,0.01")
+LONG = ("--hidden", "8", "--epochs", str(EPOCHS), "--optimizers", "sgd")
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tracking_uri")]
+
+
+def check_equal_to_one_machine(epochs: int, lrs: Sequence[str]) -> None:
+    """Check that each training was logged once, with the numbers of a training on one machine."""
+    finished = {run.data.params["lr"]: run for run in trainings() if run.info.status == "FINISHED"}
+    assert sorted(finished) == sorted(lrs)
+    assert len(trainings()) == len(lrs)
+    for lr, run in finished.items():
+        alone = reference("--hidden", "8", "--epochs", str(epochs), "--optimizer", "sgd", "--lr", lr)
+        assert (run.data.tags["lrstudy.key"], curves(run), finals(run)) == tuple(alone)
+
+
+def check_left_as_it_was(cluster: DaskCluster) -> None:
+    """Check that neither tasks nor processes nor files of a study are left on a cluster."""
+    with Client(cluster.address, set_as_default=False) as client:
+        assert not any(client.processing().values())
+        assert not client.who_has()
+    for number, worker in enumerate(cluster.workers):
+        if worker.poll() is None:
+            wait_until_gone(children_of(worker))
+            assert not list(cluster.folder.glob(f"w{number}/**/lrstudy-*"))
+
+
+def test_a_grid_trains_on_workers_that_have_nothing_of_this_project(tmp_path: Path) -> None:
+    with dask_cluster(tmp_path / "cluster", 2) as cluster:
+        outcome = run_script("grid.py", *SHORT, "--cluster", cluster.address)
+        assert outcome.returncode == 0, outcome.stderr
+        assert f"cluster: {cluster.address}, 2 workers on 1 machine" in outcome.stdout
+        check_left_as_it_was(cluster)
+    check_equal_to_one_machine(2, ["0.1", "0.01"])
+    (study,) = studies()
+    assert study.info.status == "FINISHED"
+    assert study.data.params["cluster"] == cluster.address
+
+
+def test_trainings_survive_every_end_of_their_workers(tmp_path: Path) -> None:
+    lrs = ["0.3", "0.1", "0.03", "0.01"]
+    shared = tmp_path / "checkpoints"
+    arguments = (*LONG, "--lrs", ",".join(lrs), "--checkpoints", str(shared))
+    with (
+        dask_cluster(tmp_path / "cluster", 4, **PAUSING, **IMPATIENT) as cluster,
+        running_with_pauses("grid", *arguments, "--cluster", cluster.address) as driver,
+    ):
+        paused = {wait_for_pause(driver)}
+        while len(paused) < len(lrs):
+            paused.add(wait_for_pause(driver, others=paused))
+        assert len(list(shared.glob("*.pt"))) == len(lrs)
+        killed, ended, stopped, kept = cluster.workers
+        children = [child for worker in (killed, ended, kept) for child in children_of(worker)]
+        killed.send_signal(signal.SIGKILL)  # as a machine that loses its power
+        ended.send_signal(signal.SIGTERM)  # as a batch system ends a job
+        stopped.send_signal(signal.SIGSTOP)  # as a machine that hangs
+        children_of(kept)[0].kill()  # as a machine that is out of memory
+        wait_until_gone(children)
+        # The last worker trains alone.
+        wait_for_pause(driver, others=paused)
+        release()
+        stopped_children = children_of(stopped)
+        _, errors = driver.communicate()
+        assert driver.returncode == 0, errors
+        assert errors.count("is retried") == len(lrs), errors
+        assert "was killed by signal 9" in errors
+        assert errors.count("was lost") == len(lrs) - 1
+        stopped.send_signal(signal.SIGCONT)  # which finds that it was given up
+        wait_until_gone(stopped_children)
+        check_left_as_it_was(cluster)
+    check_equal_to_one_machine(EPOCHS, lrs)
+    assert not list(shared.iterdir())
+
+
+def test_a_study_survives_the_end_of_its_driver_and_of_its_scheduler(tmp_path: Path) -> None:
+    arguments = (*LONG, "--checkpoints", str(tmp_path / "shared"), "--cluster")
+    both = ("--lrs", "0.1,0.01")
+    with dask_cluster(tmp_path / "cluster", 1, **PAUSING) as cluster:
+        assert run_script("grid.py", "--lrs", "0.1", *arguments, cluster.address).returncode == 0
+        with running_with_pauses("grid", *both, *arguments, cluster.address) as driver:
+            killed = wait_for_pause(driver)
+            driver.kill()
+            wait_until_gone([psutil.Process(killed)])
+        with running_with_pauses("grid", *both, *arguments, cluster.address) as driver:
+            wait_for_pause(driver, others=[killed])
+            driver.send_signal(signal.SIGINT)
+            _, errors = driver.communicate()
+            assert driver.returncode == 130
+            assert errors.splitlines()[-1].startswith("interrupted: 1 of 2 trainings finished and kept, 1 will resume")
+            assert "Traceback" not in errors
+            check_left_as_it_was(cluster)
+        with running_with_pauses("grid", *both, *arguments, cluster.address) as driver:
+            cut = wait_for_pause(driver, 8)  # since its last checkpoint is that of epoch 5
+            cluster.scheduler.kill()
+            wait_until_gone([psutil.Process(cut)])
+            _, errors = driver.communicate()
+            assert driver.returncode == 2
+            assert errors.splitlines()[-1].startswith("error: the connection to the Dask scheduler has ended; ")
+            assert "Traceback" not in errors
+    assert sorted(run.info.status for run in trainings()) == ["FINISHED", "KILLED"]
+    with dask_cluster(tmp_path / "another cluster", 1) as cluster:
+        outcome = run_script("grid.py", *both, *arguments, cluster.address)
+        assert outcome.returncode == 0, outcome.stderr
+    check_equal_to_one_machine(EPOCHS, ["0.1", "0.01"])
+
+
+def test_a_training_that_holds_the_global_lock_does_not_end_its_worker(tmp_path: Path) -> None:
+    Path("holding.py").write_text(
+        "import ctypes\n"
+        "from torch import nn\n"
+        "class Holding(nn.Flatten):\n"
+        "    holds = True\n"
+        "    def forward(self, images):\n"
+        "        if self.training and Holding.holds:\n"
+        "            Holding.holds = False\n"
+        "            ctypes.PyDLL(None).sleep(5)\n"
+        "        return super().forward(images)\n"
+        "def network(channels, side, classes):\n"
+        "    return nn.Sequential(Holding(), nn.Linear(channels * side**2, classes))\n"
+    )
+    arguments = ("--model", "holding.py:network", "--epochs", "1", "--batch_size", "5000")
+    with dask_cluster(
+        tmp_path / "cluster", 1, **IMPATIENT | {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "1s"}
+    ) as cluster:
+        outcome = run_script("grid.py", *arguments, "--optimizers", "sgd", "--lrs", "0.1", "--cluster", cluster.address)
+        assert outcome.returncode == 0, outcome.stderr
+        assert "is retried" not in outcome.stderr
+    (run,) = trainings()
+    assert run.info.status == "FINISHED"
+
+
+def write_mnist(root: Path, shade: int) -> None:
+    """Write a small MNIST, whose images have the given shade."""
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, count in (("train", 100), ("t10k", 20)):
+        pixels = np.full((count, 28, 28), shade, np.uint8)
+        pixels[:, :, 0] = np.arange(count, dtype=np.uint8)[:, None]
+        labels = np.arange(count, dtype=np.uint8) % 10
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">IIII", 2051, count, 28, 28) + pixels.tobytes())
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 2049, count) + labels.tobytes())
+
+
+def test_data_are_sent_once_per_machine_and_machines_that_differ_are_refused(tmp_path: Path) -> None:
+    write_mnist(tmp_path / "cache" / "lrstudy", 7)
+    write_mnist(tmp_path / "other" / "lrstudy", 9)
+    old = tmp_path / "old packages" / "pillow-1.2.3.dist-info"
+    old.mkdir(parents=True)
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: pillow\nVersion: 1.2.3\n")
+    without = {"XDG_CACHE_HOME": str(tmp_path / "without"), "https_proxy": "http://127.0.0.1:9"}
+    with dask_cluster(tmp_path / "cluster", 0) as cluster:
+        cluster.add_worker(**without)
+        cluster.add_worker(**without)
+        cluster.add_worker(XDG_CACHE_HOME=str(tmp_path / "other"))
+        cluster.add_worker(PYTHONPATH=str(old.parent))
+        outcome = run_script("grid.py", *SHORT, "--data", "mnist", "--cluster", cluster.address)
+        assert outcome.returncode == 0, outcome.stderr
+        assert outcome.stdout.count("cluster: data sent to") == 1
+        assert f"cluster: {cluster.address}, 2 workers on" in outcome.stdout
+        refusals = sorted(re.findall(" is not used: (.*)", outcome.stderr))
+        assert len(refusals) == 2, outcome.stderr
+        assert refusals[0].startswith("its data have the digest ")
+        assert refusals[1].startswith("pillow 1.2.3 there and ")
+        again = run_script("grid.py", *SHORT, "--data", "mnist", "--epochs", "3", "--cluster", cluster.address)
+        assert again.returncode == 0, again.stderr
+        assert "data sent to" not in again.stdout
+    local = run_script("grid.py", *SHORT, "--data", "mnist", "--seed", "1")
+    assert local.returncode == 0, local.stderr
+    assert len({run.data.tags["lrstudy.data_digest"] for run in trainings()}) == 1
+
+
+def test_a_cluster_of_only_machines_that_differ_is_an_error(tmp_path: Path) -> None:
+    old = tmp_path / "old packages" / "torch-1.2.3.dist-info"
+    old.mkdir(parents=True)
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 1.2.3\n")
+    with dask_cluster(tmp_path / "cluster", 1, PYTHONPATH=str(old.parent)) as cluster:
+        outcome = run_script("grid.py", *SHORT, "--cluster", cluster.address)
+    assert outcome.returncode == 2
+    assert outcome.stderr.splitlines()[-1].startswith("error: no worker of the cluster can be used: ")
+    assert "torch 1.2.3 there and" in outcome.stderr
+    assert not runs()
+
+
+def test_an_address_where_no_scheduler_answers_is_an_error() -> None:
+    outcome = run_script("grid.py", *SHORT, "--cluster", "tcp://127.0.0.1:9")
+    assert outcome.returncode == 2
+    assert "error: cluster='tcp://127.0.0.1:9': no Dask scheduler answers" in outcome.stderr
+    assert not runs()
+
+
+def test_a_stop_request_reaches_a_trial_on_a_worker(tmp_path: Path) -> None:
+    from lrstudy.cluster.executor import ClusterExecutor
+
+    settings = TrainSettings(hidden=(8,), epochs=1)
+    with (
+        dask_cluster(tmp_path / "cluster", 1, **PAUSING) as cluster,
+        ThreadPoolExecutor(1) as local,
+        ClusterExecutor(cluster.address) as executor,
+    ):
+        executor.begin(local, [settings], None)
+        result = executor.submit(wait_for_stop, TrialJob(3, "run", "key", settings, Path()))
+        while not (received := list(executor.progress.messages())):
+            assert not result.done()
+        assert [(number, epoch.epoch) for number, epoch in received] == [(3, 0)]
+        executor.progress.request_stop(3, 12)
+        assert result.result() == 12
+
+
+def test_a_cluster_of_this_machine_needs_no_scheduler_and_leaves_no_process() -> None:
+    before = set(psutil.pids())
+    outcome = run_script("grid.py", *SHORT, "--cluster", "local:2")
+    assert outcome.returncode == 0, outcome.stderr
+    assert "cluster: local:2, 2 workers on 1 machine" in outcome.stdout
+    check_equal_to_one_machine(2, ["0.1", "0.01"])
+    left = [psutil.Process(pid) for pid in set(psutil.pids()) - before if psutil.pid_exists(pid)]
+    wait_until_gone([process for process in left if "distributed" in " ".join(process.cmdline())])
+
+
+def test_a_scheduler_that_requires_tls_takes_the_certificates_of_dasks_configuration(tmp_path: Path) -> None:
+    keys = Security.temporary()
+    files = {"ca_file": keys.tls_ca_file, "cert": keys.tls_client_cert, "key": keys.tls_client_key}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    options = [f"--tls-{name.replace('_', '-')}={tmp_path / name}" for name in files]
+    with dask_cluster(tmp_path / "cluster", 0, "--protocol", "tls", *options) as cluster:
+        cluster.add_worker(*options)
+        assert cluster.address.startswith("tls://")
+        stranger = run_script("grid.py", *SHORT, "--cluster", cluster.address)
+        assert stranger.returncode == 2
+        assert "error: cluster='tls://" in stranger.stderr
+        prefix = "DASK_DISTRIBUTED__COMM__TLS__"
+        names = {"CA_FILE": "ca_file", "CLIENT__CERT": "cert", "CLIENT__KEY": "key"}
+        variables = {f"{prefix}{variable}": str(tmp_path / name) for variable, name in names.items()}
+        outcome = run_script("grid.py", *SHORT, "--cluster", cluster.address, **variables)
+        assert outcome.returncode == 0, outcome.stderr
+
+
+@pytest.fixture
+def machines(pets: Path) -> Iterator[list[list[str]]]:
+    """Two machines, in network namespaces of their own: the beginnings of the commands that run there.
+
+    They have names and addresses, but not the folder `pets`.
+    """
+    made = []
+    try:
+        for number in (1, 2):
+            name, link = f"lrstudy-{os.getpid()}-{number}", f"lr{os.getpid()}-{number}"
+            made.append(name)
+            try:
+                for command in (
+                    f"ip netns add {name}",
+                    f"ip link add {link} type veth peer name eth0 netns {name}",
+                    f"ip addr add 10.77.{number}.1/24 dev {link}",
+                    f"ip link set {link} up",
+                    f"ip -n {name} addr add 10.77.{number}.2/24 dev eth0",
+                    f"ip -n {name} link set eth0 up",
+                    f"ip -n {name} link set lo up",
+                    f"ip -n {name} route add default via 10.77.{number}.1",
+                ):
+                    subprocess.run(command.split(), check=True, capture_output=True)
+            except (OSError, subprocess.CalledProcessError) as error:
+                pytest.skip(f"here no network namespace can be made: {error}")
+        begin = f'mount -t tmpfs tmpfs "{pets}" && hostname "$1" && shift && exec "$@"'
+        yield [
+            ["ip", "netns", "exec", name, "unshare", "--uts", "--mount", "sh", "-c", begin, "sh", f"node{number}"]
+            for number, name in enumerate(made, 1)
+        ]
+    finally:
+        for name in made:
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+
+
+def test_a_machine_that_is_cut_off_loses_its_training_and_nothing_is_logged_twice(
+    tmp_path: Path, pets: Path, machines: list[list[str]]
+) -> None:
+    data = ("--data", str(pets), "--image_size", "8")
+    with dask_cluster(tmp_path / "cluster", 0, "--host", "10.77.1.1", **PAUSING, **IMPATIENT) as cluster:
+        for number, prefix in enumerate(machines, 1):
+            cache = {"XDG_CACHE_HOME": str(tmp_path / f"cache of node{number}")}
+            cluster.add_worker("--host", f"10.77.{number}.2", prefix=prefix, **cache)
+        with running_with_pauses("grid", *LONG, *data, "--lrs", "0.1,0.01", "--cluster", cluster.address) as driver:
+            paused = {wait_for_pause(driver)}
+            paused.add(wait_for_pause(driver, others=paused))
+            cut_off = children_of(cluster.workers[0])
+            link = f"lr{os.getpid()}-1"
+            subprocess.run(["ip", "link", "set", link, "down"], check=True)
+            # The training of node1 waits until that of node2 has ended.
+            release()
+            _, errors = driver.communicate()
+            assert driver.returncode == 0, errors
+            assert re.search(r"sgd lr=0.\d+ is retried: node1 \(tcp://10.77.1.2:\d+\) was lost", errors)
+            subprocess.run(["ip", "link", "set", link, "up"], check=True)
+            wait_until_gone(cut_off)
+    assert len(trainings()) == 2
+    for run in trainings():
+        lr = run.data.params["lr"]
+        alone = reference("--hidden", "8", "--epochs", str(EPOCHS), *data, "--optimizer", "sgd", "--lr", lr)
+        assert (run.data.tags["lrstudy.key"], curves(run), finals(run)) == tuple(alone)
+        assert run.data.tags["lrstudy.machine"] == "node2"
