@@ -141,7 +141,7 @@ def measure(arguments: list[str]) -> None:
         title = f"{plan.specification.title}: {result.verdict.word}"
         files |= png.training_figures(title, files, result.best.epoch) | network_figures(training, title)
         training_run.log_result(run, result, files, {})
-        with logged_model(run, plan.specification.model_name) as (path, identity):
+        with logged_model(run, plan.specification) as (path, identity):
             save_network(training.classifier.cpu(), plan.model_inputs, path, identity)
     with clock.step("tracking: the rest of the metrics, closing"):
         opened.__exit__(None, None, None)

@@ -21,7 +21,8 @@ from page_commands import PAGES, ROOT, TABLE, Block, as_script, blocks, commands
 
 README, SCREEN = ROOT / "README.md", "800,780"
 PROGRESS = re.compile(
-    r"^(?:\[\d+/\d+\]|epoch +\d|(?:experiment|data|study|training|report|model): |drawing |run [0-9a-f]{32}; ).*\n",
+    r"^(?:\[\d+/\d+\]|epoch +\d|(?:experiment|data|study|training|report|model|images|registered): "
+    r"|(?:predict|serve|continue): |drawing |run [0-9a-f]{32}; ).*\n",
     re.M,
 )
 
@@ -88,7 +89,8 @@ def run(command: str, folder: Path) -> str | None:
 
 def _with_run(options: list[str], folder: Path) -> list[str]:
     """Replace the id of the example's run by that of the newest run of a single training."""
-    if "--run_id" not in options:
+    option = next((name for name in ("--run_id", "--continue_from") if name in options), None)
+    if option is None:
         return options
     import mlflow
 
@@ -97,7 +99,8 @@ def _with_run(options: list[str], folder: Path) -> list[str]:
         search_all_experiments=True, filter_string="tags.`lrstudy.kind` = 'train'", output_format="list"
     )
     alone = next(run for run in trained if "mlflow.parentRunId" not in run.data.tags)
-    return ["--run_id", alone.info.run_id]
+    place = options.index(option) + 1
+    return [*options[:place], alone.info.run_id, *options[place + 1 :]]
 
 
 if __name__ == "__main__":

@@ -16,15 +16,15 @@ LAYERS = (
         *("errors", "formatting", "server_names", "redaction", "csv_tables", "unquoted_parameters"),
         *("interruption", "figure_layout", "chance_level", "convergence", "training_steps", "user_code"),
         *("cache_paths", "hardware", "provenance", "image_losses", "run_artifacts", "statistics"),
-        *("verdicts", "causes", "answer_defaults", "answer_state"),
+        *("verdicts", "causes", "answer_defaults", "answer_state", "shown_commands"),
     ),
     ("output", "crash_safe_pool", "optimizers", "networks", "pretrained", "schedules"),
     ("settings", "command_line", "unknown_parameters"),
     ("data",),
     ("training",),
-    ("plots",),
+    ("plots", "image_model"),
     ("tracking",),
-    ("study", "cluster", "compare", "entry_point", "progress"),
+    ("prediction", "study", "cluster", "compare", "entry_point", "progress"),
 )
 # Beside them: the report needs neither torch nor Optuna, and nothing of what trains.
 REPORT_MAY_IMPORT = (
@@ -43,6 +43,7 @@ FORBIDDEN_LIBRARIES = {
     "data": {"mlflow", "optuna"},
     "training": {"mlflow", "optuna"},
     "plots": {"mlflow", "optuna"},
+    "image_model": {"optuna", "sklearn", "torchvision"},
     "tracking": {"optuna"},
     "report": {"torch", "torchvision", "optuna"},
     "statistics": {"mlflow", "optuna", "pandas", "torch", "torchvision"},
@@ -52,7 +53,8 @@ FORBIDDEN_LIBRARIES = {
 WITHOUT_TORCH = (
     *("lrstudy.command_line", "lrstudy.entry_point", "lrstudy.settings", "lrstudy.data"),
     *("lrstudy.study.run_study", "lrstudy.study.grid", "lrstudy.study.search"),
-    *("lrstudy.tracking.sync", "lrstudy.plots.png", "lrstudy.report.command_line", "lrstudy.compare.command"),
+    *("lrstudy.tracking.sync", "lrstudy.tracking.continuation", "lrstudy.prediction.decode_files"),
+    *("lrstudy.plots.png", "lrstudy.report.command_line", "lrstudy.compare.command"),
 )
 MODULES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path

@@ -67,6 +67,13 @@ OTHER_VALUES = {
     "sampler": "random",
     "pruner": "median",
     "run_id": "3f0c",
+    "keep": "last",
+    "register": "a model",
+    "continue_from": "3f0c",
+    "images": "photos",
+    "out": "classes.csv",
+    "labels": "none",
+    "tile": "true",
     "table": "runs.csv",
     "delta": "0.02",
     "confidence": "0.9",
@@ -74,7 +81,12 @@ OTHER_VALUES = {
     "list": "true",
     "discard": "20260102-030405-6-789abcde",
 }
-REQUIRED = {"compare": {"table": "trainings.csv"}, "reproduce": {"run_id": "0a1b"}}  # parameters without a default
+# Parameters without a default.
+REQUIRED = {
+    "compare": {"table": "trainings.csv"},
+    "reproduce": {"run_id": "0a1b"},
+    "predict": {"images": "pictures", "model": "0a1b"},
+}
 # Parameters that another one requires.
 PRECONDITIONS = {
     ("main", "momentum"): {"optimizer": "sgd"},

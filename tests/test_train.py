@@ -8,7 +8,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
-from mlflow.entities import Run
+from mlflow.entities import LoggedModel, Run
 from sklearn.datasets import load_digits
 
 from conftest import PHOTOS
@@ -144,7 +144,8 @@ class TestARun:
     def losses_of_model(self, run: Run, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return the losses of images in the order given, from the probabilities of the run's model."""
         (model,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
-        probabilities: np.ndarray = mlflow.pyfunc.load_model(model.model_uri).predict(images)
+        answer = mlflow.pyfunc.load_model(model.model_uri).predict(images)
+        probabilities = answer.drop(columns="class").to_numpy()
         losses: np.ndarray = -np.log(probabilities[np.arange(len(labels)), labels])
         return losses
 
@@ -154,12 +155,35 @@ class TestARun:
         loaded = mlflow.pyfunc.load_model(model.model_uri)
         digits = load_digits()
         images = np.round(digits.images * 255 / 16).astype(np.uint8)[..., None]
-        probabilities = loaded.predict(images)
+        answer = loaded.predict(images)
+        assert list(answer.columns) == ["class", *(f"probability_{digit}" for digit in range(10))]
+        probabilities = answer.drop(columns="class").to_numpy()
         assert probabilities.shape == (1797, 10)
         assert np.allclose(probabilities.sum(axis=1), 1)
+        assert (answer["class"].astype(int) == probabilities.argmax(axis=1)).all()
         assert (probabilities.argmax(axis=1) == digits.target).mean() > 0.9
-        assert np.allclose(loaded.predict(images[:1]), probabilities[:1], atol=1e-5)
+        assert np.allclose(loaded.predict(images[:1]).drop(columns="class"), probabilities[:1], atol=1e-5)
         assert loaded.metadata.metadata["classes"] == list("0123456789")
+        self.check_links(run, mlflow.MlflowClient().get_logged_model(model.model_id))
+
+    def check_links(self, run: Run, model: LoggedModel) -> None:
+        """The model's scores are linked to the splits that they are on, and are on the server once."""
+        assert run.outputs is not None
+        assert model.metrics is not None
+        assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+        assert {(metric.key, metric.value, metric.dataset_name) for metric in model.metrics} == {
+            (name, run.data.metrics[name], f"digits {split}")
+            for split, names in {
+                "validation": ("best/val_loss", "best/val_accuracy"),
+                "test": ("test/loss", "test/accuracy"),
+            }.items()
+            for name in names
+        }
+        assert run.inputs is not None
+        assert {metric.dataset_digest for metric in model.metrics} <= {
+            entry.dataset.digest for entry in run.inputs.dataset_inputs
+        }
+        assert len(curve(run, "test/accuracy")) == 1
 
 
 # Adam at 0.001 on digits, seed 0: training and validation loss of the first epochs, as first measured.
@@ -237,7 +261,7 @@ def test_photographs_of_any_size_are_trained_on() -> None:
     assert run.data.metrics["best/val_loss"] < math.log(10) * 1.02
     (model,) = mlflow.search_logged_models([run.info.experiment_id], output_format="list")
     predicted = mlflow.pyfunc.load_model(model.model_uri).predict(np.zeros((5, 32, 32, 3), np.uint8))
-    assert predicted.shape == (5, 10)
+    assert predicted.shape == (5, 11)
 
 
 @pytest.mark.usefixtures("tracking_uri")

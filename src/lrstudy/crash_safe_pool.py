@@ -203,7 +203,7 @@ def pickled_outcome(call: Callable[[], Any]) -> memoryview:
 
 
 def imap_unordered(
-    pool: CrashSafePool, function: Callable[[Task], Answer], tasks: deque[Task]
+    pool: CrashSafePool, function: Callable[[Task], Answer], tasks: deque[Task], spare: int = 0
 ) -> Iterator[tuple[Task, Answer | WorkerDied]]:
     """Yield each task with its answer, or with the death of its worker, in the order in which they end.
 
@@ -211,13 +211,14 @@ def imap_unordered(
         pool: the processes that run the tasks.
         function: called with each task. An exception that it raises is raised here.
         tasks: taken from the left; the caller may add to them during the iteration.
+        spare: the number of tasks that wait in the pool, so that no process waits for a caller that is busy.
 
     Raises:
         WorkerStartError: the processes of the pool do not start.
     """
     running: dict[Future[Answer], Task] = {}
     while tasks or running:
-        while tasks and len(running) < pool.max_workers:
+        while tasks and len(running) < pool.max_workers + spare:
             task = tasks.popleft()
             running[pool.submit(function, task)] = task
         for future in wait(running, return_when=FIRST_COMPLETED).done:

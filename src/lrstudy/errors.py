@@ -10,7 +10,8 @@ LearningRateStudyError       one sentence for the user, exit code 2
 ├── NotSyncedError           log calls wait on disk; exit code 3
 ├── ClusterError             the cluster cannot be used any more
 ├── TableError               a table of trainings cannot be read, or has invalid values
-└── ReportError              the report cannot be made
+├── ReportError              the report cannot be made
+└── OutputError              the file of a prediction cannot be written
 """
 
 
@@ -56,3 +57,7 @@ class TableError(LearningRateStudyError):
 
 class ReportError(LearningRateStudyError):
     """The report or a figure cannot be made from the tracking server, or cannot be written."""
+
+
+class OutputError(LearningRateStudyError):
+    """The file of a prediction cannot be written."""

@@ -77,14 +77,15 @@ def _half_cosine(start: float, end: float, share: float) -> float:
 
 @dataclass(frozen=True)
 class ScheduleSpec:
-    """A schedule's function, and whether it has a warmup of its own."""
+    """A schedule's function, whether it has a warmup of its own, and whether it is at its end after the last step."""
 
     factor: Callable[[int, int], float]
     warms_up: bool = False
+    ends: bool = True
 
 
 SCHEDULES = {
-    "constant": ScheduleSpec(constant),
+    "constant": ScheduleSpec(constant, ends=False),
     "cosine": ScheduleSpec(cosine),
     "linear": ScheduleSpec(linear),
     "step": ScheduleSpec(step),

@@ -16,14 +16,21 @@ MACHINE = "lrstudy.machine"
 VERDICT = "lrstudy.verdict"
 # The values of this tag for a training that has converged.
 CONVERGED = ("good", "overfits")
-# The process that owns a run, and the run that this one continues.
+# The run that a training was continued from.
+CONTINUE_FROM = "lrstudy.continue_from"
+# The process that owns a run, and the run of an interrupted start that this one has taken over.
 OWNER, CONTINUES = "lrstudy.process", "lrstudy.continues"
+# The SHA-256 digests of files of a training that are read back, and that of its logged model.
+FILE_DIGESTS, MODEL_DIGEST = "lrstudy.file_digests", "lrstudy.model_digest"
 # Of a study: its identity, its best run, and the prefix of the tag on runs that it reuses.
 STUDY, BEST_RUN, USED_BY = "lrstudy.study", "lrstudy.best_run", "lrstudy.used_by"
 # Of a pruned trial: the search that pruned it.
 SEARCH = "lrstudy.search"
 # Of a reproduction: the run that it repeats, and its outcome.
 REPRODUCES, REPRODUCTION = "lrstudy.reproduces", "lrstudy.reproduction"
+
+# Of a registered model: its classes, the answer that led to it, how sure that is, and the address of the report.
+CLASSES, ANSWER, ANSWER_CONFIDENCE, REPORT = "lrstudy.classes", "lrstudy.answer", "lrstudy.confidence", "lrstudy.report"
 
 # After the setting that names a user's own file, the suffix of the parameter that holds its digest.
 CODE = ".code"
@@ -42,6 +49,7 @@ LAYERS, MISTAKES = "layers.json", "mistakes.json"
 
 # Values of the tag `KIND`.
 TRAINING, GRID, SEARCH_STUDY, DECISION, REPRODUCE = "train", "grid", "search", "decide", "reproduce"
+CONTINUATION = "continue"
 STUDY_KINDS = (GRID, SEARCH_STUDY, DECISION)
 
 # Metrics per epoch that the report reads.

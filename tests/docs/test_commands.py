@@ -29,6 +29,8 @@ NOT_RUN = {
     "python docs/generate.py": "another test compares the files with its output",
     "python docs/record_outputs.py": "it trains at full length, for minutes",
     "mlflow ui": "it serves until it is stopped",
+    "mlflow models serve": "another test serves a model",
+    "(printf": "another test sends this to a server",
     "mlflow run . --env-manager uv -e grid -P weights=default": "it downloads weights",
     "mlflow run . --env-manager uv -e grid -P cluster=t": "another test starts schedulers, also with TLS",
     "dask ": "another test starts schedulers and workers",
@@ -136,6 +138,8 @@ def check(command: str) -> None:
 
 def smaller(script: str, options: list[str]) -> list[str]:
     given = dict(zip(options[::2], options[1::2], strict=True))
+    if "--continue_from" in given:
+        return with_run(["--continue_from", "", "--epochs", "2"])
     added = {f"--{name}": value for name, value in SMALLER[script].items()}
     shorter = {f"--{name}": value for name, value in SHORTER.items() if f"--{name}" in given}
     return [word for item in (added | given | shorter).items() for word in item]
@@ -143,10 +147,12 @@ def smaller(script: str, options: list[str]) -> list[str]:
 
 def with_run(options: list[str]) -> list[str]:
     """Replace the id of the example's run by that of a run which is there."""
-    if "--run_id" not in options:
+    option = next((name for name in ("--run_id", "--continue_from") if name in options), None)
+    if option is None:
         return options
     (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
-    return ["--run_id", run.info.run_id]
+    place = options.index(option) + 1
+    return [*options[:place], run.info.run_id, *options[place + 1 :]]
 
 
 def check_python(text: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MAX_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _PROGRESS_BAR = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
+_UV_PROJECT = "MLFLOW_UV_AUTO_DETECT"
 _SUPPRESS_RUN_LINK = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
 # The logger that reports a database's lost connections, and that a call to it is retried.
 _DATABASE_LOGGER = "mlflow.store.db.utils"
@@ -82,6 +83,17 @@ def disable_retries() -> None:
     os.environ[_SUPPRESS_RUN_LINK] = "true"
     os.environ.setdefault(_TIMEOUT, str(DEFAULT_TIMEOUT_SECONDS))
     logging.getLogger(_DATABASE_LOGGER).setLevel(logging.CRITICAL)
+
+
+def prepare_to_save_models() -> None:
+    """Let MLflow save a model as it is, without progress bars and without the files of another project.
+
+    Reason: it would copy `uv.lock` and `pyproject.toml` of the current folder into the model, whose environment they do
+    not describe; the environment is the only way to set both. Seen to work with MLflow 3.17.2. Without it, a model
+    that is saved from within another project cannot be served.
+    """
+    os.environ[_PROGRESS_BAR] = "false"
+    os.environ[_UV_PROJECT] = "false"
 
 
 def restore_run_link() -> None:

@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from lrstudy.data.pixels import gather
 from lrstudy.data.records import BadImage
+from lrstudy.data.value_ranges import Ranges
 from lrstudy.errors import CacheError
 
 PIXELS, SUMS, ENTRY = "pixels", "sums.npy", "entry.json"
@@ -35,7 +36,7 @@ class ScaledImages:
     """Scaled images: `images` uint8 `(n, side, side, channels)`, memory-mapped; `sums`, their `channel_sums`.
 
     `bad` are the rows without an image, with the reasons; `digest` is of the pixels of all other rows. `remarks` are
-    sentences on how the files' pixels were read.
+    sentences on how the files' pixels were read, and `ranges` the values that became black and white.
     """
 
     images: np.ndarray
@@ -43,13 +44,14 @@ class ScaledImages:
     bad: dict[int, BadImage]
     digest: str
     remarks: tuple[str, ...] = ()
+    ranges: Ranges = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class BuiltPixels:
     """A builder's description of the pixels that it wrote: their shape, the images' sums, and the rows without one.
 
-    `remarks` are sentences on how the files' pixels were read.
+    `remarks` are sentences on how the files' pixels were read, and `ranges` the values that became black and white.
     With `transient`, a reason may be gone the next time, such as too little time or memory: the entry is not kept.
     """
 
@@ -58,6 +60,7 @@ class BuiltPixels:
     bad: dict[int, BadImage]
     remarks: tuple[str, ...] = ()
     transient: bool = False
+    ranges: Ranges = field(default_factory=dict)
 
 
 def key(parts: Iterable[object]) -> str:
@@ -143,12 +146,12 @@ def _write(folder: Path, built: BuiltPixels) -> ScaledImages:
     digest = _digest(images, built.bad)
     np.save(folder / SUMS, built.sums)
     bad = {str(row): asdict(image) for row, image in built.bad.items()}
-    entry = {"shape": built.shape, "bad": bad, "digest": digest, "remarks": built.remarks}
+    entry = {"shape": built.shape, "bad": bad, "digest": digest, "remarks": built.remarks, "ranges": built.ranges}
     (folder / ENTRY).write_text(json.dumps(entry), encoding="utf-8")
     for name in (PIXELS, SUMS, ENTRY):
         with (folder / name).open("rb") as file:
             os.fsync(file.fileno())
-    return ScaledImages(images, built.sums, built.bad, digest, built.remarks)
+    return ScaledImages(images, built.sums, built.bad, digest, built.remarks, built.ranges)
 
 
 def _read(folder: Path) -> ScaledImages | None:
@@ -160,7 +163,10 @@ def _read(folder: Path) -> ScaledImages | None:
             sums = np.load(file, allow_pickle=False)
         bad = {int(row): BadImage(**image) for row, image in entry["bad"].items()}
         valid = (folder / PIXELS).stat().st_size == images.size and sums.shape == (len(images), 2, images.shape[3])
-        return ScaledImages(images, sums, bad, str(entry["digest"]), tuple(entry["remarks"])) if valid else None
+        remarks = tuple(entry["remarks"])
+        # Earlier versions wrote no ranges; without a remark there are none.
+        ranges = {kind: (black, white) for kind, (black, white) in (entry["ranges"] if remarks else {}).items()}
+        return ScaledImages(images, sums, bad, str(entry["digest"]), remarks, ranges) if valid else None
     except Exception:
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from lrstudy.data.image_preprocessing import square
 from lrstudy.data.pixels import channel_sums
 from lrstudy.data.progress import image_progress
 from lrstudy.data.records import BadImage
-from lrstudy.data.value_ranges import Extent, merge
+from lrstudy.data.value_ranges import Extent, Ranges, merge
 from lrstudy.formatting import join_and, pluralize, printable
 from lrstudy.hardware import usable_cores
 
@@ -70,7 +70,7 @@ def build_from_files(listing: Listing, target: Path, side: int, fit: str) -> Bui
     bad = {row: BadImage(printable(numbered[row][1]), reason) for row, reason in sorted(results.reasons.items())}
     ignored = [printable(numbered[row][1]) for row in sorted(results.profile_ignored)]
     remarks = (*_ranges_used(results.extents.values(), ranges), *_profiles_ignored(ignored))
-    return BuiltPixels(shape, results.sums[:, :, :channels], bad, remarks, bool(results.transient))
+    return BuiltPixels(shape, results.sums[:, :, :channels], bad, remarks, bool(results.transient), ranges)
 
 
 def _decode(job: DecodeJob, numbered: Sequence[tuple[int, str]], action: str, results: _Results) -> None:
@@ -79,7 +79,7 @@ def _decode(job: DecodeJob, numbered: Sequence[tuple[int, str]], action: str, re
             results.add(image)
 
 
-def _ranges_used(extents: Iterable[Extent], ranges: Mapping[str, tuple[float, float]]) -> Iterator[str]:
+def _ranges_used(extents: Iterable[Extent], ranges: Ranges) -> Iterator[str]:
     """Yield a sentence on the values that become black and white, per kind of samples of more than 8 bits."""
     for kind, images in Counter(extent.kind for extent in extents).items():
         black, white = ranges[kind]

@@ -7,20 +7,21 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from lrstudy.compat.processes import limit_memory, silence_stderr
 from lrstudy.crash_safe_pool import CrashSafePool, WorkerDied, imap_unordered
 from lrstudy.data.pixels import channel_sums
-from lrstudy.data.value_ranges import Extent
+from lrstudy.data.value_ranges import Extent, Ranges
 from lrstudy.errors import DataError
 
 # Images per task: enough that handing them over costs little beside decoding them. Small sets are split into at least
@@ -34,6 +35,7 @@ MIN_MEMORY = 2 * 2**30
 CHANNELS = 3
 
 Chunk = list[tuple[int, str]]
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class DecodeJob:
     target: str
     side: int
     fit: str
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    ranges: Ranges = field(default_factory=dict)
 
 
 def create_target(job: DecodeJob, images: int) -> None:
@@ -90,15 +92,30 @@ def decode_all(
     Raises:
         DataError: the processes do not start.
     """
-    size = min(MAX_IMAGES_PER_TASK, ceil(len(numbered) / (processes * MIN_TASKS_PER_PROCESS)))
-    chunks = deque(list(numbered[start : start + size]) for start in range(0, len(numbered), size))
     with decoding_pool(processes) as pool:
-        for chunk, images in imap_unordered(pool, partial(_decode_chunk, job, MAX_SECONDS_PER_IMAGE), chunks):
-            if isinstance(images, WorkerDied) and len(chunk) > 1:
-                chunks.extendleft([image] for image in chunk)
-                continue
+        for chunk, images in map_chunks(pool, partial(_decode_chunk, job, MAX_SECONDS_PER_IMAGE), numbered):
             progress(len(chunk))
             yield from [_fatal_image(*chunk[0], images)] if isinstance(images, WorkerDied) else images
+
+
+def map_chunks(
+    pool: CrashSafePool, decode: Callable[[Chunk], Answer], numbered: Sequence[tuple[int, str]], spare: int = 0
+) -> Iterator[tuple[Chunk, Answer | WorkerDied]]:
+    """Yield chunks of files with what `decode` returns for them, or a single file with the death of its process.
+
+    Args:
+        pool: the processes that decode.
+        decode: called with each chunk, in a process.
+        numbered: the files' numbers and paths.
+        spare: that of `imap_unordered`.
+    """
+    size = min(MAX_IMAGES_PER_TASK, ceil(len(numbered) / (pool.max_workers * MIN_TASKS_PER_PROCESS)))
+    chunks = deque(list(numbered[start : start + size]) for start in range(0, len(numbered), size))
+    for chunk, answer in imap_unordered(pool, decode, chunks, spare):
+        if isinstance(answer, WorkerDied) and len(chunk) > 1:
+            chunks.extendleft([image] for image in chunk)
+        else:
+            yield chunk, answer
 
 
 @contextmanager
@@ -123,9 +140,13 @@ def _prepare_process(memory: int) -> None:
 
 
 def _fatal_image(row: int, _: str, death: WorkerDied) -> DecodedImage:
+    return DecodedImage(row, None, False, reason_of_death(death), transient=True)
+
+
+def reason_of_death(death: WorkerDied) -> str:
+    """Return the reason why an image cannot be used whose process died."""
     slow = f"it takes more than {MAX_SECONDS_PER_IMAGE:.0f} s to decode"
-    reason = slow if death.signal == signal.SIGALRM else "its decoder crashes, or runs out of memory"
-    return DecodedImage(row, None, False, reason, transient=True)
+    return slow if death.signal == signal.SIGALRM else "its decoder crashes, or runs out of memory"
 
 
 def _decode_chunk(job: DecodeJob, seconds: float, chunk: Chunk) -> list[DecodedImage]:
@@ -137,10 +158,16 @@ def _decode_chunk(job: DecodeJob, seconds: float, chunk: Chunk) -> list[DecodedI
 
 
 def _decode_in_time(job: DecodeJob, seconds: float, target: int, row: int, path: str) -> DecodedImage:
-    """Decode an image; end this process after `seconds`, since nothing less stops a decoder that is written in C."""
+    with ending_after(seconds):
+        return _decode(job, target, row, path)
+
+
+@contextmanager
+def ending_after(seconds: float) -> Iterator[None]:
+    """End this process if the block takes longer, since nothing less stops a decoder that is written in C."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        return _decode(job, target, row, path)
+        yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 

@@ -114,12 +114,17 @@ def begins_like_image(path: str | Path) -> bool:
 
 def unsupported_reason(path: str | Path) -> str | None:
     """Return the reason why Pillow cannot read a file: its format, by content or else by name; None if unknown."""
-    begin, extension = _header(path), Path(path).suffix.lower()
+    extension = Path(path).suffix.lower()
+    by_name = next((kind.advice for kind in UNSUPPORTED_FORMATS if extension in kind.extensions), None)
+    return unsupported_content(_header(path)) or by_name
+
+
+def unsupported_content(begin: bytes) -> str | None:
+    """Return the reason why Pillow cannot read a file that begins with these bytes; None if unknown."""
     if kind := _unsupported_by_content(begin):
         return kind.advice
-    if other := next((name for name, signature in OTHER_FILES.items() if signature.match(begin)), None):
-        return f"it is {other}"
-    return next((kind.advice for kind in UNSUPPORTED_FORMATS if extension in kind.extensions), None)
+    other = next((name for name, signature in OTHER_FILES.items() if signature.match(begin)), None)
+    return f"it is {other}" if other else None
 
 
 def _unsupported_by_content(begin: bytes) -> UnsupportedFormat | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import stat
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,9 +16,10 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from lrstudy.compat.pillow_internals import allow_long_png_texts, allow_wide_tiffs
 from lrstudy.data.colour_profiles import UnusableProfileError, to_srgb
-from lrstudy.data.file_formats import CAMERA_RAW, unsupported_reason
-from lrstudy.data.transparency import PADDING, correct_transparent_colour, lay_over_padding
-from lrstudy.data.value_ranges import Extent
+from lrstudy.data.file_formats import CAMERA_RAW, HEADER_BYTES, unsupported_content, unsupported_reason
+from lrstudy.data.scaling import scale_to_square
+from lrstudy.data.transparency import correct_transparent_colour, lay_over_padding
+from lrstudy.data.value_ranges import Extent, Ranges
 from lrstudy.data.wide_samples import read_wide_samples
 
 # Pillow's decoders of pixels. Left out: EPS (runs Ghostscript on the file), WMF and EMF (drawing instructions), MPEG,
@@ -31,8 +33,6 @@ allow_long_png_texts()
 allow_wide_tiffs()
 # A JPEG's decoder reduces it to about this multiple of the final size.
 DRAFT_RATIO = 2
-# Pillow's reduction before resampling: from 3 on, its manual says, the result is close to that of resampling alone.
-REDUCING_GAP = 3.0
 # From the EXIF standard: the orientation's tag, and the first of its values for a picture rotated by 90°.
 ORIENTATION, FIRST_ROTATED = 0x0112, 5
 
@@ -54,7 +54,7 @@ class SquareImage:
     profile_ignored: bool
 
 
-def read_square(path: str, side: int, fit: str, ranges: Mapping[str, tuple[float, float]] | None = None) -> SquareImage:
+def read_square(path: str, side: int, fit: str, ranges: Ranges | None = None) -> SquareImage:
     """Return the image in the file `path`, in sRGB, with its aspect ratio.
 
     It is upright, over middle grey where it is transparent; of an animation it is the first frame.
@@ -70,20 +70,37 @@ def read_square(path: str, side: int, fit: str, ranges: Mapping[str, tuple[float
         BrokenImageError: the file cannot be used, for any reason.
     """
     try:
-        with warnings.catch_warnings():
-            # Odd metadata does not harm a picture, and a large photograph is not yet a decompression bomb.
-            warnings.simplefilter("ignore")
-            with _open_regular(path) as file, _open_image(file) as image:
-                return _square_of(image, file, side, fit, ranges or {})
+        with _open_regular(path) as file:
+            return _read_square(file, side, fit, ranges)
     except BrokenImageError:
         raise
     except Exception as error:
         raise BrokenImageError(unsupported_reason(path) or _reason(error)) from error
 
 
-def _square_of(
-    image: Image.Image, file: BinaryIO, side: int, fit: str, ranges: Mapping[str, tuple[float, float]]
-) -> SquareImage:
+def read_square_bytes(content: bytes, side: int, fit: str, ranges: Ranges | None = None) -> SquareImage:
+    """Return the image in a file of this content, as `read_square` does.
+
+    Raises:
+        BrokenImageError: the content cannot be used, for any reason.
+    """
+    if not content:
+        raise BrokenImageError("the file is empty")
+    try:
+        return _read_square(io.BytesIO(content), side, fit, ranges)
+    except Exception as error:
+        raise BrokenImageError(unsupported_content(content[:HEADER_BYTES]) or _reason(error)) from error
+
+
+def _read_square(file: BinaryIO, side: int, fit: str, ranges: Ranges | None) -> SquareImage:
+    with warnings.catch_warnings():
+        # Odd metadata does not harm a picture, and a large photograph is not yet a decompression bomb.
+        warnings.simplefilter("ignore")
+        with _open_image(file) as image:
+            return _square_of(image, file, side, fit, ranges or {})
+
+
+def _square_of(image: Image.Image, file: BinaryIO, side: int, fit: str, ranges: Ranges) -> SquareImage:
     size = image.size
     if image.width * image.height > 2 * (Image.MAX_IMAGE_PIXELS or 0):
         raise Image.DecompressionBombError
@@ -101,7 +118,7 @@ def _square_of(
         rgb = to_rgb(upright, info)
     except UnusableProfileError:
         rgb, ignored = to_rgb(upright, {}), True
-    return SquareImage(_scale(rgb, side, fit, proportions), extent, ignored)
+    return SquareImage(scale_to_square(rgb, side, fit, proportions), extent, ignored)
 
 
 def square(image: Image.Image, side: int, fit: str) -> np.ndarray:
@@ -112,7 +129,7 @@ def square(image: Image.Image, side: int, fit: str) -> np.ndarray:
         side: in pixels.
         fit: `pad` or `crop`.
     """
-    return _scale(to_rgb(image, {}), side, fit, image.size)
+    return scale_to_square(to_rgb(image, {}), side, fit, image.size)
 
 
 def to_rgb(image: Image.Image, info: Mapping[str | tuple[int, int], Any]) -> Image.Image:
@@ -184,36 +201,6 @@ def _proportions(size: tuple[int, int], decoded: Image.Image, upright: Image.Ima
         return upright.size
     rotated = upright is not decoded and decoded.getexif().get(ORIENTATION, 1) >= FIRST_ROTATED
     return size[::-1] if rotated else size
-
-
-def _pad(image: Image.Image, side: int, proportions: tuple[int, int]) -> Image.Image:
-    scale = side / max(proportions)
-    width, height = (max(1, round(scale * length)) for length in proportions)
-    scaled = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
-    padded = Image.new("RGB", (side, side), PADDING)
-    padded.paste(scaled, ((side - width) // 2, (side - height) // 2))
-    return padded
-
-
-def _crop(image: Image.Image, side: int, _: tuple[int, int]) -> Image.Image:
-    left, top = ((length - min(image.size)) / 2 for length in image.size)
-    middle = (left, top, left + min(image.size), top + min(image.size))
-    return image.resize((side, side), Image.Resampling.LANCZOS, box=middle, reducing_gap=REDUCING_GAP)
-
-
-_FITS = {"pad": _pad, "crop": _crop}
-
-
-def _scale(image: Image.Image, side: int, fit: str, proportions: tuple[int, int]) -> np.ndarray:
-    """Return an RGB image as a square.
-
-    Args:
-        image: the pixels.
-        side: in pixels.
-        fit: `pad` or `crop`.
-        proportions: the width and height before its decoder reduced, and so rounded, them.
-    """
-    return np.asarray(_FITS[fit](image, side, proportions))
 
 
 def _from_lab(image: Image.Image) -> Image.Image:

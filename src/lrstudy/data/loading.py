@@ -202,6 +202,7 @@ def _assemble(source: _Source, split_seed: int, *, drop: bool) -> ImageData:
         files_state=source.files_state,
         warnings=warnings,
         duplicates=duplicates,
+        ranges=pixels.ranges,
         **splits,
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from lrstudy.data.duplicates import NO_DUPLICATES, Duplicates
+from lrstudy.data.value_ranges import Ranges
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class ImageData:
     affects a training: pixels, labels, names of classes and splits. `remarks` are sentences on how the files' pixels
     were read, by the version `preprocessing` of that code. `files_state` is that of a folder's files as they were read;
     it is empty for a named data set. `warnings` are sentences on what may be wrong with the data, and
-    `duplicates` the copies in other splits and classes.
+    `duplicates` the copies in other splits and classes. `ranges` are the values that became black and white, by the
+    kind of samples of more than 8 bits.
     """
 
     name: str
@@ -49,3 +51,4 @@ class ImageData:
     files_state: str = ""
     warnings: tuple[str, ...] = ()
     duplicates: Duplicates = NO_DUPLICATES
+    ranges: Ranges = field(default_factory=dict)

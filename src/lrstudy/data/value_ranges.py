@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# The values that become black and white, by the kind of sample.
+Ranges = Mapping[str, tuple[float, float]]
 INTEGERS, FLOATS = "whole-number", "floating-point"
 # The white of each kind of sample, by an upper limit of the highest value; None is the highest value itself.
 WHITES: Mapping[str, Mapping[float, float | None]] = {

@@ -14,9 +14,9 @@ from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.run_settings import OF_OPTIMIZER, OPTIMIZER_ARGS, number, optimizer_name, whole_number
 from lrstudy.report.runs import Run
 from lrstudy.server_names import CHOSEN, DECISION, GRID, KIND, TRAINING
+from lrstudy.shown_commands import MLFLOW_RUN
 
 PROJECT = Path(__file__).parents[3] / "MLproject"
-MLFLOW_RUN = "mlflow run . --env-manager uv"
 MAIN, DEFAULT_EXPERIMENT = "main", "Default"
 # This many of the best cells are repeated where a grid of all would be too large, …
 FINALISTS = 3

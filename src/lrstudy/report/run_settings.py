@@ -21,8 +21,10 @@ from lrstudy.settings import DATA_SETTINGS, RecipeSettings
 OF_OPTIMIZER = ("momentum", "weight_decay")
 OPTIMIZER_ARGS = "optimizer_args"
 AXES = {"optimizer", "lr", "log10_lr", "seed", OPTIMIZER_ARGS}
-# Settings that change where and how fast a training runs, but not its result.
-MACHINE = {"device", "threads", "data_root", "diagnose"}
+# Settings that change where and how fast a training runs, and what is measured and kept of it, but not its result.
+MACHINE = {"device", "threads", "data_root", "diagnose", "keep", "register"}
+# The parameter of a training that was not continued from another, which runs of older versions lack.
+NOT_CONTINUED = ("continue_from", "none")
 DATA = "data"
 # Settings that the digest of the scaled and split images covers.
 IN_DIGEST = set(DATA_SETTINGS) - MACHINE
@@ -99,7 +101,10 @@ def comparable_settings(run: Run, usual_length: int) -> dict[str, str]:
     settings = {
         name: normalize(value)
         for name, value in run.params.items()
-        if name not in left_out and not name.startswith(PREFIX) and not _is_plain_recipe(name, value)
+        if name not in left_out
+        and not name.startswith(PREFIX)
+        and not _is_plain_recipe(name, value)
+        and (name, value) != NOT_CONTINUED
     }
     if "epochs" not in settings and "val_loss" in run.curves:
         settings["last step"] = str(_last_step(run, usual_length))

@@ -1,11 +1,13 @@
 """Every setting of the commands, declared once, as frozen and validated records.
 
-`fields` has the types and checks of single settings; `training`, `recipe`, `study`, `decide`, `compare`, `reproduce`,
-`sync` and `report` declare those of the commands; `mlproject` writes `MLproject` from them.
+`fields` has the types and checks of single settings; `training`, `recipe`, `registration`, `study`, `decide`,
+`compare`, `predict`, `reproduce`, `sync` and `report` declare those of the commands; `mlproject` writes `MLproject`
+from them.
 """
 
 from lrstudy.settings.compare import CompareSettings
 from lrstudy.settings.decide import DecideSettings
+from lrstudy.settings.predict import PredictSettings
 from lrstudy.settings.recipe import RecipeSettings
 from lrstudy.settings.reproduce import ReproduceSettings
 from lrstudy.settings.study import GridSettings, SearchSettings, StudySettings
@@ -18,6 +20,7 @@ __all__ = [
     "CompareSettings",
     "DecideSettings",
     "GridSettings",
+    "PredictSettings",
     "RecipeSettings",
     "ReproduceSettings",
     "SearchSettings",

@@ -12,6 +12,7 @@ from lrstudy.settings import (
     CompareSettings,
     DecideSettings,
     GridSettings,
+    PredictSettings,
     ReproduceSettings,
     SearchSettings,
     SyncSettings,
@@ -24,6 +25,7 @@ ENTRY_POINTS: dict[str, tuple[str, type[BaseModel]]] = {
     "search": ("src/search.py", SearchSettings),
     "compare": ("src/compare.py", CompareSettings),
     "decide": ("src/decide.py", DecideSettings),
+    "predict": ("src/predict.py", PredictSettings),
     "reproduce": ("src/reproduce.py", ReproduceSettings),
     "sync": ("src/sync.py", SyncSettings),
 }

@@ -30,6 +30,7 @@ from lrstudy.settings.fields import (
     split_commas,
     split_semicolons,
 )
+from lrstudy.settings.registration import RegistrationSettings
 from lrstudy.settings.training import (
     HIDDEN_MEANING,
     OPTIMIZER_ARGS_MEANING,
@@ -53,7 +54,7 @@ def choices(
     return tuple(dict.fromkeys(every))
 
 
-class StudySettings(CommonSettings):
+class StudySettings(RegistrationSettings, CommonSettings):
     """The settings that a grid shares with a search."""
 
     workers: Auto | Annotated[int, Field(ge=1, le=1024)] = Field(

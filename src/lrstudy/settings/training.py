@@ -33,6 +33,7 @@ from lrstudy.settings.fields import (
     reject_list,
 )
 from lrstudy.settings.recipe import RecipeSettings
+from lrstudy.settings.registration import RegistrationSettings
 from lrstudy.user_code import FileReference, file_reference
 
 BUILTIN_NAMES = join_and(list(BUILTIN_NETWORKS))
@@ -40,6 +41,7 @@ OPTIMIZER_MEANING = f"{', '.join(OPTIMIZERS)}, path/to/file.py:Class, or package
 OPTIMIZER_ARGS_MEANING = "further arguments of the optimizer's class, as in betas=0.9,0.95;eps=1e-6"
 HIDDEN_MEANING = f"neurons of the dense layers of {BUILTIN_NAMES}, input side first"
 
+NO_RUN = "none"
 # The settings that the images, labels and splits depend on.
 DATA_SETTINGS = (
     *("data", "data_root", "image_size", "fit", "bad_images", "layout", "duplicates", "groups", "split_seed"),
@@ -87,6 +89,9 @@ class BasicSettings(BaseModel):
         "auto",
         description=f"CPU threads; auto: 1 for {BUILTIN_NAMES}, every core for torchvision's networks",
     )
+    keep: Literal["best", "last"] = Field(
+        "best", description="what a training keeps to be continued from: its best weights, or also its last state"
+    )
 
 
 class CommonSettings(RecipeSettings, BasicSettings):
@@ -133,13 +138,17 @@ class OptimizerChoice(NamedTuple):
     optimizer_args: str
 
 
-class TrainSettings(CommonSettings):
+class TrainSettings(RegistrationSettings, CommonSettings):
     """The settings of one training."""
 
     hidden: Hidden = Field(DEFAULT_HIDDEN, description=HIDDEN_MEANING)
     optimizer: Annotated[OptimizerName, _one_of("optimizers")] = Field("adam", description=OPTIMIZER_MEANING)
     lr: Annotated[LearningRate, _one_of("lrs")] = Field(0.001, description="learning rate")
     optimizer_args: OptimizerArguments = Field("none", description=OPTIMIZER_ARGS_MEANING)
+    continue_from: NotBlank = Field(
+        NO_RUN,
+        description="run of a training to train on, in a new run, until it has had `epochs` in all; none: a new one",
+    )
 
     @property
     def code(self) -> list[FileReference]:

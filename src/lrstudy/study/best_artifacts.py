@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lrstudy.errors import UserCodeError
 from lrstudy.run_artifacts import read_artifact
-from lrstudy.server_names import BEST_EPOCH
+from lrstudy.server_names import BEST_EPOCH, MODEL_DIGEST
 from lrstudy.study import worker_tasks
 from lrstudy.study.helper_worker import HelperWorker
 from lrstudy.study.retried_task import RetriedTask
@@ -90,10 +90,10 @@ def log_figures_and_model(trained: TrainedRun, exporter: Executor, renderer: Exe
     settings, key, weights = trained.specification.settings, trained.specification.key, trained.files[WEIGHTS]
     inputs = trained.inputs or RetriedTask(renderer, worker_tasks.model_inputs, settings, key).result()
     try:
-        with logged_model(trained.run, trained.specification.model_name) as (path, identity):
+        with logged_model(trained.run, trained.specification) as (path, identity):
             saving = RetriedTask(exporter, worker_tasks.save_model, settings, inputs, weights, path, identity)
             _log_figures(trained, rendering)
-            saving.result()
+            trained.run.log_tags({MODEL_DIGEST: saving.result()})
     except UserCodeError as error:
         print(f"{error}\nno MLflow model is logged; the weights are in {WEIGHTS}", file=sys.stderr, flush=True)
 

@@ -13,10 +13,11 @@ from lrstudy.compat.interpreter import gc_paused
 from lrstudy.study.fork_server import preload
 
 if TYPE_CHECKING:
-    from lrstudy.settings import StudySettings
+    from lrstudy.settings import StudySettings, TrainSettings
     from lrstudy.settings.training import BasicSettings
     from lrstudy.study.optuna_study import StudyFile
     from lrstudy.study.proposer import Proposer
+    from lrstudy.tracking.continuation import Continuation
 
 # Logs the report on a study, given the id of its run.
 Report = Callable[[str], None]
@@ -32,16 +33,30 @@ def run_train(arguments: list[str]) -> None:
     # The fork server imports PyTorch while this process imports MLflow.
     preload("lrstudy.study.preloaded_torch")
     with gc_paused():
+        from lrstudy.command_line import parse
         from lrstudy.settings import TrainSettings
 
-        settings = _parse(TrainSettings, arguments)
+        typed = parse(TrainSettings, arguments)
+        continuation = _continuation(typed)
+        settings = _with_place(continuation.settings if continuation else typed)
 
         # After the settings, since these imports take seconds and an invalid setting should be reported at once.
         from lrstudy.study.training_workers import TrainingWorkers
     with TrainingWorkers(settings) as workers:
         with gc_paused():
             from lrstudy.study.run_training import run_training
-        run_training(settings, workers)
+        run_training(settings, workers, continuation)
+
+
+def _continuation(settings: TrainSettings) -> Continuation | None:
+    """Return the training of another run to continue; None for a new training."""
+    from lrstudy.settings.training import NO_RUN
+
+    if settings.continue_from == NO_RUN:
+        return None
+    from lrstudy.tracking.continuation import read_continuation
+
+    return read_continuation(settings)
 
 
 def run_reproduce(arguments: list[str]) -> None:
@@ -61,6 +76,21 @@ def run_reproduce(arguments: list[str]) -> None:
         identical = reproduce(settings.run_id, print_progress).identical
     if not identical:
         sys.exit(DIFFERENT)
+
+
+def run_predict(arguments: list[str]) -> None:
+    """Write the classes of images, as a trained network predicts them."""
+    from lrstudy.command_line import parse
+    from lrstudy.settings import PredictSettings
+
+    settings = parse(PredictSettings, arguments)
+
+    # After the settings, since these imports take seconds and an invalid setting should be reported at once.
+    from lrstudy.interruption import report_interruption
+    from lrstudy.prediction.command import predict
+
+    with report_interruption(lambda: "nothing is written; the same command starts again."):
+        predict(settings)
 
 
 def run_grid(arguments: list[str], report: Report) -> None:
@@ -100,10 +130,14 @@ def run_decide(arguments: list[str], report: Report) -> None:
 def _parse(kind: type[Settings], arguments: list[str]) -> Settings:
     """Return the settings of a command line, with the place of its data; choose the experiment by the data."""
     from lrstudy.command_line import parse
+
+    return _with_place(parse(kind, arguments))
+
+
+def _with_place(settings: Settings) -> Settings:
     from lrstudy.data import check_name, locate
     from lrstudy.tracking.experiment_name import choose_experiment
 
-    settings = parse(kind, arguments)
     check_name(settings.data)
     located = settings.model_copy(update={"data": locate(settings.data)})
     choose_experiment(located.data)

@@ -47,7 +47,7 @@ def model_inputs(settings: TrainSettings, key: str) -> ModelInputs:
 
 def save_model(
     settings: TrainSettings, inputs: ModelInputs, weights: bytes, path: Path, identity: dict[str, Any]
-) -> None:
+) -> str:
     """Save the network of a training as an MLflow model; see `lrstudy.tracking.model_export.save_network`.
 
     The images are not read, so this needs no scikit-learn and does not notice when a data folder has changed.
@@ -63,9 +63,8 @@ def save_model(
     classifier.network.load_state_dict(_load(weights))
     if file_reference("model", settings.model):
         with user_errors("model", settings.model, "cannot be exported"):
-            save_network(classifier, inputs, path, identity)
-    else:
-        save_network(classifier, inputs, path, identity)
+            return save_network(classifier, inputs, path, identity)
+    return save_network(classifier, inputs, path, identity)
 
 
 def _load(weights: bytes) -> dict[str, torch.Tensor]:

@@ -26,6 +26,7 @@ from lrstudy.server_names import (
     VERDICT,
 )
 from lrstudy.settings import StudySettings
+from lrstudy.statistics.sentences import evidence
 from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, log_best_artifacts
 from lrstudy.study.conclusion import Conclusion, conclude
@@ -34,6 +35,7 @@ from lrstudy.study.display import StudyDisplay, describe_study, result_table
 from lrstudy.study.estimate import estimate_study, seconds_since_start
 from lrstudy.study.executors import open_trial_workers, trainings_at_once
 from lrstudy.study.helper_worker import HelperWorker, WarmUpExecutor
+from lrstudy.study.next_steps import Winner, print_next_steps
 from lrstudy.study.optuna_study import ARTIFACT, StudyFile, study_file
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.retried_task import RetriedTask
@@ -43,9 +45,7 @@ from lrstudy.study.study_run import StudyRun, log_best, log_best_curves, open_st
 from lrstudy.study.trial_result import TrialResult, best_of, reason_without_best
 from lrstudy.study.trial_runner import TrialRunner
 from lrstudy.tracking.failures import failure_reason, is_transient
-from lrstudy.tracking.logged_model import model_id
 from lrstudy.tracking.server import truncate_tag
-from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.tracking.training_run import data_tables, log_tables
 from lrstudy.training.specification import DataSummary, PreflightResult
 from lrstudy.training_steps import print_steps
@@ -56,8 +56,6 @@ SHORT_SECONDS = 5.0
 # The reports on an interruption before and after the trainings of a study.
 NOTHING_TRAINED = "no training had begun; the same command starts the study."
 ALL_TRAINED = "all trainings are finished and kept; the same command adds the figures, the model and the summary."
-# The server is given this time to take the model, whose id is printed then.
-SECONDS_FOR_MODEL = 5.0
 
 
 def run_study(
@@ -117,7 +115,7 @@ def run_study(
                 print(WAITING_FOR_ARTIFACTS, flush=True)
             ranked = [trial for trial in results if trial.completed] if settings.log_models == "all" else [best]
             log_best_artifacts(study.run, ranked, helper, executor, trials.best)
-            _print_model(study.run, best)
+            print_next_steps(study.run, _winner(best, conclusion), settings.register)
             log_best_curves(study, best.run_id)
         if trained or not is_repetition(study, settings):
             study.run.log_files({ARTIFACT: file.path.read_bytes()})
@@ -156,17 +154,9 @@ def _print_results(
     return conclusion, sentences
 
 
-def _print_model(run: TrackedRun, best: TrialResult) -> None:
-    """Print the id of the best run's model, if the server has it, and the command that uses the run."""
-
-    def find() -> str | None:
-        return model_id(run.client, run.client.get_run(run.outbox.server_id(best.run_id)))
-
-    run.outbox.flush(SECONDS_FOR_MODEL)
-    if found := run.outbox.query_or(find, lambda: None):
-        _print_lines(
-            [f"model: models:/{found}, of run {run.outbox.server_id(best.run_id)}; report: python analysis/report.py"]
-        )
+def _winner(best: TrialResult, conclusion: Conclusion) -> Winner:
+    sure = evidence(conclusion.answer)[0] if conclusion.answer else conclusion.headline
+    return Winner(best.specification, best.run_id, conclusion.headline, sure)
 
 
 def _print_lines(lines: Sequence[str]) -> None:

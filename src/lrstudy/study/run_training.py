@@ -19,11 +19,13 @@ from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, TrainedRun, log_figures_and_model
 from lrstudy.study.data_messages import describe_left_out, print_warnings
 from lrstudy.study.kept_files import kept_on_failure
+from lrstudy.study.next_steps import Winner, print_next_steps
 from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.training_workers import TrainingWorkers
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.tracking import server, training_run
+from lrstudy.tracking.continuation import Continuation
 from lrstudy.tracking.experiment import describe_experiment
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.result import Result, WorkerResult
@@ -31,8 +33,13 @@ from lrstudy.training.specification import PreflightResult, TrialSpecification
 from lrstudy.training_steps import print_steps
 
 
-def run_training(settings: TrainSettings, workers: TrainingWorkers) -> None:
+def run_training(settings: TrainSettings, workers: TrainingWorkers, continuation: Continuation | None = None) -> None:
     """Train what `settings` describe, log it, and print its progress and its scores.
+
+    Args:
+        settings: of the training.
+        workers: that train and save the model.
+        continuation: the training of another run to continue; None for a new training.
 
     Raises:
         LearningRateStudyError: the training cannot begin, or cannot be completed.
@@ -42,6 +49,8 @@ def run_training(settings: TrainSettings, workers: TrainingWorkers) -> None:
     try:
         preflight = workers.preflight()
         specification = preflight.describe(settings)
+        if continuation:
+            continuation.check(specification)
         print(_beginning(specification, preflight), flush=True)
         print_steps(specification.context.data.split_sizes["train"], settings.batch_size, settings.epochs)
         print_warnings(specification.context.data)
@@ -51,10 +60,11 @@ def run_training(settings: TrainSettings, workers: TrainingWorkers) -> None:
             report_interruption(lambda: _kept(run)),
         ):
             _print_experiment(run, settings.data)
-            trained = _train(run, specification, workers)
+            trained = _train(run, specification, workers, continuation)
             files |= trained.files
             changes = _log(run, specification, trained, workers)
-            print("\n".join([_where_to_see(run), *changes]))
+            print("\n".join([_where_to_see(run), *changes]), flush=True)
+            print_next_steps(run, _winner(specification, run, trained), settings.register)
     except BrokenExecutor as error:
         raise LearningRateStudyError(f"{error}; start the same training again to resume it.") from error
 
@@ -74,7 +84,9 @@ def _kept(run: TrackedRun) -> str:
     )
 
 
-def _train(run: TrackedRun, specification: TrialSpecification, workers: TrainingWorkers) -> WorkerResult:
+def _train(
+    run: TrackedRun, specification: TrialSpecification, workers: TrainingWorkers, continuation: Continuation | None
+) -> WorkerResult:
     """Train in a worker; log each epoch and print its progress."""
     settings = specification.settings
     with ProgressChannel() as channel:
@@ -82,6 +94,10 @@ def _train(run: TrackedRun, specification: TrialSpecification, workers: Training
         resumed = workers.checkpointed_epoch(job) if run.existing.resumable else -1
         if run.existing.resumable:
             print(_resumption(run, resumed), flush=True)
+        if continuation and resumed < 0:
+            print(continuation.describe(), flush=True)
+            workers.begin_from(job, continuation.beginning)
+            resumed = continuation.beginning.last_epoch
         training = workers.train(job, channel)
         epochs = iter(training)
         new_epochs = chain(islice(epochs, resumed + 1), progress.print_progress(epochs, settings.epochs))
@@ -107,6 +123,11 @@ def _log(
     files = TrainedRun.of_worker(run, specification, trained)
     log_figures_and_model(files, workers.exporter, workers.trainer)
     return changes
+
+
+def _winner(specification: TrialSpecification, run: TrackedRun, trained: WorkerResult) -> Winner:
+    verdict = trained.result.verdict if trained.result else None
+    return Winner(specification, run.run_id, f"{specification.title}: {verdict.word if verdict else ''}")
 
 
 def _beginning(specification: TrialSpecification, preflight: PreflightResult) -> str:

@@ -10,11 +10,22 @@ from lrstudy.settings import StudySettings, parameters
 from lrstudy.study.study_run import StudyRun
 from lrstudy.training.specification import StudyContext
 
-# Settings that change how a study runs or how far it extends, but not which trials it proposes; and settings that the
-# digest of the data covers.
+# Settings that change how a study runs, how far it extends or what becomes of its models, but not which trials it
+# proposes; and settings that the digest of the data covers.
 NOT_OF_IDENTITY = {
     *("workers", "log_models", "study_file", "trials", "seeds", "extend", "layout", "duplicates", "groups"),
-    *("minutes", "trainings", "splits", "delta", "confidence", "diagnose", "cluster", "checkpoints"),
+    *(
+        "minutes",
+        "trainings",
+        "splits",
+        "delta",
+        "confidence",
+        "diagnose",
+        "cluster",
+        "checkpoints",
+        "keep",
+        "register",
+    ),
 }
 # Settings that say how far a study goes.
 EXTENT = ("trials", "seeds", "extend", "minutes", "trainings")

@@ -15,7 +15,7 @@ from lrstudy.study.progress_channel import ProgressChannel
 from lrstudy.study.retried_task import MAX_TRIES, RetriedTask
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.training.epoch import Epoch
-from lrstudy.training.result import WorkerResult
+from lrstudy.training.result import Beginning, WorkerResult
 
 SECONDS_BETWEEN_LOOKS = 0.1
 
@@ -46,6 +46,14 @@ class TrainingWorkers:
     def checkpointed_epoch(self, job: TrialJob) -> int:
         """Return the epoch after which `train` would resume; -1 if it would start over."""
         return RetriedTask(self.trainer, worker_tasks.checkpointed_epoch, job).result()
+
+    def begin_from(self, job: TrialJob, beginning: Beginning) -> None:
+        """Let a run continue the training of another run.
+
+        Raises:
+            SettingsError: what the other run has kept cannot be used.
+        """
+        RetriedTask(self.trainer, worker_tasks.begin_from, job, beginning).result()
 
     def train(self, job: TrialJob, channel: ProgressChannel) -> WorkerTraining:
         """Begin to train."""

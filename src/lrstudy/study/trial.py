@@ -14,9 +14,10 @@ from lrstudy.settings import DATA_SETTINGS, TrainSettings
 from lrstudy.study.progress_channel import ProgressSender
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.training import artifacts, checkpoint, runtime, setup
+from lrstudy.training.continuation import write_beginning
 from lrstudy.training.plan import TrainingPlan, load_data
 from lrstudy.training.progress import Progress, finalize, track_best
-from lrstudy.training.result import Machine, WorkerResult, pruned_result
+from lrstudy.training.result import LAST_STATE, Beginning, Machine, WorkerResult, pruned_result
 from lrstudy.training.setup import TrainingSetup
 from lrstudy.user_code import errors_of_files
 
@@ -37,13 +38,24 @@ def run_trial(job: TrialJob) -> WorkerResult:
         machine = Machine(platform.node(), hardware.describe(plan.runtime.device))
         if (stopped := _train(job, training, progress)) is not None:
             return pruned_result(progress.history, stopped, machine)
+        kept = {LAST_STATE: checkpoint.state(training, progress)} if job.settings.keep == "last" else {}
         result = finalize(training, progress)
-    return WorkerResult(result.history, result, artifacts.artifact_files(training, result), plan.model_inputs, machine)
+    files = artifacts.artifact_files(training, result) | kept
+    return WorkerResult(result.history, result, files, plan.model_inputs, machine)
 
 
 def checkpointed_epoch(job: TrialJob) -> int:
     """Return the epoch after which a run of `job` would resume; -1 if it would start over."""
     return checkpoint.last_epoch(setup.build(as_begun(job.settings, job.key)), job.run_id)
+
+
+def begin_from(job: TrialJob, beginning: Beginning) -> None:
+    """Write the checkpoint of the job's run, so that it continues the training of another run.
+
+    Raises:
+        SettingsError: what the other run has kept cannot be used.
+    """
+    write_beginning(setup.build(as_begun(job.settings, job.key)), job.run_id, beginning)
 
 
 def as_begun(settings: TrainSettings, key: str) -> TrainingPlan:

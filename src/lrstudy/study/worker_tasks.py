@@ -10,7 +10,7 @@ from lrstudy.compat.interpreter import gc_paused
 from lrstudy.settings import TrainSettings
 from lrstudy.study.pilot import Pilot
 from lrstudy.study.trial_job import TrialJob
-from lrstudy.training.result import ModelInputs, WorkerResult
+from lrstudy.training.result import Beginning, ModelInputs, WorkerResult
 from lrstudy.training.specification import PreflightResult
 
 
@@ -36,6 +36,13 @@ def checkpointed_epoch(job: TrialJob) -> int:
     from lrstudy.study import trial
 
     return trial.checkpointed_epoch(job)
+
+
+def begin_from(job: TrialJob, beginning: Beginning) -> None:
+    """Run `lrstudy.study.trial.begin_from`."""
+    from lrstudy.study import trial
+
+    trial.begin_from(job, beginning)
 
 
 def train(job: TrialJob) -> WorkerResult:
@@ -83,8 +90,8 @@ def model_inputs(settings: TrainSettings, key: str) -> ModelInputs:
 
 def save_model(
     settings: TrainSettings, inputs: ModelInputs, weights: bytes, path: Path, identity: dict[str, Any]
-) -> None:
+) -> str:
     """Run `lrstudy.study.rendering.save_model`."""
     from lrstudy.study import rendering
 
-    rendering.save_model(settings, inputs, weights, path, identity)
+    return rendering.save_model(settings, inputs, weights, path, identity)

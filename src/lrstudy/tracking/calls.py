@@ -123,6 +123,15 @@ class LogModel:
 
 
 @dataclass(frozen=True)
+class LinkMetrics:
+    """Link metrics of a run to its logged model and to data sets: of each its name, its digest, the metrics' names."""
+
+    model: str
+    datasets: Sequence[tuple[str, str, Sequence[str]]]
+    run: str
+
+
+@dataclass(frozen=True)
 class EndModel:
     """Set the final status of a logged model of a run: `READY` or `FAILED`."""
 
@@ -159,6 +168,7 @@ Call = (
     | SetStatus
     | CreateModel
     | LogModel
+    | LinkMetrics
     | EndModel
     | LinkCheckpoint
     | RemoveCheckpoint

@@ -33,6 +33,7 @@ from lrstudy.tracking.calls import (
     DeleteTag,
     EndModel,
     LinkCheckpoint,
+    LinkMetrics,
     Log,
     LogFiles,
     LogInputs,
@@ -43,8 +44,9 @@ from lrstudy.tracking.calls import (
 )
 from lrstudy.tracking.failures import is_rejection
 from lrstudy.tracking.files_error import files_error
+from lrstudy.tracking.linked_metrics import linked_metrics
 from lrstudy.tracking.server_lock import server_lock
-from lrstudy.tracking.stored_files import check_stored
+from lrstudy.tracking.stored_files import check_stored, replace_ids_in_files
 
 Ids = dict[str, str]
 
@@ -76,7 +78,7 @@ def deliver(
     for call in calls:
         try:
             if isinstance(call, LogFiles | LogModel) and server_ids:
-                _replace_ids_in_files(Path(call.folder), server_ids)
+                replace_ids_in_files(Path(call.folder), server_ids)
             call = with_server_ids(call, server_ids)
             created |= (_find_created(call, client) if is_retry else None) or _send(call, client)
         except Exception as error:
@@ -100,14 +102,6 @@ def remove_sent_files(call: Call) -> None:
     """Remove the folder of a call that is sent, if it has one."""
     if isinstance(call, LogFiles | LogModel):
         shutil.rmtree(call.folder, ignore_errors=True)
-
-
-def _replace_ids_in_files(folder: Path, server_ids: Mapping[str, str]) -> None:
-    for file in folder.rglob("*"):
-        if file.is_file() and LOCAL.encode() in (content := file.read_bytes()):
-            for local_id, server_id in server_ids.items():
-                content = content.replace(local_id.encode(), server_id.encode())
-            file.write_bytes(content)
 
 
 @singledispatch
@@ -225,6 +219,12 @@ def _(call: SetStatus, client: MlflowClient) -> Ids:
         client.update_run(call.run, status=call.status)
     else:
         client.set_terminated(call.run, call.status, call.end)
+    return {}
+
+
+@_send.register
+def _(call: LinkMetrics, client: MlflowClient) -> Ids:
+    client.log_batch(call.run, metrics=linked_metrics(client, call))
     return {}
 
 

@@ -14,7 +14,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 
 from lrstudy.command_line import from_parameters
 from lrstudy.errors import SettingsError
-from lrstudy.formatting import quote
+from lrstudy.formatting import quote, setting_error
 from lrstudy.redaction import redact_credentials
 from lrstudy.server_names import (
     BEST_RUN,
@@ -123,15 +123,23 @@ def download_weights(client: MlflowClient, run_id: str) -> bytes | None:
             return None
 
 
-def _get_training(client: MlflowClient, run_id: str) -> Run:
+def get_run(client: MlflowClient, setting: str, run_id: str) -> Run:
+    """Return the run that a setting names.
+
+    Raises:
+        SettingsError: the server has no such run.
+    """
     try:
-        run = client.get_run(run_id)
+        return client.get_run(run_id)
     except MlflowException as error:
         if error.error_code not in NO_SUCH_RUN:
             raise
-        raise SettingsError(
-            f"run_id={quote(run_id)}: the tracking server {redact_credentials(client.tracking_uri)} has no such run."
-        ) from None
+        problem = f": the tracking server {redact_credentials(client.tracking_uri)} has no such run."
+        raise SettingsError(setting_error(setting, run_id, problem)) from None
+
+
+def _get_training(client: MlflowClient, run_id: str) -> Run:
+    run = get_run(client, "run_id", run_id)
     kind = run.data.tags.get(KIND)
     if kind in ("grid", "search"):
         best = run.data.tags.get(BEST_RUN)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrstudy.tracking.calls import LogFiles, LogModel
+from lrstudy.tracking.calls import LOCAL, LogFiles, LogModel
 from lrstudy.tracking.failures import is_transient
 
 if TYPE_CHECKING:
@@ -42,3 +42,12 @@ def _listed(client: MlflowClient, call: LogFiles | LogModel, subfolder: str) -> 
     if isinstance(call, LogFiles):
         return client.list_artifacts(call.run, path)
     return client.list_logged_model_artifacts(call.model, path)
+
+
+def replace_ids_in_files(folder: Path, server_ids: Mapping[str, str]) -> None:
+    """Replace the local ids in the files of a folder by the server's."""
+    for file in folder.rglob("*"):
+        if file.is_file() and LOCAL.encode() in (content := file.read_bytes()):
+            for local_id, server_id in server_ids.items():
+                content = content.replace(local_id.encode(), server_id.encode())
+            file.write_bytes(content)

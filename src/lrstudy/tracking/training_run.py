@@ -24,6 +24,7 @@ from lrstudy.data.duplicates import TABLE as DUPLICATES
 from lrstudy.data.records import BadImage
 from lrstudy.server_names import (
     DESCRIPTION,
+    FILE_DIGESTS,
     KIND,
     LOGGED_ARTIFACTS,
     OWNER,
@@ -38,6 +39,7 @@ from lrstudy.settings import TrainSettings
 from lrstudy.tracking import owner, previous_attempts
 from lrstudy.tracking.artifact_store import check_artifact_store
 from lrstudy.tracking.calls import LogInputs
+from lrstudy.tracking.checked_files import file_digests
 from lrstudy.tracking.claims import NEW_RUN, RunState, claim_lock, mark_abandoned, read_run_state
 from lrstudy.tracking.opened_run import check_opened_run, not_ours, opened_run
 from lrstudy.tracking.server import connect, tracking_errors, truncate_tag
@@ -131,7 +133,7 @@ def log_result(
     log_final_metrics(run, result.metrics)
     causes = [result.causes_left_out] * bool(result.causes_left_out)
     description = "\n\n".join([describe_result(result), *causes, *remarks])
-    run.log_tags({VERDICT: result.verdict.word, DESCRIPTION: description})
+    run.log_tags({VERDICT: result.verdict.word, DESCRIPTION: description, FILE_DIGESTS: file_digests(files)})
     run.log_files(files)
     log_tables(run, tables)
 
@@ -197,12 +199,13 @@ def describe_result(result: Result) -> str:
 def log_setup(run: TrackedRun, specification: TrialSpecification) -> None:
     """Log the data of a training, and the parameters that the server lacks."""
     data = specification.context.data
-    run.outbox.enqueue(LogInputs(run.run_id, [(_dataset(data, part), part) for part in data.split_sizes]))
+    run.outbox.enqueue(LogInputs(run.run_id, [(dataset(data, part), part) for part in data.split_sizes]))
     existing = run.existing.params
     run.log_params({name: value for name, value in specification.params.items() if name not in existing})
 
 
-def _dataset(data: DataSummary, part: str) -> dict[str, str]:
+def dataset(data: DataSummary, part: str) -> dict[str, str]:
+    """Return the fields of MLflow's `Dataset` for a split of the data."""
     digest = hashlib.sha256(f"{data.digest} {part}".encode()).hexdigest()[:32]
     schema = Schema([TensorSpec(np.dtype(np.uint8), (data.split_sizes[part], *data.image_shape))])
     described = _Dataset(CodeDatasetSource({"source": data.source}), f"{data.name} {part}", digest, schema)

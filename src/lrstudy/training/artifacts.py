@@ -17,7 +17,7 @@ from lrstudy.training.diagnosis.layer_table import PATH as LAYERS
 from lrstudy.training.diagnosis.layer_table import layers_table
 from lrstudy.training.image_results import ImageResults
 from lrstudy.training.loop import evaluate
-from lrstudy.training.result import AVERAGED_WEIGHTS, CONFUSION, HISTORY, WEIGHTS, Result
+from lrstudy.training.result import AVERAGED_WEIGHTS, CONFUSION, DATA_FACTS, HISTORY, WEIGHTS, Result
 from lrstudy.training.setup import TrainingSetup
 
 
@@ -47,7 +47,7 @@ def artifact_files(training: TrainingSetup, result: Result) -> dict[str, bytes]:
         ).encode(),
         VAL_LOSSES: to_npy(images.losses),
         TEST_LOSSES: to_npy(result.test_losses),
-        "data.json": _json(_data_summary(training)),
+        DATA_FACTS: _json(_data_summary(training)),
         "environment.json": _json(_environment(training)),
         WEIGHTS: weights_file(training.network),
         **averaged,
@@ -81,6 +81,7 @@ def _data_summary(training: TrainingSetup) -> dict[str, object]:
         "bad_images_left_out": len(data.bad_images),
         "files_passed_over": len(data.skipped_files),
         "preprocessing": data.preprocessing,
+        "ranges": data.ranges,
         "remarks": data.remarks,
         "warnings": data.warnings,
     }

@@ -13,9 +13,8 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -76,7 +75,7 @@ def save_checkpoints(
             seconds = seconds or _expected_seconds(training)
             if passed > seconds / MAX_SHARE:
                 try:
-                    _write(training, cache_paths.checkpoint(run_id), progress)
+                    write(training, run_id, progress)
                     last = time.monotonic()
                     seconds = last - started
                 except (OSError, RuntimeError) as error:
@@ -97,7 +96,8 @@ def _expected_seconds(training: TrainingSetup) -> float:
     return sum(tensor.nbytes for tensor in tensors) / BYTES_PER_SECOND
 
 
-def _write(training: TrainingSetup, path: Path, progress: Progress) -> None:
+def state(training: TrainingSetup, progress: Progress) -> bytes:
+    """Return the state of a training after its last epoch so far, as a file that `from_state` reads."""
     content = io.BytesIO()
     torch.save(
         {
@@ -116,13 +116,20 @@ def _write(training: TrainingSetup, path: Path, progress: Progress) -> None:
         },
         content,
     )
+    return content.getvalue()
+
+
+def write(training: TrainingSetup, run_id: str, progress: Progress) -> None:
+    """Write the checkpoint of a run, as a whole or not at all."""
+    content = state(training, progress)
+    path = cache_paths.checkpoint(run_id)
     path = path.resolve()  # another name of the run may link to it
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{uuid.uuid4().hex}")  # a worker that was cut off may write another one
     try:
         with unfinished.open("wb") as file:
-            file.write(hashlib.sha256(content.getbuffer()).digest())
-            file.write(content.getbuffer())
+            file.write(hashlib.sha256(content).digest())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
@@ -139,9 +146,7 @@ def _read(training: TrainingSetup, content: bytes) -> dict[str, Any] | None:
     digest, saved_bytes = content[:32], content[32:]
     if hashlib.sha256(saved_bytes).digest() != digest:
         raise ValueError("its content has changed")
-    saved: dict[str, Any] = torch.load(
-        io.BytesIO(saved_bytes), map_location=training.plan.runtime.device, weights_only=True
-    )
+    saved = _load(training, saved_bytes)
     if saved["key"] != training.plan.specification.key:
         raise ValueError("it belongs to another training")
     processor = hardware.processor(training.plan.runtime.device)
@@ -149,10 +154,27 @@ def _read(training: TrainingSetup, content: bytes) -> dict[str, Any] | None:
     return saved if same_bits else None
 
 
+def _load(training: TrainingSetup, content: bytes) -> dict[str, Any]:
+    device = training.plan.runtime.device
+    saved: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    return saved
+
+
 def _restore(training: TrainingSetup, content: bytes) -> Progress | None:
     saved = _read(training, content)
-    if saved is None:
-        return None
+    return None if saved is None else _restored(training, saved)
+
+
+def from_state(training: TrainingSetup, content: bytes) -> Progress:
+    """Bring `training` into a state that another training with the same network was in; return its progress.
+
+    Raises:
+        Exception: the content is damaged or does not fit, which fails in many ways.
+    """
+    return _restored(training, _load(training, content))
+
+
+def _restored(training: TrainingSetup, saved: Mapping[str, Any]) -> Progress:
     training.network.load_state_dict(saved["network"])
     training.optimizer.load_state_dict(saved["optimizer"])
     history = [Epoch(int(epoch), *numbers) for epoch, *numbers in saved["history"]]

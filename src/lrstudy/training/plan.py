@@ -110,7 +110,7 @@ class TrainingPlan:
         """The inputs that the trained network takes, with two images as an example."""
         images = self.data
         example = np.asarray(images.images[images.train[:2]])
-        return ModelInputs(example, *self.normalisation, tuple(images.classes))
+        return ModelInputs(example, *self.normalisation, tuple(images.classes), self.settings.fit, images.ranges)
 
     @property
     def chance_loss(self) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lrstudy.data.value_ranges import Ranges
 from lrstudy.image_losses import VAL_LOSSES, from_npy
 from lrstudy.server_names import (
     BEST_EPOCH,
@@ -27,9 +28,11 @@ from lrstudy.training.epoch import Epoch
 from lrstudy.training.verdict import Verdict
 
 # The files of a training that other modules read.
-HISTORY, CONFUSION, WEIGHTS = "history.csv", "confusion_matrix.csv", "weights.pt"
+HISTORY, CONFUSION, WEIGHTS, DATA_FACTS = "history.csv", "confusion_matrix.csv", "weights.pt", "data.json"
 # The averaged weights of a training with an average.
 AVERAGED_WEIGHTS = "weights_ema.pt"
+# The last state of a training that keeps it.
+LAST_STATE = "last_state.pt"
 # The names of its figures; `layers` is a folder.
 PICTURES = ("loss_curves", "confusion_matrix", "layers", "mistakes")
 
@@ -81,13 +84,34 @@ class ModelInputs:
     """The inputs of a trained network: example images, their normalisation, and the names of the classes.
 
     `example` is uint8 `(2, side, side, channels)`: from a single image the exporter would conclude that a batch never
-    holds more than one. `mean` and `std` are per channel, in units of 0 to 255.
+    holds more than one. `mean` and `std` are per channel, in units of 0 to 255. `fit` and `ranges` are those of
+    `ImageFormat`.
     """
 
     example: np.ndarray
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classes: tuple[str, ...]
+    fit: str
+    ranges: Ranges = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a run has kept of its training, for another one to begin with: its epochs, and the content of a file.
+
+    `weights` are those of its best epoch; None if it has kept `state`, its last state.
+    """
+
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    state: bytes | None
+    weights: bytes | None
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch after which the other training continues."""
+        return self.best_epoch if self.state is None else self.history[-1].epoch
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from lrstudy.optimizers import SWITCHES
 from lrstudy.pretrained import NONE
 from lrstudy.server_names import (
     CODE,
+    CONTINUE_FROM,
     DATA_DIGEST,
     DEVICE,
     HARDWARE,
@@ -38,7 +39,7 @@ from lrstudy.server_names import (
     WEIGHTS_DIGEST,
 )
 from lrstudy.settings import TrainSettings, parameters
-from lrstudy.settings.training import OptimizerChoice
+from lrstudy.settings.training import NO_RUN, OptimizerChoice
 
 # Part of a training's identity: raise it whenever the numbers of trainings change.
 TRAINING_VERSION = 1
@@ -134,6 +135,8 @@ class TrialSpecification:
             identity["recipe"] = recipe
         if settings.weights != NONE:
             identity["weights"] = self.context.code[settings.weights]
+        if settings.continue_from != NO_RUN:
+            identity["continue_from"] = settings.continue_from
         if settings.optimizer_args != "none":
             identity["optimizer_args"] = settings.optimizer_args
         for reference in settings.code:
@@ -196,6 +199,8 @@ class TrialSpecification:
             tags[NETWORK_WEIGHTS] = str(weights)
         if self.context.normalisation:
             tags[NORMALISATION] = self.context.normalisation
+        if self.settings.continue_from != NO_RUN:
+            tags[CONTINUE_FROM] = self.settings.continue_from
         changed = provenance.uncommitted_changes()
         return tags if changed is None else tags | {UNCOMMITTED: str(changed).lower()}
 
