@@ -24,6 +24,14 @@ def memory_bytes() -> int:
     return total
 
 
+def free_memory_bytes() -> int:
+    """Return the memory that the machine can give to programs without swapping."""
+    import psutil
+
+    free: int = psutil.virtual_memory().available
+    return free
+
+
 def describe(device: torch.device) -> str:
     """Return one line: the accelerator if `device` is one, the processor, the cores, the memory."""
     line = f"{_cpu()}, {usable_cores()} cores, {memory_bytes() / 2**30:.0f} GiB"

@@ -70,6 +70,16 @@ def test_a_network_that_cannot_be_measured_trains_to_its_end(network: type[nn.Mo
     assert measured.diagnosis.rows == []
 
 
+def test_a_network_whose_copies_do_not_fit_into_memory_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = sum(weight.nbytes for weight in dense().parameters())
+    for free, is_measured in ((4 * weights, True), (4 * weights - 1, False)):
+        monkeypatch.setattr("lrstudy.training.diagnosis.diagnosis.free_memory_bytes", lambda free=free: free)
+        measured = Trained(dense, diagnose=True)
+        assert measured.diagnosis is not None
+        assert measured.diagnosis.left_out.endswith("too little memory left.") is not is_measured
+        assert any(record.causes for record in measured.records) is is_measured
+
+
 @pytest.mark.parametrize("network", [Noisy, Hungry, OnlyWithGradients])
 def test_the_attempt_has_no_effect(network: type[nn.Module]) -> None:
     check_no_effect(network)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from lrstudy.hardware import free_memory_bytes
 from lrstudy.redaction import first_line
 from lrstudy.training.data_splits import DataSplit
 from lrstudy.training.diagnosis.activations import Activations, measure_activations
@@ -21,6 +22,8 @@ from lrstudy.training.diagnosis.movement import StepMeasurement, measure_step
 from lrstudy.training.diagnosis.network_copy import LossAlongStep, RandomState, copy_network, random_state_kept
 from lrstudy.training.recipe import Recipe
 
+# A measurement has this many copies of the weights: before the step, as they are changed, the step, and the gradient.
+COPIES = 4
 # Of fewer training images than this, a share says nothing.
 MIN_IMAGES = 2
 # Two evaluations of one network on the same images differ by less than this, relative to the largest logit, …
@@ -116,6 +119,8 @@ class Diagnosis:
 
         While a GPU computes the step, the copy waits in the computer's memory: the step needs no more of the GPU's.
         """
+        if COPIES * sum(weight.nbytes for weight in network.parameters()) > free_memory_bytes():
+            raise MemoryError
         if not self._is_checked:
             self._check_repeatability(network, inputs, labels)
             self._is_checked = True
@@ -156,7 +161,7 @@ class Diagnosis:
             return measure()
         except _NotRepeatableError as error:
             self._leave_out(str(error))
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, MemoryError):
             self._leave_out("the device has too little memory left")
         except Exception as error:  # of the user's network, in a pass that training would not make
             self._leave_out(f"{type(error).__name__}: {first_line(error)}")

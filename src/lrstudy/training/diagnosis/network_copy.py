@@ -21,21 +21,27 @@ class RandomState:
     """The states of the generators that a network may draw from: torch's on the CPU and a GPU, NumPy's and Python's."""
 
     torch_cpu: Tensor
-    torch_cuda: Tensor | None
+    torch_gpu: Tensor | None
     numpy: Any
     python: Any
 
     @classmethod
     def capture(cls, device: torch.device) -> RandomState:
         """Return the present states."""
-        cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-        return cls(torch.get_rng_state(), cuda, np.random.get_state(), random.getstate())
+        gpu = None
+        if device.type == "cuda":
+            gpu = torch.cuda.get_rng_state(device)
+        elif device.type == "mps":
+            gpu = torch.mps.get_rng_state()
+        return cls(torch.get_rng_state(), gpu, np.random.get_state(), random.getstate())
 
     def restore(self, device: torch.device) -> None:
         """Set the generators back to these states."""
         torch.set_rng_state(self.torch_cpu)
-        if self.torch_cuda is not None:
-            torch.cuda.set_rng_state(self.torch_cuda, device)
+        if self.torch_gpu is not None and device.type == "cuda":
+            torch.cuda.set_rng_state(self.torch_gpu, device)
+        elif self.torch_gpu is not None:
+            torch.mps.set_rng_state(self.torch_gpu)
         np.random.set_state(self.numpy)
         random.setstate(self.python)
 

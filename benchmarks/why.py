@@ -1,0 +1,160 @@
+"""Measure what causes cost, and how well the early ones foretell the verdict: `python benchmarks/why.py`.
+
+`--overhead` alternates trainings with and without `diagnose`, of one thread each, and prints the median of the paired
+ratios of their processor time, with the smallest and the largest: for the default training, for epochs of 100 steps or
+more, and for convolutions.
+
+`--foretell` trains a grid of four optimizers, 12 learning rates and three seeds, on digits and, with `--photos FOLDER`,
+on photographs, and compares the causes that were measured by epoch 3 with the verdict at the end: the confusion table
+of a rule without tuned thresholds, and the AUC of two numbers, with n. The rule: an early step longer than the critical
+one foretells a failure (diverged, collapsed or unstable), steps shorter than a tenth of the best one a training that is
+too slow. Without an option, both are run.
+"""
+
+import argparse
+import itertools
+import math
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from lrstudy.causes import Causes, early
+from lrstudy.formatting import format_lr
+from lrstudy.optimizers import DEFAULT_OPTIMIZERS
+from lrstudy.settings import TrainSettings
+from lrstudy.study.trial import planned
+from lrstudy.training import setup
+from lrstudy.training.progress import finalize, initial_progress, track_best
+from lrstudy.training.result import Result
+from lrstudy.training.verdict_causes import causes_of
+
+PAIRS = 7
+TRAININGS: dict[str, dict[str, Any]] = {
+    "the default: mlp, 5 steps per epoch": {},
+    "sgd, 5 steps per epoch": {"optimizer": "sgd", "lr": 0.1},
+    "cnn, 5 steps per epoch": {"model": "cnn", "epochs": 20},
+    "mlp, 158 steps of 8 images per epoch": {"batch_size": 8, "epochs": 10},
+    "mlp, 105 steps of 12 images per epoch": {"batch_size": 12, "epochs": 10},
+    "cnn, 158 steps of 8 images per epoch": {"model": "cnn", "batch_size": 8, "epochs": 4},
+}
+LRS = [float(f"{10 ** (place / 2):.3g}") for place in range(-9, 3)]
+SEEDS = 3
+PHOTOGRAPHS = {"model": "cnn", "image_size": 32, "batch_size": 32, "epochs": 20}
+FAILED, SLOW, FINE = "fails", "too slow", "trains"
+KINDS = {"diverged": FAILED, "collapsed": FAILED, "unstable": FAILED, "too slow": SLOW}
+# Steps shorter than this share of the best one are short.
+SHORT = 0.1
+
+
+def train(**settings: Any) -> tuple[Result, float]:
+    """Train; return the result, and the seconds of processor time of the epochs."""
+    training = setup.build(planned(TrainSettings(threads=1, **settings)))
+    progress = initial_progress(training)
+    started = time.process_time()
+    for _ in track_best(training, progress, training.epochs()):
+        pass
+    seconds = time.process_time() - started
+    return finalize(training, progress), seconds
+
+
+def overhead() -> Iterator[str]:
+    """Yield a line per kind of training: by how much `diagnose` lengthens it."""
+    for name, settings in TRAININGS.items():
+        train(**settings, diagnose=True)  # imports, and fills caches
+        ratios = []
+        for pair in range(PAIRS):
+            order = (False, True) if pair % 2 else (True, False)
+            seconds = {diagnose: train(**settings, diagnose=diagnose)[1] for diagnose in order}
+            ratios.append(seconds[True] / seconds[False] - 1)
+        yield f"{name}: {median(ratios):.1%} ({min(ratios):.1%} to {max(ratios):.1%}, n = {PAIRS} pairs)"
+
+
+def grid(**settings: Any) -> Iterator[tuple[Causes, str]]:
+    """Train a grid; yield the causes of each training, and the kind of its verdict."""
+    for optimizer, lr, seed in itertools.product(DEFAULT_OPTIMIZERS, LRS, range(SEEDS)):
+        result, _ = train(**settings, optimizer=optimizer, lr=lr, seed=seed, diagnose=True)
+        word = result.verdict.word
+        print(f"  {optimizer} {format_lr(lr)} seed={seed}: {word}; {result.verdict.reason}", file=sys.stderr)
+        yield causes_of(result.history), KINDS.get(word, FINE)
+
+
+def overshoot(causes: Causes) -> float:
+    """Return the early learning rate over the critical one; infinity where no step descended."""
+    ratio = early(causes.over_critical)
+    return math.inf if math.isnan(ratio) else ratio
+
+
+def shortness(causes: Causes) -> float:
+    """Return the early learning rate over that of the largest decrease; infinity where no step descended."""
+    ratio = early(causes.over_best)
+    return math.inf if math.isnan(ratio) else ratio
+
+
+def foretold(causes: Causes) -> str:
+    """Return the kind of verdict that the early causes foretell."""
+    if overshoot(causes) > 1:
+        return FAILED
+    return SLOW if shortness(causes) < SHORT else FINE
+
+
+def auc(positive: Sequence[float], negative: Sequence[float]) -> float:
+    """Return the probability that a positive number is above a negative one, with half of the ties.
+
+    Source: Hanley and McNeil 1982, https://doi.org/10.1148/radiology.143.1.7063747.
+    """
+    wins = sum((p > n) + (p == n) / 2 for p in positive for n in negative)
+    return wins / (len(positive) * len(negative)) if positive and negative else math.nan
+
+
+def describe(outcomes: Sequence[tuple[Causes, str]]) -> Iterator[str]:
+    """Yield the confusion table and the AUCs."""
+    kinds = (FAILED, FINE, SLOW)
+    counts = Counter((kind, foretold(causes)) for causes, kind in outcomes)
+    yield f"{'verdict at the end':>20} {'n':>5}   foretold by epoch 3: {'':>2}" + "".join(
+        f"{kind:>10}" for kind in kinds
+    )
+    for kind in kinds:
+        row = [counts[kind, guess] for guess in kinds]
+        yield f"{kind:>20} {sum(row):>5}   {'':>24}" + "".join(f"{count:>10}" for count in row)
+    right = sum(counts[kind, kind] for kind in kinds)
+    yield f"right: {right} of {len(outcomes)} ({right / len(outcomes):.0%})"
+    numbers: dict[str, tuple[str, Callable[[Causes], float]]] = {
+        "learning rate over critical": (FAILED, overshoot),
+        "learning rate over best step": (SLOW, lambda causes: -shortness(causes)),
+    }
+    for name, (kind, number) in numbers.items():
+        positive = [number(causes) for causes, found in outcomes if found == kind]
+        negative = [number(causes) for causes, found in outcomes if found != kind]
+        area = auc(positive, negative)
+        yield f"AUC of {name}, for “{kind}”: {area:.3f} (n = {len(positive)} of {len(outcomes)})"
+
+
+def main() -> None:
+    """Print the overhead, and what the causes foretell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--overhead", action="store_true", help="only the overhead")
+    parser.add_argument("--foretell", action="store_true", help="only what the causes foretell")
+    parser.add_argument("--photos", type=Path, help="a folder of class folders with photographs")
+    options = parser.parse_args()
+    if not options.foretell:
+        print("overhead, processor time with diagnose over that without, less 1:")
+        for line in overhead():
+            print(f"  {line}", flush=True)
+    if not options.overhead:
+        grids: dict[str, dict[str, Any]] = {"digits": {}}
+        if options.photos:
+            grids["photographs"] = {"data": str(options.photos), **PHOTOGRAPHS}
+        for name, settings in grids.items():
+            print(f"{name}, {len(DEFAULT_OPTIMIZERS)}×{len(LRS)} cells of {SEEDS} seeds:", flush=True)
+            print(*describe(list(grid(**settings))), sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
