@@ -87,9 +87,10 @@ def curves(run: Run, client: mlflow.MlflowClient | None = None) -> dict[str, lis
 
 
 def finals(run: Run, client: mlflow.MlflowClient | None = None) -> dict[str, list[float]]:
-    """The values that each metric was logged with that is logged once, but for times."""
+    """The values that each metric was logged with that is logged once; times may be logged again."""
     client = client or mlflow.MlflowClient()
-    names = [name for name in run.data.metrics if "/" in name and not name.startswith("time/") and name not in CURVES]
+    several = ("time/", "why/")
+    names = [name for name in run.data.metrics if "/" in name and not name.startswith(several) and name not in CURVES]
     return {name: [point.value for point in client.get_metric_history(run.info.run_id, name)] for name in names}
 
 
