@@ -25,7 +25,7 @@ def _at_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 def plan(*, diagnose: bool) -> TrainingPlan:
     # Its validation loss rises from epoch 2 on.
     settings = {"optimizer": "adam", "lr": 0.03, "hidden": (32,), "epochs": 8, "threads": 1}
-    return planned(TrainSettings(**settings, diagnose=diagnose))  # type: ignore[arg-type]
+    return planned(TrainSettings(**settings, diagnose=diagnose))
 
 
 def trained(what: TrainingPlan, run_id: str, epochs: int = 9) -> tuple[list[Epoch], list[LayerRow]]:
