@@ -74,7 +74,8 @@ def test_mistakes_are_those_of_the_network_the_most_confident_first() -> None:
     assert [(one["true"], one["predicted"]) for one in shown] == [(str(true[i]), str(predicted[i])) for i in wrong[:24]]
     assert [one["confidence"] for one in shown] == pytest.approx([probabilities[i].max() for i in wrong[:24]], abs=1e-5)
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown[0]["png"]))))
-    assert np.array_equal(picture, data.images[data.validation[wrong[0]], ..., 0])
+    assert picture.shape == (96, 96)
+    assert np.array_equal(picture[::12, ::12], data.images[data.validation[wrong[0]], ..., 0])
 
 
 def test_a_network_of_convolutions_shows_maps_on_images_of_several_classes() -> None:

@@ -1,5 +1,7 @@
 """The page in a real browser, at a phone's width and at a desk's."""
 
+import base64
+import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 
 import mlflow
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from databases import empty_database
@@ -47,10 +50,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 for seed in range(3):
                     curves = falling((0.2 if optimizer == "sgd" else 0.1) * (1 + seed / 100) + number / 5, 50)
                     cell: dict[str, Any] = {"optimizer": optimizer, "lr": lr, "hidden": hidden, "seed": seed}
-                    log_training(experiment, curves, parent=study, epochs=50, **cell)
+                    run = log_training(experiment, curves, parent=study, epochs=50, **cell)
+                    if (optimizer, lr, hidden, seed) == ("<b>adam</b>", "0.1", "8", 1):
+                        log_learned(run)
     report(["--out", str(place / "report")])
     yield place / "report"
     mlflow.set_tracking_uri(before)
+
+
+def log_learned(run: str) -> None:
+    """Log what a network has learned, with names of classes that would be markup."""
+    pixel = io.BytesIO()
+    Image.new("RGB", (96, 96), "red").save(pixel, "PNG")
+    classes = {"true": "<i>a very long name of a class</i>", "predicted": "b & c"}
+    layer = {"size": "16 maps of 8×8", "neurons": 1024, "caption": "Look for <u>edges</u>.", "accuracy": 0.5}
+    layers = [layer | {"name": f"ReLU {number}", "figure": f"figures/layers/{number}.png"} for number in (1, 2)]
+    content = {"images": 9, "pixels_accuracy": 0.25, "accuracy": 1.0, "shown": [classes], "layers": layers}
+    png = base64.b64encode(pixel.getvalue()).decode()
+    mistakes = {"images": 9, "misclassified": 30, "shown": 24 * [classes | {"confidence": 0.75, "png": png}]}
+    client = mlflow.MlflowClient()
+    client.log_dict(run, content, "layers.json")
+    client.log_dict(run, mistakes, "mistakes.json")
+    for one in layers:
+        client.log_image(run, Image.open(pixel), str(one["figure"]))
 
 
 @pytest.fixture
@@ -99,6 +121,8 @@ def test_the_recommendation_comes_first_then_the_warnings_then_the_evidence(brow
         "Heat map",
         "Learning-rate sweep",
         "Loss curves",
+        "Layers",
+        "Misclassified images",
         "Tables",
     ]
     assert page.locator("h2").all_inner_texts()[-3:] == ["Network shapes in detail", "Not included", "Provenance"]
@@ -183,3 +207,15 @@ def test_a_dark_page_has_light_letters_also_in_its_figures(browser: Browser, add
 
 def _grey(colour: str) -> float:
     return sum(float(part) for part in colour.partition("(")[2].rstrip(")").split(",")[:3]) / 3
+
+
+def test_what_the_best_network_has_learned_is_shown_with_its_words(browser: Browser, address: str) -> None:
+    page, _ = opened(browser, address, 1400)
+    widths = [bar.bounding_box() for bar in page.locator(".bar").all()]
+    assert [round(box["width"] / widths[-1]["width"], 2) for box in widths if box] == [0.25, 0.5, 0.5, 1.0]  # type: ignore[index]
+    pictures = page.locator("#group-1 img")
+    assert pictures.count() == 2 + 24
+    assert all(picture.evaluate("one => one.naturalWidth") == 96 for picture in pictures.all())
+    assert page.locator("figcaption", has_text="Look for <u>edges</u>.").count() == 2
+    assert page.locator("figcaption", has_text="<i>a very long name of a class</i> → b & c, 75%").count() == 24
+    page.close()

@@ -27,7 +27,7 @@ from lrstudy.training.setup import TrainingSetup
 AUGMENTED_IMAGES = 9
 SHOWN_IMAGES = 4
 MAX_MISTAKES = 24
-# Thumbnails are at most this many pixels wide.
+# Thumbnails have at most this many pixels on a side, and about as many where the image has fewer.
 THUMBNAIL_SIDE = 96
 
 
@@ -182,7 +182,8 @@ def _mistakes_file(images: ValidationImages, wrong: Sequence[int]) -> bytes:
 
 def _thumbnail(pixels: np.ndarray) -> str:
     """Return an image as a small PNG file in base64."""
-    image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
+    enlarged = np.kron(pixels, np.ones((max(1, THUMBNAIL_SIDE // len(pixels)),) * 2 + (1,), np.uint8))
+    image = Image.fromarray(enlarged if pixels.shape[2] == 3 else enlarged[..., 0])
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     file = io.BytesIO()
     image.save(file, format="PNG")

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+import numpy as np
+
 from lrstudy.formatting import format_epochs, format_loss, format_lr
 from lrstudy.report.cells import Cell
 from lrstudy.report.comparison import FAULTS, Comparison
@@ -15,6 +17,8 @@ from lrstudy.report.comparison import FAULTS, Comparison
 KINDS = ("low", "good", "high", "very high")
 # Kinds of curve follow each other about half a decade apart.
 LR_STEP = math.sqrt(10)
+# A curve stays near the loss of guessing if its lowest loss is above this share of it.
+NEAR_GUESSING = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,9 @@ def describe_curve(comparison: Comparison, cell: Cell) -> str:
     kind, verdict = comparison.kind(cell), comparison.verdict(cell)
     if verdict in FAULTS:
         return f"{kind}: {verdict}"
+    chance = comparison.chance_level
+    if chance and cell.loss.mean > NEAR_GUESSING * chance.loss:
+        return f"{kind}: stays near the loss of guessing"
     if verdict == "overfits":
         epoch = format_epochs(fmean(training.best_epoch for training in cell.trainings))
         return f"{kind}: lowest at epoch {epoch}, then overfits"
@@ -69,16 +76,23 @@ def _example(
     if cells is None:
         return KindExample(kind, None, _where(comparison, kind, optimizer))
     ranks = {cell: rank for rank, cell in enumerate(comparison.ranking)}
-    # Of very high ones the one that lives longest, of high and low ones the middle one.
+    # Of very high ones the one that lives longest, then the one that rises most; of high and low ones the middle one.
     if kind == "good":
         of_all = (cell for found in by_kind for cell in found.get(kind, ()))
         cell = min(of_all, key=lambda cell: ranks.get(cell, math.inf))
     elif kind == "very high":
-        cell = max(cells, key=lambda cell: max(training.last_epoch for training in cell.trainings))
+        cell = max(cells, key=_life_and_rise)
     else:
         cell = cells[len(cells) // 2]
     end = format_loss(fmean(training.last("val_loss") for training in cell.trainings))
     return KindExample(kind, cell, f"{_capital(describe_curve(comparison, cell))} ({cell.name}, ends at {end}).")
+
+
+def _life_and_rise(cell: Cell) -> tuple[float, float]:
+    """Return the last epoch of a cell's trainings, and their highest loss."""
+    losses = [training.values("val_loss") for training in cell.trainings]
+    highest = max((float(np.nanmax(of_one)) for of_one in losses if np.isfinite(of_one).any()), default=0.0)
+    return max(training.last_epoch for training in cell.trainings), highest
 
 
 def _where(comparison: Comparison, kind: str, optimizer: str) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -38,7 +39,9 @@ class Drawing:
             # A name may use a script that matplotlib's font lacks, or leave no room for the axes.
             warnings.simplefilter("ignore")
             fix_layout(self.figure, DPI)
-            self.figure.savefig(file, format=kind, dpi=DPI, metadata={FILE_TYPES[kind]: None})
+            # A PNG file is a third larger so, and takes half the time.
+            fast: dict[str, Any] = {"pil_kwargs": {"compress_level": 2}} if kind == "png" else {}
+            self.figure.savefig(file, format=kind, dpi=DPI, metadata={FILE_TYPES[kind]: None}, **fast)
         return file.getvalue()
 
 

@@ -21,7 +21,7 @@ from lrstudy.report.cells import Group
 from lrstudy.report.class_counts import read_class_counts
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.data_warnings import data_warnings
-from lrstudy.report.figures.loss_range import LossRange, loss_range
+from lrstudy.report.figures.loss_range import LossRange, StartLoss, loss_range
 from lrstudy.report.grouping import group_runs
 from lrstudy.report.heat_map_table import heat_map_table
 from lrstudy.report.image_losses import read_val_losses
@@ -78,20 +78,20 @@ class GroupReport:
         return float(self.cells.lr.min()), float(self.cells.lr.max())
 
     @cached_property
-    def guessing_loss(self) -> float:
-        """The loss of a guess that ignores the image; else that of the untrained networks; NaN if neither is known."""
+    def start_loss(self) -> StartLoss:
+        """The losses before learning; without the class counts, the untrained networks stand for a guess."""
         losses = [training.untrained_loss for cell in self.group.cells for training in cell.trainings]
         known = [loss for loss in losses if math.isfinite(loss)]
-        if chance := self.comparison.chance_level:
-            return chance.loss
-        return fmean(known) if known else math.nan
+        untrained = fmean(known) if known else math.nan
+        chance = self.comparison.chance_level
+        return StartLoss(chance.loss if chance else untrained, untrained)
 
     @cached_property
     def shown_losses(self) -> LossRange:
         """The range of losses that figures of curves show."""
         columns = self.curves[["train_loss", "val_loss"]].to_numpy(float)
         bests = self.cells.best_val_loss[np.isfinite(self.cells.best_val_loss)]
-        return loss_range(columns.ravel(), float(bests.min()) if len(bests) else math.nan, self.guessing_loss)
+        return loss_range(columns.ravel(), float(bests.min()) if len(bests) else math.nan, self.start_loss)
 
     @cached_property
     def learned(self) -> Learned | None:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lrstudy.report.figures.loss_range import LossRange, loss_range, mark_cuts
+from lrstudy.report.figures.loss_range import LossRange, StartLoss, loss_range, mark_cuts
 from lrstudy.report.figures.style import (
     BEST_WIDTH,
     KIND_COLOURS,
@@ -38,24 +38,24 @@ class ShownCurve(NamedTuple):
     lr: float
 
 
-def four_kinds(curves: pd.DataFrame, shown: Sequence[ShownCurve], guessing: float, subject: str) -> Figure:
+def four_kinds(curves: pd.DataFrame, shown: Sequence[ShownCurve], start: StartLoss, subject: str) -> Figure:
     """Return the figure of the validation loss over the epochs.
 
     Args:
         curves: the frame of `curves_table`.
         shown: the curves to draw, the highest learning rate first.
-        guessing: the loss of a guess that ignores the image; NaN if unknown.
+        start: the losses before learning.
         subject: of the title.
     """
     drawn = [curves[(curves.optimizer == one.optimizer) & (curves.lr == one.lr)].val_loss for one in shown]
     losses = pd.concat(drawn)
-    limits = loss_range(losses.to_numpy(float), float(losses.min()), guessing)
+    limits = loss_range(losses.to_numpy(float), float(losses.min()), start)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
         axes = figure.subplots()
         format_loss_axis(axes, *limits)
-        if np.isfinite(guessing):
-            axes.axhline(guessing, color=QUIET, linewidth=1, linestyle=":")
+        if np.isfinite(start.guessing):
+            axes.axhline(start.guessing, color=QUIET, linewidth=1, linestyle=":")
         last = max(float(curves.epoch.max()), 1.0)
         axes.set_xlim(0, last / (1 - NAMES_WIDTH))
         ends = [_draw(axes, curves, one, limits) for one in reversed(shown)][::-1]  # the highest on top

@@ -14,10 +14,28 @@ LOG_RATIO = 20.0
 # Losses below the best validation loss by more than this factor are not shown: training losses of a network that has
 # memorised its images have no bottom.
 BELOW_BEST = 20.0
+# The untrained networks begin at most at this multiple of the loss of guessing; their loss is left out otherwise.
+MAX_ABOVE_GUESSING = 4.0
 # The least part of the loss of guessing that an axis spans, so that noise is not drawn as large as progress.
 MIN_SPAN = 0.05
 # The space above the loss of guessing, as a part of the range below it, and the space below the lowest loss.
 ABOVE, BELOW = 0.3, 0.06
+
+
+class StartLoss(NamedTuple):
+    """Losses before learning in nats, NaN where unknown: of a guess that ignores the image, and of untrained networks.
+
+    Where classes are imbalanced the guess is better than an untrained network, at which the curves begin.
+    """
+
+    guessing: float
+    untrained: float
+
+    @property
+    def top(self) -> float:
+        """The loss below which something is learned, and from which the curves begin."""
+        near = [self.untrained] if not self.untrained > MAX_ABOVE_GUESSING * self.guessing else []
+        return max((loss for loss in (self.guessing, *near) if math.isfinite(loss)), default=math.nan)
 
 
 class LossRange(NamedTuple):
@@ -28,18 +46,18 @@ class LossRange(NamedTuple):
     log: bool
 
 
-def loss_range(losses: np.ndarray, best: float, guessing: float) -> LossRange:
+def loss_range(losses: np.ndarray, best: float, start: StartLoss) -> LossRange:
     """Return the range that is shown.
 
     Args:
         losses: all that are drawn, of training and of validation; those that are not finite do not count.
         best: the lowest validation loss; NaN if unknown.
-        guessing: the loss of the untrained network, or of a guess that ignores the image; NaN if unknown.
+        start: the losses before learning.
     """
     known = losses[np.isfinite(losses) & (losses >= 0)]
     if not known.size:
         return LossRange(0.0, 1.0, log=False)
-    top = guessing if math.isfinite(guessing) and guessing > 0 else float(np.median(known))
+    top = start.top if start.top > 0 else float(np.median(known))
     low = max(float(known.min()), best / BELOW_BEST if math.isfinite(best) else 0.0)
     if low >= top:  # all that is drawn is worse than guessing
         top = float(known.max())

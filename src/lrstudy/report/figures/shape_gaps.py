@@ -31,7 +31,7 @@ def shape_gaps(points: Sequence[GapPoint], axis: str, subject: str) -> Figure:
     """
     colour, marker = MAIN_STYLES[0]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
         axes = figure.subplots()
         neurons, gaps = [point.neurons for point in points], [point.gap for point in points]
         axes.plot(neurons, gaps, color=colour, marker=marker)

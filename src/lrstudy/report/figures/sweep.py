@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lrstudy.report.figures.loss_range import LossRange, loss_range, mark_cuts
+from lrstudy.report.figures.loss_range import LossRange, StartLoss, loss_range, mark_cuts
 from lrstudy.report.figures.style import (
     BEST_WIDTH,
     INK,
@@ -30,7 +30,7 @@ from lrstudy.report.figures.style import (
 MAX_LARGE_POINTS = 40
 
 
-def lr_sweep(cells: pd.DataFrame, runs: pd.DataFrame, guessing: float, subject: str) -> Figure:
+def lr_sweep(cells: pd.DataFrame, runs: pd.DataFrame, start: StartLoss, subject: str) -> Figure:
     """Return the figure of the best validation loss against the learning rate.
 
     A line is an optimizer's mean, a point a training, a band the span of the seeds. The lines of all optimizers follow
@@ -39,13 +39,13 @@ def lr_sweep(cells: pd.DataFrame, runs: pd.DataFrame, guessing: float, subject: 
     Args:
         cells: the frame of `cells_table`.
         runs: the frame of `runs_table`.
-        guessing: the loss of the untrained network, or of a guess; NaN if unknown.
+        start: the losses before learning.
         subject: of the title.
     """
     styles = optimizer_styles(list(dict.fromkeys(cells.optimizer)))
     finite = cells[np.isfinite(cells.best_val_loss) & (cells.verdict != "diverged")]
     lowest = float(finite.best_val_loss.min()) if len(finite) else np.nan
-    shown = loss_range(finite.best_val_loss.to_numpy(float), lowest, guessing)
+    shown = loss_range(finite.best_val_loss.to_numpy(float), lowest, start)
     best = finite[finite["rank"] == 1]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
@@ -58,8 +58,8 @@ def lr_sweep(cells: pd.DataFrame, runs: pd.DataFrame, guessing: float, subject: 
             _draw_optimizer(axes, name, finite, runs, Line(*styles[name], size, name in set(best.optimizer)), shown)
             diverged = cells[(cells.optimizer == name) & (cells.verdict == "diverged")]
             draw_crosses(axes, diverged.lr, styles[name][0])
-        if np.isfinite(guessing):
-            _draw_guessing(axes, guessing)
+        if np.isfinite(start.guessing):
+            _draw_guessing(axes, start.guessing)
         axes.plot(best.lr, best.best_val_loss, "o", markersize=14, markerfacecolor="none", markeredgecolor=INK)
         format_loss_axis(axes, *shown)
         axes.set_ylabel("best validation loss (nats)")

@@ -22,7 +22,7 @@ OPENING_SECTIONS: tuple[Section[Report], ...] = (Section("Network shapes", shape
 # Beside the answer.
 LEADING_SECTIONS: tuple[Section[GroupReport], ...] = (Section("Kinds of loss curve", kinds.blocks, kinds.draw),)
 GROUP_SECTIONS: tuple[Section[GroupReport], ...] = (
-    Section("Evidence", evidence.blocks, wide=False),
+    Section("Evidence", evidence.blocks),
     Section("Heat map", heat_map.blocks, heat_map.draw, wide=False),
     Section("Learning-rate sweep", sweep.blocks, sweep.draw, wide=False),
     Section("Why the others lose", causes.blocks, causes.draw, wide=False),

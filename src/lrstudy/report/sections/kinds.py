@@ -21,7 +21,7 @@ def draw(group_report: GroupReport) -> Iterator[Drawing]:
     examples = find_examples(group_report.comparison)
     shown = [ShownCurve(one.kind, one.cell.optimizer, one.cell.lr) for one in examples if one.cell]
     if shown:
-        figure = four_kinds(group_report.curves, shown, group_report.guessing_loss, group_report.subject)
+        figure = four_kinds(group_report.curves, shown, group_report.start_loss, group_report.subject)
         description = " ".join(one.sentence for one in examples)
         yield Drawing(file_name(group_report.number, "kinds_of_curve"), description, figure)
 

@@ -79,11 +79,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Statement:
-    """A headline with sentences, in a box."""
+    """A headline with sentences and a table, in a box."""
 
     kind: ClassVar[str] = "statement"
     headline: str
     sentences: tuple[str, ...]
+    table: NamedTable
 
 
 @dataclass(frozen=True)

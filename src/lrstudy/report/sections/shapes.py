@@ -39,12 +39,12 @@ def opening_blocks(report: Report, drawings: Sequence[Drawing]) -> Iterator[Bloc
     by_name = {drawing.name: drawing for drawing in drawings}
     for family in report.shape_families:
         shapes = ShapeComparison.of(family)
-        yield Statement(shapes.headline, tuple(shapes.sentences))
         headers = ("neurons", "weights", shapes.later_name, "best cell", "validation loss", "gap at the end")
         table = Table(headers, tuple(shapes.rows), labels=1)
+        named = NamedTable("Network shapes", "Each shape with its own best cell.", table)
+        yield Statement(shapes.headline, tuple(shapes.sentences), named)
         if drawing := by_name.get(file_name(family[0].number, "shape_gaps")):
             yield Figures(((drawing, table),), GAP_CAPTION)
-        yield NamedTable("Network shapes", "Each shape with its own best cell.", table)
 
 
 def draw(report: Report) -> Iterator[Drawing]:

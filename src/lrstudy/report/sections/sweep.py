@@ -34,7 +34,7 @@ def draw(group_report: GroupReport) -> Iterator[Drawing]:
         f": {join_and(bests[:MAX_DESCRIBED], len(bests))}." if bests else "; no cell is without a failed training."
     )
     description = f"Best validation loss against learning rates from {low} to {high}, a line per optimizer{outcome}"
-    figure = lr_sweep(group_report.cells, group_report.runs, group_report.guessing_loss, group_report.subject)
+    figure = lr_sweep(group_report.cells, group_report.runs, group_report.start_loss, group_report.subject)
     yield Drawing(file_name(group_report.number, "loss_against_learning_rate"), description, figure)
 
 

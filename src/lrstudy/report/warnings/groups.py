@@ -27,7 +27,7 @@ def several_groups(groups: Sequence[Group], _: Run | None) -> Iterator[ReportWar
         if preprocessing.SETTING in names
         else ""
     )
-    shapes = " The section “Network shapes” compares the same cells." if names == ["hidden"] else ""
+    shapes = " The section “Network shapes in detail” compares the same cells." if names == ["hidden"] else ""
     yield ReportWarning(
         "groups",
         f"The trainings form {len(groups)} groups that differ in {join_and(names)}: they are not mixed, and each group "
