@@ -72,7 +72,7 @@ def augmented_images(images: np.ndarray, title: str) -> Figure:
     return figure
 
 
-def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
+def confusion(counts: np.ndarray, classes: Sequence[str], title: str) -> Figure:
     """Draw counts of images by true class (rows) and predicted class (columns), shaded by the share of their row."""
     size = min(16, 3.5 + 0.45 * len(classes))
     figure = Figure(figsize=(size + 1, size), layout="constrained")
@@ -91,7 +91,8 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
         axes.set_yticks(range(len(classes)), names, parse_math=False)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    axes.set_title("Validation split")
+    axes.set_title("Validation split", fontsize=10)
+    figure.suptitle(title, parse_math=False, fontsize=10, wrap=True)
     return figure
 
 

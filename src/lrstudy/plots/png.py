@@ -42,7 +42,9 @@ def training_figures(title: str, files: Mapping[str, bytes], best_epoch: int) ->
         return png_files(
             {
                 "loss_curves": figures.loss_curves(epochs, epochs[best_epoch], fonts.legible(title)),
-                "confusion_matrix": figures.confusion(counts, [fonts.legible(name) for name in classes]),
+                "confusion_matrix": figures.confusion(
+                    counts, [fonts.legible(name) for name in classes], fonts.legible(title)
+                ),
             }
         )
 

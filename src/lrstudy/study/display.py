@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
@@ -14,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lrstudy.formatting import format_percent, format_setting, format_with_deviation, pluralize
+from lrstudy.formatting import format_setting, pluralize
 from lrstudy.progress import format_epoch
 from lrstudy.redaction import first_line
 from lrstudy.study.conclusion import Conclusion
@@ -131,7 +130,7 @@ def result_table(results: Sequence[TrialResult], conclusion: Conclusion) -> Tabl
     varied = [*["hidden"] * several_shapes, *["seeds"] * several_seeds]
     rows = Table(box=None, pad_edge=False)
     for header in ("optimizer", "lr", *varied, "val loss", "val accuracy", "verdict", ""):
-        rows.add_column(header, no_wrap=header in ("lr", "val loss", "val accuracy", ""))
+        rows.add_column(header, no_wrap=header not in ("verdict", ""))
     for trials in cells.values():
         training = trials[0].specification.settings
         names = [training.optimizer_label, format_setting(training.lr)]
@@ -149,25 +148,18 @@ def _sort_key(result: TrialResult, optimizers: list[str]) -> tuple[object, ...]:
 def _scores(trials: Sequence[TrialResult]) -> tuple[str, str]:
     """Return the loss and the accuracy of a cell, with their deviations over several seeds."""
     ended = [trial for trial in trials if trial.verdict]
-    if not ended:
-        return "", ""
     losses, accuracies = [trial.val_loss for trial in ended], [trial.val_accuracy for trial in ended]
-    return (
-        format_with_deviation(fmean(losses), _deviation(losses), "{:.4f}".format),
-        format_with_deviation(fmean(accuracies), _deviation(accuracies), format_percent),
-    )
-
-
-def _deviation(values: Sequence[float]) -> float:
-    return stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else math.nan
+    if len(ended) > 1 and all(map(math.isfinite, losses)):
+        return f"{fmean(losses):.3f} ± {stdev(losses):.3f}", f"{fmean(accuracies):.1%} ± {stdev(accuracies):.1%}"
+    return (f"{fmean(losses):.4f}", f"{fmean(accuracies):.1%}") if ended else ("", "")
 
 
 def _verdicts(trials: Sequence[TrialResult]) -> str:
-    """Return the verdict of a cell, and how many of its trainings have another or failed: `good, 1 of 3 unstable`."""
+    """Return the verdict of a cell, and of how many of its trainings if not of all: `good (2 of 3)`."""
     words = [trial.verdict or f"failed: {trial.reason}" for trial in trials]
     main = most_common_verdict(trial.verdict for trial in trials) or words[0]
-    others = Counter(word for word in words if word != main)
-    return ", ".join([main, *(f"{count} of {len(trials)} {word}" for word, count in others.items())])
+    count = words.count(main)
+    return main if count == len(words) else f"{main} ({count} of {len(words)})"
 
 
 def _reused(trials: Sequence[TrialResult]) -> list[str]:

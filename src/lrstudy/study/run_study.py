@@ -53,6 +53,8 @@ from lrstudy.training_steps import print_steps
 # One more trial than there are workers is submitted if trials are shorter than this, so that no worker waits for the
 # next one. A longer trial in the queue would look on the server as if it were running.
 SHORT_SECONDS = 5.0
+# The width of the table of results where it is not printed to a terminal.
+PIPE_WIDTH = 120
 # The reports on an interruption before and after the trainings of a study.
 NOTHING_TRAINED = "no training had begun; the same command starts the study."
 ALL_TRAINED = "all trainings are finished and kept; the same command adds the figures, the model and the summary."
@@ -149,7 +151,8 @@ def _print_results(
     """
     conclusion = conclude(results, settings.delta, settings.confidence)
     sentences = [*conclusion.sentences, *(remarks if conclusion.best_label else [])]
-    Console().print(result_table(results, conclusion))
+    # A file or a pipe has no width.
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(result_table(results, conclusion))
     _print_lines([f"{conclusion.headline}.", *sentences])
     return conclusion, sentences
 
