@@ -24,9 +24,6 @@ from lrstudy.settings.study import StudySettings, check_momentum, choices, rejec
 from lrstudy.settings.training import HIDDEN_MEANING, OPTIMIZER_ARGS_MEANING, OptimizerChoice, TrainSettings
 from lrstudy.training_steps import suitable_batch_size, suitable_epochs
 
-# The settings that a decision can choose by itself.
-CHOSEN = ("epochs", "batch_size")
-
 
 class DecideSettings(StudySettings):
     """The settings of a decision."""
@@ -73,11 +70,6 @@ class DecideSettings(StudySettings):
     def choices(self) -> tuple[OptimizerChoice, ...]:
         """The optimizers with their settings."""
         return choices(self.optimizers, [self.momentum], [self.weight_decay], [self.optimizer_args])
-
-    @property
-    def chosen(self) -> dict[str, int]:
-        """The epochs and the batch size, once they are known."""
-        return {name: int(value) for name in CHOSEN if (value := getattr(self, name)) != "auto"}
 
     def examples(self) -> list[TrainSettings]:
         """Return a training of each optimizer, at its usual learning rate."""

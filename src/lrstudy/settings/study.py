@@ -72,11 +72,6 @@ class StudySettings(RegistrationSettings, CommonSettings):
     delta: Delta = DELTA
     confidence: Confidence = CONFIDENCE
 
-    @property
-    def chosen(self) -> dict[str, int]:
-        """The settings that the study has chosen by itself, by their names."""
-        return {}
-
     def training(self, choice: OptimizerChoice, lr: float, hidden: tuple[int, ...], seed: int) -> TrainSettings:
         """Return the settings of one of the study's trainings."""
         shared = {name: getattr(self, name) for name in CommonSettings.model_fields}

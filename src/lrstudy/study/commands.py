@@ -15,8 +15,6 @@ from lrstudy.study.fork_server import preload
 if TYPE_CHECKING:
     from lrstudy.settings import StudySettings, TrainSettings
     from lrstudy.settings.training import BasicSettings
-    from lrstudy.study.optuna_study import StudyFile
-    from lrstudy.study.proposer import Proposer
     from lrstudy.tracking.continuation import Continuation
 
 # Logs the report on a study, given the id of its run.
@@ -200,13 +198,7 @@ def _run(kind: str, arguments: list[str], report: Report) -> None:
 
             _check_opened_run(kind, settings)
 
-        def make_proposer(file: StudyFile, concurrency: int) -> Proposer:
-            if isinstance(settings, GridSettings):
-                return Grid(settings, file)
-            return Search(settings, file, concurrency)
-
         if isinstance(settings, GridSettings):
-            name = f"grid {settings.size}"
+            run_study(kind, settings, f"grid {settings.size}", helper, lambda grid, file, _: Grid(grid, file), report)
         else:
-            name = f"search {settings.optimizer} {settings.trials}"
-        run_study(kind, settings, name, helper, make_proposer, report)
+            run_study(kind, settings, f"search {settings.optimizer} {settings.trials}", helper, Search, report)

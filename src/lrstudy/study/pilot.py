@@ -1,18 +1,33 @@
-"""The pilot of a decision: a training that shows whether its epochs suffice."""
+"""The pilot of a decision: trainings that show how many epochs suffice.
+
+They are trainings of the study like all others: logged, kept, and reused by a decision that is started again.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 
-from lrstudy.settings import TrainSettings
+from lrstudy.server_names import CHOSEN, STUDY
+from lrstudy.settings import StudySettings, TrainSettings
+from lrstudy.study.display import StudyDisplay
+from lrstudy.study.estimate import estimate_study, seconds_since_start
+from lrstudy.study.executors import TrialWorkers
+from lrstudy.study.study_run import StudyRun
+from lrstudy.study.trial_result import TrialResult
+from lrstudy.study.trial_runner import TrialRunner
+from lrstudy.training.epoch import Epoch
+from lrstudy.training.specification import PreflightResult
 
 # The epochs are doubled at most this many times.
 MAX_DOUBLINGS = 2
 # The loss still falls if its minimum in this last share of the epochs is below that of all epochs before by more than
 # the difference that matters.
 LAST_SHARE = 0.25
+
+Train = Callable[[TrainSettings], TrialResult]
 
 
 @dataclass(frozen=True)
@@ -23,31 +38,86 @@ class Pilot:
     still_falls: bool
 
 
-def run_pilot(settings: TrainSettings, delta: float, max_doublings: int) -> Pilot:
+def run_pilot(settings: TrainSettings, delta: float, max_doublings: int, train: Train) -> Pilot:
     """Train with `settings`, and with twice the epochs as long as the validation loss still falls at the end.
 
     Args:
         settings: of the training.
         delta: the difference that matters, as a share of the loss.
         max_doublings: how often the epochs may be doubled.
+        train: trains, or returns the result of the same training of an earlier start.
     """
     for _ in range(max_doublings):
-        if not still_falls(_validation_losses(settings), delta):
+        if not still_falls(_validation_losses(train(settings)), delta):
             return Pilot(settings.epochs, still_falls=False)
         settings = settings.model_copy(update={"epochs": 2 * settings.epochs})
-    return Pilot(settings.epochs, still_falls(_validation_losses(settings), delta))
+    return Pilot(settings.epochs, still_falls(_validation_losses(train(settings)), delta))
 
 
 def still_falls(losses: Sequence[float], delta: float) -> bool:
     """Return whether a validation loss, given per epoch from epoch 0 on, fell by more than `delta` at the end."""
+    if len(losses) < 2:  # such as of a training that failed
+        return False
     last = max(1, round(LAST_SHARE * (len(losses) - 1)))
     before, after = min(losses[:-last]), min(losses[-last:])
     return math.isfinite(after) and after < (1 - delta) * before
 
 
-def _validation_losses(settings: TrainSettings) -> list[float]:
-    from lrstudy.study.trial import planned
-    from lrstudy.training import setup
+def _validation_losses(result: TrialResult) -> list[float]:
+    return [loss for _, loss in sorted(result.curve)]
 
-    undiagnosed = settings.model_copy(update={"diagnose": False})
-    return [epoch.val_loss for epoch in setup.build(planned(undiagnosed)).epochs()]
+
+def earlier_choice(study: StudyRun) -> dict[str, int]:
+    """Return the settings that the latest earlier start of the same study has chosen, by their names."""
+    for run in reversed(study.known_runs):
+        params = run.data.params
+        if run.data.tags.get(STUDY) == study.identity and f"{CHOSEN}epochs" in params:
+            return {name.removeprefix(CHOSEN): int(params[name]) for name in params if name.startswith(CHOSEN)}
+    return {}
+
+
+@dataclass(frozen=True)
+class PilotTrainings:
+    """Trains one training at a time as a trial of a study."""
+
+    study: StudyRun
+    settings: StudySettings
+    preflight: PreflightResult
+    workers: TrialWorkers
+    # Below 0 and each once: late messages of a pilot are not taken for those of a trial that is proposed.
+    _numbers: Iterator[int] = field(default_factory=lambda: count(-1, -1))
+
+    def train(self, training: TrainSettings) -> TrialResult:
+        """Train, resume, or reuse a training; return its result with its curve."""
+        proposer, workers = _OneTraining(training), self.workers
+        of_training = self.settings.model_copy(update={"epochs": training.epochs})
+        expected = estimate_study(of_training, self.preflight, seconds_since_start(), 1, 1)
+        with StudyDisplay(proposer, training.epochs, expected) as display:
+            runner = TrialRunner(
+                proposer, self.preflight, self.study, workers.executor, lambda: 1, display, next(self._numbers)
+            )
+            (result,) = runner.run(workers.channel)
+        return result
+
+
+class _OneTraining:
+    """The proposer of a single training."""
+
+    # Not that it stops the training: the results of proposers that may do so have curves.
+    prunes = True
+    planned = 1
+
+    def __init__(self, training: TrainSettings) -> None:
+        self._left = [training]
+
+    def propose(self) -> TrainSettings | None:
+        return self._left.pop() if self._left else None
+
+    def should_prune(self, number: int, epoch: Epoch) -> bool:  # noqa: ARG002
+        return False
+
+    def tell(self, result: TrialResult) -> None:
+        pass
+
+    def finish(self) -> list[str]:
+        return []

@@ -8,11 +8,10 @@ from collections.abc import Callable
 
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import format_setting, pluralize, setting_error
-from lrstudy.server_names import DECISION
+from lrstudy.server_names import CHOSEN, DECISION
 from lrstudy.settings import DecideSettings
 from lrstudy.statistics.answer import Answer
 from lrstudy.statistics.splits import compare_splits
-from lrstudy.study import worker_tasks
 from lrstudy.study.budget import Budget, TimeBudget, TrainingsBudget
 from lrstudy.study.conclusion import Conclusion
 from lrstudy.study.decide import Decide
@@ -20,9 +19,8 @@ from lrstudy.study.estimate import estimate_study, seconds_since_start
 from lrstudy.study.executors import trainings_at_once
 from lrstudy.study.helper_worker import HelperWorker
 from lrstudy.study.optuna_study import StudyFile
-from lrstudy.study.pilot import MAX_DOUBLINGS
+from lrstudy.study.pilot import MAX_DOUBLINGS, PilotTrainings, earlier_choice, run_pilot
 from lrstudy.study.proposer import Proposer
-from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.run_study import run_study
 from lrstudy.study.search import proposal_window
 from lrstudy.training.specification import PreflightResult
@@ -48,13 +46,15 @@ def run_decision(settings: DecideSettings, helper: HelperWorker, report: Callabl
     Raises:
         LearningRateStudyError: the study cannot begin or continue, every trial failed, or the budget is too small.
     """
-    chosen = _choose_steps(settings, helper)
+    settings = _choose_batch_size(settings, helper)
     answers: dict[int, Answer] = {}
     for number in range(settings.splits):
-        split = chosen.model_copy(update={"split_seed": settings.split_seed + number})
+        split = settings.model_copy(update={"split_seed": settings.split_seed + number})
         if number:
-            helper.restart_preflight(split.examples())
-        conclusion = _decide_split(split, helper, (number + 1) / settings.splits, report)
+            images = helper.preflight().context.data.split_sizes["train"]
+            helper.restart_preflight(split.with_steps_for(images).examples())
+        complete, conclusion = _decide_split(split, helper, (number + 1) / settings.splits, report)
+        settings = settings.model_copy(update={"epochs": complete.epochs})
         if conclusion.answer:
             answers[split.split_seed] = conclusion.answer
     if settings.splits > 1:
@@ -63,39 +63,66 @@ def run_decision(settings: DecideSettings, helper: HelperWorker, report: Callabl
 
 def _decide_split(
     settings: DecideSettings, helper: HelperWorker, share: float, report: Callable[[str], None]
-) -> Conclusion:
-    """Run the study of one split until `share` of the time is spent; return its conclusion."""
+) -> tuple[DecideSettings, Conclusion]:
+    """Run the study of one split until `share` of the time is spent; return its settings and its conclusion."""
+    chosen = settings
 
-    def propose(file: StudyFile, concurrency: int) -> Proposer:
+    def complete(settings: DecideSettings, pilot: PilotTrainings) -> DecideSettings:
+        nonlocal chosen
+        chosen = _choose_epochs(settings, helper, pilot)
+        return chosen
+
+    def propose(settings: DecideSettings, file: StudyFile, concurrency: int) -> Proposer:
         return Decide(settings, file, proposal_window(concurrency), _budget(settings, helper, concurrency, share))
 
-    return run_study(DECISION, settings, "decide", helper, propose, report)
+    conclusion = run_study(DECISION, settings, "decide", helper, propose, report, complete)
+    return chosen, conclusion
 
 
-def _choose_steps(settings: DecideSettings, helper: HelperWorker) -> DecideSettings:
-    """Return the settings with the batch size and the epochs to use; print them with the reason."""
+def _choose_batch_size(settings: DecideSettings, helper: HelperWorker) -> DecideSettings:
+    """Return the settings with the batch size to use; print it. Restart the preflight with it, which times an epoch."""
     images = helper.preflight().context.data.split_sizes["train"]
     chosen = settings.with_steps_for(images)
-    steps = count_steps(images, int(chosen.batch_size), 1)
     if settings.batch_size == "auto":
-        print(f"batch_size={chosen.batch_size}: {pluralize(steps, 'step')} per epoch of {images:,} images", flush=True)
-    # Only now: it times an epoch, which depends on the batch size.
+        steps = pluralize(count_steps(images, int(chosen.batch_size), 1), "step")
+        print(f"batch_size={chosen.batch_size}: {steps} per epoch of {images:,} images", flush=True)
     helper.restart_preflight(chosen.examples())
-    if settings.epochs != "auto":
-        return chosen
-    example = next((one for one in chosen.examples() if one.optimizer == PILOT_OPTIMIZER), chosen.examples()[0])
-    doublings = _affordable_doublings(chosen, helper)
-    pilot = RetriedTask(helper.trainer, worker_tasks.run_pilot, example, settings.delta, doublings).result()
-    falls = "still falls" if pilot.still_falls else "falls no more"
-    limited = pilot.still_falls and doublings < MAX_DOUBLINGS
+    return settings.model_copy(update={"batch_size": chosen.batch_size})
+
+
+def _choose_epochs(settings: DecideSettings, helper: HelperWorker, pilot: PilotTrainings) -> DecideSettings:
+    """Return the settings with the epochs to use; print them with the reason, and log them.
+
+    A decision that is started again keeps its epochs, so that it continues.
+    """
+    images = helper.preflight().context.data.split_sizes["train"]
+    if earlier := earlier_choice(pilot.study) if settings.epochs == "auto" else {}:
+        chosen = settings.with_steps_for(images, earlier["epochs"])
+        print(f"epochs={chosen.epochs}, as an earlier start of this decision has chosen", flush=True)
+    elif settings.epochs == "auto":
+        chosen = settings.with_steps_for(images, _epochs_by_pilot(settings.with_steps_for(images), helper, pilot))
+    else:
+        chosen = settings
+    pilot.study.run.log_params({f"{CHOSEN}{name}": str(getattr(chosen, name)) for name in ("epochs", "batch_size")})
+    return chosen
+
+
+def _epochs_by_pilot(settings: DecideSettings, helper: HelperWorker, pilot: PilotTrainings) -> int:
+    """Return the epochs that suffice by a pilot, and print them."""
+    example = next((one for one in settings.examples() if one.optimizer == PILOT_OPTIMIZER), settings.examples()[0])
+    doublings = _affordable_doublings(settings, helper)
+    found = run_pilot(example, settings.delta, doublings, pilot.train)
+    steps = count_steps(helper.preflight().context.data.split_sizes["train"], example.batch_size, found.epochs)
+    falls = "still falls" if found.still_falls else "falls no more"
+    limited = found.still_falls and doublings < MAX_DOUBLINGS
     print(
-        f"epochs={pilot.epochs}: {steps * pilot.epochs:,} steps per training; at its end, the validation loss of "
+        f"epochs={found.epochs}: {pluralize(steps, 'step')} per training; at its end, the validation loss of "
         f"{example.optimizer_label} at {format_setting(example.lr)} {falls}"
         + f"; minutes={format_setting(settings.minutes)} are too few for more epochs"
         * limited,
         flush=True,
     )
-    return settings.with_steps_for(images, pilot.epochs)
+    return found.epochs
 
 
 def _affordable_doublings(chosen: DecideSettings, helper: HelperWorker) -> int:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 
@@ -37,6 +38,7 @@ from lrstudy.study.executors import open_trial_workers, trainings_at_once
 from lrstudy.study.helper_worker import HelperWorker, WarmUpExecutor
 from lrstudy.study.next_steps import Winner, print_next_steps
 from lrstudy.study.optuna_study import ARTIFACT, StudyFile, study_file
+from lrstudy.study.pilot import PilotTrainings
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.search import proposal_window
@@ -50,6 +52,8 @@ from lrstudy.tracking.training_run import data_tables, log_tables
 from lrstudy.training.specification import DataSummary, PreflightResult
 from lrstudy.training_steps import print_steps
 
+Settings = TypeVar("Settings", bound=StudySettings)
+
 # One more trial than there are workers is submitted if trials are shorter than this, so that no worker waits for the
 # next one. A longer trial in the queue would look on the server as if it were running.
 SHORT_SECONDS = 5.0
@@ -62,11 +66,12 @@ ALL_TRAINED = "all trainings are finished and kept; the same command adds the fi
 
 def run_study(
     kind: str,
-    settings: StudySettings,
+    settings: Settings,
     name: str,
     helper: HelperWorker,
-    propose: Callable[[StudyFile, int], Proposer],
+    propose: Callable[[Settings, StudyFile, int], Proposer],
     report: Callable[[str], None],
+    complete: Callable[[Settings, PilotTrainings], Settings] = lambda settings, _: settings,
 ) -> Conclusion:
     """Train the missing trainings of a study; log and print the results; return the conclusion from them.
 
@@ -75,8 +80,9 @@ def run_study(
         settings: of the study.
         name: of the run of the study, without the data.
         helper: runs the preflight and saves models.
-        propose: returns the proposer, given Optuna's file and the number of trainings at a time.
+        propose: returns the proposer, given the complete settings, Optuna's file and the number of trainings at a time.
         report: logs the report on the study, given the id of its run, once it has ended.
+        complete: returns the settings with what trainings of the study have to show first; by default as they are.
 
     Raises:
         LearningRateStudyError: the study cannot begin, cannot continue, or every trial failed.
@@ -95,9 +101,10 @@ def run_study(
         report_interruption(lambda: NOTHING_TRAINED) as kept,
     ):
         executor, local = workers.executor, helper.executor if helper.cluster else workers.executor
-        proposer = propose(file, concurrency)
+        print(study.experiment_line, flush=True)
+        settings = complete(settings, PilotTrainings(study, settings, preflight, workers))
+        proposer = propose(settings, file, concurrency)
         expected = estimate_study(settings, preflight, seconds_since_start(), proposer.planned, concurrency)
-        print(study.experiment_line)
         print(describe_study(preflight, expected, proposer.planned, settings.epochs, concurrency), flush=True)
         if helper.cluster:
             print(helper.cluster.describe(), flush=True)

@@ -11,7 +11,7 @@ from mlflow.entities import Run
 
 from lrstudy.compat.mlflow_internals import source_tags
 from lrstudy.formatting import format_setting
-from lrstudy.server_names import CHOSEN, DATA_DIGEST, HARDWARE, KEY, KIND, LOG10_LOSSES, PARENT, STUDY
+from lrstudy.server_names import DATA_DIGEST, HARDWARE, KEY, KIND, LOG10_LOSSES, PARENT, STUDY
 from lrstudy.settings import StudySettings
 from lrstudy.tracking.calls import MAX_ITEMS_PER_CALL, Log
 from lrstudy.tracking.claims import (
@@ -84,7 +84,6 @@ def _open(run: TrackedRun, settings: StudySettings, context: StudyContext, ident
     interrupted = [one.run for one in candidates if one.is_interrupted and KEY in one.run.data.tags][:MAX_KNOWN_STATES]
     states = {one.info.run_id: read_run_state(run.client, one) for one in interrupted}
     run.log_params({key: format_setting(value) for key, value in settings if key not in opened.data.params})
-    run.log_params({f"{CHOSEN}{name}": str(value) for name, value in settings.chosen.items()})
     tags = {**source_tags(), PARENT: run.run_id}
     line = describe_experiment(run.client, experiment, settings.data)
     return StudyRun(run, experiment, line, identity, superseded, tags, known[::-1], states)

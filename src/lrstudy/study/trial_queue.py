@@ -24,14 +24,24 @@ SECONDS_BETWEEN_QUERIES = 1.0
 
 
 class TrialQueue:
-    """The queue of trials: it claims their runs, reuses finished ones, and defers trials of other processes."""
+    """The queue of trials: it claims their runs, reuses finished ones, and defers trials of other processes.
 
-    def __init__(self, proposer: Proposer, preflight: PreflightResult, study: StudyRun, time_spent: TimeSpent) -> None:
+    The trials are numbered from `first_number` on.
+    """
+
+    def __init__(
+        self,
+        proposer: Proposer,
+        preflight: PreflightResult,
+        study: StudyRun,
+        time_spent: TimeSpent,
+        first_number: int = 0,
+    ) -> None:
         self._proposer = proposer
         self._preflight = preflight
         self._study = study
         self._time_spent = time_spent
-        self._proposed = 0
+        self._proposed = first_number
         self._deferred: deque[tuple[int, TrialSpecification]] = deque()
         self._to_query = 0
         self._last_query = 0.0

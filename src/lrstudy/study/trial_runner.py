@@ -39,6 +39,7 @@ class TrialRunner:
         executor: Executor,
         concurrency: Callable[[], int],
         observer: StudyObserver,
+        first_number: int = 0,
     ) -> None:
         self._proposer = proposer
         self._study = study
@@ -46,7 +47,7 @@ class TrialRunner:
         self._concurrency = concurrency
         self._observer = observer
         self._time_spent = TimeSpent()
-        self._queue = TrialQueue(proposer, preflight, study, self._time_spent)
+        self._queue = TrialQueue(proposer, preflight, study, self._time_spent, first_number)
         self._open_runs: dict[str, TrackedRun] = {}
         self._results: list[TrialResult] = []
         # Sentences on causes that could not be measured.

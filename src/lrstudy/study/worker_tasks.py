@@ -8,7 +8,6 @@ from typing import Any
 
 from lrstudy.compat.interpreter import gc_paused
 from lrstudy.settings import TrainSettings
-from lrstudy.study.pilot import Pilot
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.training.result import Beginning, ModelInputs, WorkerResult
 from lrstudy.training.specification import PreflightResult
@@ -22,13 +21,6 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
     )
 
     return preflight.run_preflight(trainings, time_epochs=time_epochs)
-
-
-def run_pilot(settings: TrainSettings, delta: float, max_doublings: int) -> Pilot:
-    """Run `lrstudy.study.pilot.run_pilot`."""
-    from lrstudy.study import pilot
-
-    return pilot.run_pilot(settings, delta, max_doublings)
 
 
 def checkpointed_epoch(job: TrialJob) -> int:
