@@ -1,6 +1,8 @@
 """The command of `decide.py`: replays in all processes, and tables of what they came to."""
 
 import argparse
+import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +39,7 @@ def main(description: str) -> None:
     parser.add_argument("--pools", type=Path, nargs="+", default=sorted(FOLDER.glob("*.json.gz")), metavar="FILE")
     parser.add_argument("--replays", type=int, default=REPLAYS, help="of each pool and delta (default: %(default)s)")
     parser.add_argument("--delta", type=float, nargs="+", default=DELTAS, help="differences that do not matter")
+    parser.add_argument("--lengths", type=Path, metavar="FILE", help="write how many trainings the decisions took")
     parser.add_argument("--equal", action="store_true", help="replay made tables in place of pools")
     make = parser.add_subparsers(dest="command").add_parser("make", help="train a pool")
     make.add_argument("name", help="of the pool")
@@ -52,17 +55,33 @@ def main(description: str) -> None:
         if arguments.equal:
             report_made(executor, arguments.replays, arguments.delta)
         else:
-            report_pools(executor, arguments.pools, arguments.replays, arguments.delta)
+            reports = report_pools(executor, arguments.pools, arguments.replays, arguments.delta)
+            if arguments.lengths:
+                write_lengths(arguments.lengths, reports, arguments.delta)
 
 
-def report_pools(executor: ProcessPoolExecutor, paths: Sequence[Path], replays: int, deltas: Sequence[float]) -> None:
-    """Replay decisions and their rivals on pools, and print a table per pool and the totals."""
+def report_pools(
+    executor: ProcessPoolExecutor, paths: Sequence[Path], replays: int, deltas: Sequence[float]
+) -> "list[PoolReport]":
+    """Replay decisions and their rivals on pools, print a table per pool and the totals, and return the results."""
     reports = []
     for path in paths:
         reports.append(PoolReport.of(executor, path, replays, deltas))
         print(*reports[-1].lines(), "", sep="\n", flush=True)
     for delta in deltas:
         print(total(reports, delta))
+    return reports
+
+
+def write_lengths(path: Path, reports: "Sequence[PoolReport]", deltas: Sequence[float]) -> None:
+    """Write by delta how many trainings made 5%, 10%, … of the decisions sure, over all pools; None if more did not."""
+    lengths = {}
+    for delta in deltas:
+        decisions = [decision for report in reports for decision in report.decisions[delta]]
+        rising = sorted(decision.trainings if decision.sure else math.inf for decision in decisions)
+        quantiles = [rising[math.ceil(percent / 100 * len(rising)) - 1] for percent in range(5, 100, 5)]
+        lengths[str(delta)] = [None if math.isinf(length) else length for length in quantiles]
+    path.write_text(json.dumps(lengths) + "\n")
 
 
 @dataclass(frozen=True)

@@ -155,5 +155,6 @@ def _covers(answer: Answer, pool: Pool, seeds: np.ndarray, cells: Container[Cell
     missed = []
     for comparison in answer.comparisons:
         truth = math.expm1(means[comparison.cell] - means[answer.best])
-        missed.append(comparison.cell in cells and (truth < comparison.low or truth > comparison.high))
+        low, high = comparison.interval
+        missed.append(comparison.cell in cells and (truth < low or truth > high))
     return not any(missed)

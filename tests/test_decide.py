@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from lrstudy.statistics.outcomes import Cell, Outcomes
 from lrstudy.statistics.race import standing
 from lrstudy.study.budget import TimeBudget, TrainingsBudget
 from lrstudy.study.decide import Decide
+from lrstudy.study.decision_lengths import chance_of_sure_answer
 from lrstudy.study.optuna_study import study_file
-from lrstudy.study.pilot import still_falls
+from lrstudy.study.pilot import MAX_DOUBLINGS, Pilot, run_pilot, still_falls
 from lrstudy.study.run_decision import format_minutes
 from lrstudy.study.trial_outcomes import outcome_of
 from lrstudy.study.trial_result import TrialResult
@@ -168,6 +170,30 @@ def test_a_loss_still_falls_if_its_last_quarter_lowers_it_by_more_than_matters()
     assert not still_falls([2.0, 1.0, 0.6, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], 0.05)
 
 
+def test_a_pilot_doubles_the_epochs_of_its_trainings_while_the_loss_falls() -> None:
+    lengths: list[int] = []
+
+    def train(settings: TrainSettings) -> TrialResult:
+        """Train down to a loss of 0.5, at the 40th epoch."""
+        lengths.append(settings.epochs)
+        losses = [max(0.5, 2.0 - 1.5 * epoch / 40) for epoch in range(settings.epochs + 1)]
+        return replace(done(0, settings, min(losses)), curve=list(enumerate(losses)))
+
+    pilot = run_pilot(TrainSettings(epochs=20), 0.05, MAX_DOUBLINGS, train)
+    assert (lengths, pilot) == ([20, 40, 80], Pilot(80, still_falls=False))
+    assert run_pilot(TrainSettings(epochs=15), 0.05, 1, train) == Pilot(30, still_falls=True)
+
+
+def test_more_trainings_and_a_larger_delta_make_a_sure_answer_likelier() -> None:
+    by_trainings = [chance_of_sure_answer(trainings, 0.05, 4) for trainings in (1, 50, 100, 1000)]
+    by_delta = [chance_of_sure_answer(60, delta, 4) for delta in (0.001, 0.02, 0.035, 0.05, 0.1, 0.5)]
+    assert by_trainings == sorted(by_trainings)
+    assert by_delta == sorted(by_delta)
+    assert by_trainings[0] == 0 < by_trainings[1] < by_trainings[-1] <= 1
+    assert by_delta[0] < by_delta[-1]
+    assert chance_of_sure_answer(60, 0.05, 2) == chance_of_sure_answer(120, 0.05, 4)
+
+
 def test_epochs_are_chosen_longer_than_the_warmup() -> None:
     chosen = DecideSettings(warmup=55).with_steps_for(1257)
     assert chosen.epochs == 110
@@ -210,6 +236,20 @@ class TestTheCommand:
         assert [run.data.tags["lrstudy.kind"] for run in studies()] == ["decide", "decide"]
         params = studies()[0].data.params
         assert (params["chosen.epochs"], params["chosen.batch_size"]) == ("2", "64")
+
+    def test_keeps_its_pilot_and_its_epochs(self, tracking_uri: str) -> None:
+        arguments = ("--optimizers", "adam", "--batch-size", "600", "--hidden", "8", "--delta", "1")
+        first = run_script("decide.py", *arguments, "--trainings", "1")
+        assert first.returncode == 0, first.stderr
+        assert "epochs=100: 300 steps per training; at its end, the validation loss of adam at 0.001" in first.stdout
+        (pilot,) = trainings()
+        assert pilot.data.params["epochs"] == "100"
+        assert studies()[0].data.params["chosen.epochs"] == "100"
+        again = run_script("decide.py", *arguments, "--trainings", "2")
+        assert again.returncode == 0, again.stderr
+        assert "epochs=100, as an earlier start of this decision has chosen" in again.stdout
+        assert len(trainings()) == 2
+        assert len({run.data.tags["lrstudy.key"] for run in trainings()}) == 2
 
     def test_repeats_over_splits_and_says_whether_the_answer_depends_on_them(self, tracking_uri: str) -> None:
         arguments = ("--optimizers", "adam", "--epochs", "1", "--trainings", "8", "--splits", "2")

@@ -40,11 +40,11 @@ def scores(cell: Cell | None) -> dict[str, float]:
 def interval(comparison: Comparison, cell: Cell) -> dict[str, float]:
     """Return a cell's loss relative to the best one's, with its interval: 0.1 is 10% higher, NaN where unknown."""
     against = comparison.against_best(cell)
-    known = against is not None and math.isfinite(against.high)
+    low, high = against.interval if against else (math.nan, math.nan)
     return {
         "difference": against.difference if against else math.nan,
-        "difference_low": against.low if against and known else math.nan,
-        "difference_high": against.high if against and known else math.nan,
+        "difference_low": low if math.isfinite(high) else math.nan,
+        "difference_high": high if math.isfinite(high) else math.nan,
     }
 
 

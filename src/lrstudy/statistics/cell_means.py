@@ -12,7 +12,7 @@ import numpy as np
 from lrstudy.statistics.cell_variances import CellVariances, VariancePrior, estimate_variances
 from lrstudy.statistics.outcomes import Cell, Outcomes
 
-DRAWS = 4000
+DRAWS = 8000
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,8 @@ class CellSummary:
     `rank` is 1 for the best cell, 0 for cells with a failed training. `seeds` is the number of its trainings, with the
     `failures` among them. `val_loss` is the geometric mean of the others' losses, in nats. `difference` is the loss
     relative to the best cell's, as a share, within the interval `difference_low` to `difference_high`; NaN for the best
-    cell and for those with a failed training, -1 and infinite where one seed each leaves it unknown.
+    cell and for those with a failed training. It is from -1 to infinite where one seed each leaves it unknown, and from
+    0 to infinite for a worse cell with too few seeds to say by how much.
     """
 
     rank: int
@@ -59,8 +60,7 @@ def _status_of_best(answer: Answer) -> Status:
 
 def _compared(outcomes: Outcomes, comparison: CellComparison, rank: int) -> CellSummary:
     status = Status.WORSE if comparison.is_worse else Status.SIMILAR
-    interval = comparison.difference, comparison.low, comparison.high
-    return _summary(outcomes, comparison.cell, rank, status, *interval)
+    return _summary(outcomes, comparison.cell, rank, status, comparison.difference, *comparison.interval)
 
 
 def _summary(outcomes: Outcomes, cell: Cell, rank: int, status: Status, *interval: float) -> CellSummary:

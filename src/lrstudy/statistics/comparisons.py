@@ -26,18 +26,24 @@ class CellComparison:
     """A cell's loss relative to the recommended one's: 0.1 is 10% higher.
 
     `difference` is the estimate, `low` to `high` its interval, which holds for all cells at once; -1 and infinite where
-    one seed each leaves it unknown.
+    one seed each leaves it unknown. `size_is_known` is False if the cell has too few seeds to say how much worse it is.
     """
 
     cell: Cell
     difference: float
     low: float
     high: float
+    size_is_known: bool = True
 
     @property
     def is_worse(self) -> bool:
         """True if the cell is surely worse; else it is not distinguishable from the recommended one."""
         return self.low > 0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval of the difference; from 0 without an upper end if the cell is worse by an unknown size."""
+        return (self.low, self.high) if self.size_is_known or not self.is_worse else (0.0, math.inf)
 
 
 def compare(means: CellMeans, best: Cell, confidence: float) -> list[CellComparison]:
@@ -56,7 +62,7 @@ def compare(means: CellMeans, best: Cell, confidence: float) -> list[CellCompari
     differences = means.means - means.means[place]
     margins = _margins(means, place, confidence)
     return [
-        CellComparison(cell, *(as_share(log) for log in (difference, difference - margin, difference + margin)))
+        CellComparison(cell, as_share(difference), as_share(difference - margin), as_share(difference + margin))
         for cell, difference, margin in zip(means.cells, differences, margins, strict=True)
         if cell != best
     ]

@@ -19,7 +19,7 @@ ROUND = 3
 MIN_SEEDS = 3
 # Looking at the results after each round gives chance as many opportunities: at each look the chance of an error has
 # to be below this share of the one allowed. Set by `benchmarks/decide.py`, on stored trainings and made ones.
-LOOK = 0.25
+LOOK = 0.05
 # The share of that which may be spent on excluding cells.
 EXCLUSION = 0.5
 # Learning rates at most this factor apart are neighbours: half a decade, √10, also as it is typed, 0.01 and 0.003.

@@ -16,6 +16,8 @@ from lrstudy.statistics.winner import Estimate
 
 # A list of cells names this many.
 MAX_LISTED = 6
+# How good the estimates of further trainings are (`lrstudy.statistics.missing_seeds`).
+ESTIMATE = "a rough estimate, of which 7 in 10 hold within a factor of 4"
 # More seeds than this are not counted.
 MAX_SEEDS = 1000
 
@@ -158,7 +160,8 @@ def _settlement(answer: Answer) -> str:
     cells = _list([answer.best, *answer.contenders])
     if answer.missing_seeds > MAX_SEEDS:
         return f"More than {MAX_SEEDS:,} more seeds of {cells} would be needed to settle it."
-    return f"About {pluralize(int(answer.missing_seeds), 'more seed')} of {cells} would settle it."
+    seeds = pluralize(_round(answer.missing_seeds), "more seed")
+    return f"About {seeds} of {cells} would settle it: {ESTIMATE}."
 
 
 def _image_limit(answer: Answer) -> str:
@@ -177,6 +180,8 @@ def _image_limit(answer: Answer) -> str:
 
 
 def _signed(value: float) -> str:
+    if value >= 1:  # beyond twice the loss its digits mean nothing
+        return "more than 100% higher"
     return f"{share(abs(value))} {'higher' if value >= 0 else 'lower'}"
 
 

@@ -19,6 +19,7 @@ from lrstudy.settings.fields import MAX_FLOAT, MIN_FLOAT, is_valid_lr
 from lrstudy.statistics.answer import find_answer
 from lrstudy.statistics.outcomes import Cell, Outcomes
 from lrstudy.statistics.race import next_training
+from lrstudy.statistics.sentences import ESTIMATE
 from lrstudy.study.budget import Budget
 from lrstudy.study.optuna_study import ProposedTrial, StudyFile
 from lrstudy.study.trial_outcomes import outcome_of
@@ -148,7 +149,7 @@ class Decide:
         else:
             further = max(int(missing), MIN_TRAININGS)
             trainings = pluralize(further, "further training")
-            spent = f"The budget is spent. About {trainings} would make the answer sure"
+            spent = f"The budget is spent. About {trainings} would make the answer sure, {ESTIMATE}"
         larger = self._budget.enlarged(further)
         return [f"{spent}: the same command with {larger} continues, and trains nothing twice."]
 

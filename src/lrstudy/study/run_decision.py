@@ -11,10 +11,12 @@ from lrstudy.formatting import format_setting, pluralize, setting_error
 from lrstudy.server_names import CHOSEN, DECISION
 from lrstudy.settings import DecideSettings
 from lrstudy.statistics.answer import Answer
+from lrstudy.statistics.sentences import share as format_share
 from lrstudy.statistics.splits import compare_splits
 from lrstudy.study.budget import Budget, TimeBudget, TrainingsBudget
 from lrstudy.study.conclusion import Conclusion
 from lrstudy.study.decide import Decide
+from lrstudy.study.decision_lengths import chance_of_sure_answer
 from lrstudy.study.estimate import estimate_study, seconds_since_start
 from lrstudy.study.executors import trainings_at_once
 from lrstudy.study.helper_worker import HelperWorker
@@ -73,7 +75,9 @@ def _decide_split(
         return chosen
 
     def propose(settings: DecideSettings, file: StudyFile, concurrency: int) -> Proposer:
-        return Decide(settings, file, proposal_window(concurrency), _budget(settings, helper, concurrency, share))
+        decide = Decide(settings, file, proposal_window(concurrency), _budget(settings, helper, concurrency, share))
+        print(_chances(decide.planned, settings), flush=True)
+        return decide
 
     conclusion = run_study(DECISION, settings, "decide", helper, propose, report, complete)
     return chosen, conclusion
@@ -145,6 +149,15 @@ def _affordable_doublings(chosen: DecideSettings, helper: HelperWorker) -> int:
     if _time_left(chosen, preflight, optimizers, concurrency, 1 / chosen.splits) < shortest:
         raise SettingsError(_too_short(chosen, preflight, concurrency, shortest))
     return 0
+
+
+def _chances(trainings: int, settings: DecideSettings) -> str:
+    """Return a line on how likely so many trainings make the answer sure."""
+    chance = chance_of_sure_answer(trainings, settings.delta, len(settings.optimizers))
+    return (
+        f"budget: about {pluralize(trainings, 'training')}; of decisions replayed on other data with 95% confidence, "
+        f"{chance:.0%} were sure to {format_share(settings.delta)} by then"
+    )
 
 
 def _budget(settings: DecideSettings, helper: HelperWorker, concurrency: int, share: float) -> Budget:
