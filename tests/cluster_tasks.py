@@ -1,6 +1,8 @@
 """Tasks for the workers of a cluster, in place of trainings."""
 
+import os
 import time
+from pathlib import Path
 
 from lrstudy.study.progress_channel import ProgressSender
 from lrstudy.study.trial_job import TrialJob
@@ -14,3 +16,11 @@ def wait_for_stop(job: TrialJob) -> int:
     while (epoch := sender.stop_epoch()) is None:
         time.sleep(0.02)
     return epoch
+
+
+def wait_for_file(folder: Path, number: int) -> int:
+    """Write a file that names this process, wait for the permission to end, and return the process's id."""
+    (folder / f"started {number}.{os.getpid()}").touch()
+    while not (folder / "end").exists():
+        time.sleep(0.02)
+    return os.getpid()

@@ -14,11 +14,12 @@ from pathlib import Path
 import psutil
 
 SECONDS_TO_START = 120.0
-# A scheduler that soon notices what was cut off; Dask takes no shorter time for TCP.
+# A scheduler that soon notices what was cut off, and blames a task for the first death of its worker.
 IMPATIENT = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s",
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s",
-    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "4s",
+    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "12s",
+    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
 }
 
 

@@ -7,6 +7,7 @@ import struct
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,13 @@ import psutil
 import pytest
 from distributed import Client, Security
 
-from cluster_tasks import wait_for_stop
+from cluster_tasks import wait_for_file, wait_for_stop
 from clusters import IMPATIENT, DaskCluster, children_of, dask_cluster, wait_until_gone
 from conftest import ROOT
 from lrstudy.settings import TrainSettings
 from lrstudy.study.trial_job import TrialJob
 from paused import EPOCHS, release, running_with_pauses, wait_for_pause
-from studies import curves, finals, reference, run_script, runs, studies, trainings
+from studies import curves, finals, reference, run_script, run_script_anew, runs, studies, trainings
 
 # The code of paused trainings, for workers that otherwise have nothing of this project.
 PAUSING = {"PYTHONPATH": str(ROOT / "tests")}
@@ -40,9 +41,9 @@ def check_equal_to_one_machine(epochs: int, lrs: Sequence[str]) -> None:
         assert (run.data.tags["lrstudy.key"], curves(run), finals(run)) == tuple(alone)
 
 
-def check_left_as_it_was(cluster: DaskCluster) -> None:
+def check_left_as_it_was(cluster: DaskCluster, security: Security | None = None) -> None:
     """Check that neither tasks nor processes nor files of a study are left on a cluster."""
-    with Client(cluster.address, set_as_default=False) as client:
+    with Client(cluster.address, security=security, set_as_default=False) as client:
         assert not any(client.processing().values())
         assert not client.who_has()
     for number, worker in enumerate(cluster.workers):
@@ -51,12 +52,29 @@ def check_left_as_it_was(cluster: DaskCluster) -> None:
             assert not list(cluster.folder.glob(f"w{number}/**/lrstudy-*"))
 
 
-def test_a_grid_trains_on_workers_that_have_nothing_of_this_project(tmp_path: Path) -> None:
-    with dask_cluster(tmp_path / "cluster", 2) as cluster:
-        outcome = run_script("grid.py", *SHORT, "--cluster", cluster.address)
+def test_a_grid_trains_over_tls_on_workers_that_have_nothing_of_this_project(tmp_path: Path) -> None:
+    keys = Security.temporary()
+    files = {"ca_file": keys.tls_ca_file, "cert": keys.tls_client_cert, "key": keys.tls_client_key}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    options = [f"--tls-{name.replace('_', '-')}={tmp_path / name}" for name in files]
+    # The settings of Dask's own configuration.
+    names = {"CA_FILE": "ca_file", "CLIENT__CERT": "cert", "CLIENT__KEY": "key"}
+    variables = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": str(tmp_path / file) for name, file in names.items()}
+    with dask_cluster(tmp_path / "cluster", 0, "--protocol", "tls", *options) as cluster:
+        for _ in range(2):
+            cluster.add_worker(*options)
+        stranger = run_script("grid.py", *SHORT, "--cluster", cluster.address)
+        assert stranger.returncode == 2
+        assert f"error: cluster='{cluster.address}': no Dask scheduler answers (TLS expects" in stranger.stderr
+        # In a new process, since Dask reads the environment when it is imported.
+        outcome = run_script_anew("grid.py", *SHORT, "--cluster", cluster.address, **variables)
         assert outcome.returncode == 0, outcome.stderr
         assert f"cluster: {cluster.address}, 2 workers on 1 machine" in outcome.stdout
-        check_left_as_it_was(cluster)
+        security = Security(
+            tls_ca_file=keys.tls_ca_file, tls_client_cert=keys.tls_client_cert, tls_client_key=keys.tls_client_key
+        )
+        check_left_as_it_was(cluster, security)
     check_equal_to_one_machine(2, ["0.1", "0.01"])
     (study,) = studies()
     assert study.info.status == "FINISHED"
@@ -139,15 +157,13 @@ def test_a_training_that_holds_the_global_lock_does_not_end_its_worker(tmp_path:
         "    def forward(self, images):\n"
         "        if self.training and Holding.holds:\n"
         "            Holding.holds = False\n"
-        "            ctypes.PyDLL(None).sleep(5)\n"
+        "            ctypes.PyDLL(None).sleep(15)\n"
         "        return super().forward(images)\n"
         "def network(channels, side, classes):\n"
         "    return nn.Sequential(Holding(), nn.Linear(channels * side**2, classes))\n"
     )
     arguments = ("--model", "holding.py:network", "--epochs", "1", "--batch_size", "5000")
-    with dask_cluster(
-        tmp_path / "cluster", 1, **IMPATIENT | {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "1s"}
-    ) as cluster:
+    with dask_cluster(tmp_path / "cluster", 1, DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL="6s") as cluster:
         outcome = run_script("grid.py", *arguments, "--optimizers", "sgd", "--lrs", "0.1", "--cluster", cluster.address)
         assert outcome.returncode == 0, outcome.stderr
         assert "is retried" not in outcome.stderr
@@ -187,12 +203,6 @@ def test_data_are_sent_once_per_machine_and_machines_that_differ_are_refused(tmp
         assert len(refusals) == 2, outcome.stderr
         assert refusals[0].startswith("its data have the digest ")
         assert refusals[1].startswith("pillow 1.2.3 there and ")
-        again = run_script("grid.py", *SHORT, "--data", "mnist", "--epochs", "3", "--cluster", cluster.address)
-        assert again.returncode == 0, again.stderr
-        assert "data sent to" not in again.stdout
-    local = run_script("grid.py", *SHORT, "--data", "mnist", "--seed", "1")
-    assert local.returncode == 0, local.stderr
-    assert len({run.data.tags["lrstudy.data_digest"] for run in trainings()}) == 1
 
 
 def test_a_cluster_of_only_machines_that_differ_is_an_error(tmp_path: Path) -> None:
@@ -214,51 +224,52 @@ def test_an_address_where_no_scheduler_answers_is_an_error() -> None:
     assert not runs()
 
 
-def test_a_stop_request_reaches_a_trial_on_a_worker(tmp_path: Path) -> None:
+def test_stop_requests_reach_tasks_and_a_worker_that_joins_takes_what_waits_and_nothing_that_runs(
+    tmp_path: Path,
+) -> None:
     from lrstudy.cluster.executor import ClusterExecutor
 
     settings = TrainSettings(hidden=(8,), epochs=1)
+    stealing = {"DASK_DISTRIBUTED__SCHEDULER__WORK_STEALING_INTERVAL": "50ms"}
     with (
-        dask_cluster(tmp_path / "cluster", 1, **PAUSING) as cluster,
+        dask_cluster(tmp_path / "cluster", 1, **PAUSING, **stealing) as cluster,
         ThreadPoolExecutor(1) as local,
         ClusterExecutor(cluster.address) as executor,
     ):
         executor.begin(local, [settings], None)
-        result = executor.submit(wait_for_stop, TrialJob(3, "run", "key", settings, Path()))
+        stopped = executor.submit(wait_for_stop, TrialJob(3, "run", "key", settings, Path()))
         while not (received := list(executor.progress.messages())):
-            assert not result.done()
+            assert not stopped.done()
         assert [(number, epoch.epoch) for number, epoch in received] == [(3, 0)]
         executor.progress.request_stop(3, 12)
-        assert result.result() == 12
+        assert stopped.result() == 12
+        results = [executor.submit(wait_for_file, tmp_path, number) for number in range(2)]
+        while not (started := list(tmp_path.glob("started *"))):
+            assert not any(result.done() for result in results)
+        cluster.add_worker()
+        while len(list(tmp_path.glob("started *"))) < 2:
+            assert not any(result.done() for result in results)
+        (tmp_path / "end").touch()
+        processes = [result.result() for result in results]
+    assert [file.name for file in started] == [f"started 0.{processes[0]}"]
+    assert sorted(file.name for file in tmp_path.glob("started *")) == [
+        f"started {number}.{process}" for number, process in enumerate(processes)
+    ]
 
 
 def test_a_cluster_of_this_machine_needs_no_scheduler_and_leaves_no_process() -> None:
-    before = set(psutil.pids())
     outcome = run_script("grid.py", *SHORT, "--cluster", "local:2")
     assert outcome.returncode == 0, outcome.stderr
     assert "cluster: local:2, 2 workers on 1 machine" in outcome.stdout
     check_equal_to_one_machine(2, ["0.1", "0.01"])
-    left = [psutil.Process(pid) for pid in set(psutil.pids()) - before if psutil.pid_exists(pid)]
-    wait_until_gone([process for process in left if "distributed" in " ".join(process.cmdline())])
+    wait_until_gone([process for process in psutil.process_iter() if has_this_tests_cache(process)])
 
 
-def test_a_scheduler_that_requires_tls_takes_the_certificates_of_dasks_configuration(tmp_path: Path) -> None:
-    keys = Security.temporary()
-    files = {"ca_file": keys.tls_ca_file, "cert": keys.tls_client_cert, "key": keys.tls_client_key}
-    for name, content in files.items():
-        (tmp_path / name).write_text(content)
-    options = [f"--tls-{name.replace('_', '-')}={tmp_path / name}" for name in files]
-    with dask_cluster(tmp_path / "cluster", 0, "--protocol", "tls", *options) as cluster:
-        cluster.add_worker(*options)
-        assert cluster.address.startswith("tls://")
-        stranger = run_script("grid.py", *SHORT, "--cluster", cluster.address)
-        assert stranger.returncode == 2
-        assert "error: cluster='tls://" in stranger.stderr
-        prefix = "DASK_DISTRIBUTED__COMM__TLS__"
-        names = {"CA_FILE": "ca_file", "CLIENT__CERT": "cert", "CLIENT__KEY": "key"}
-        variables = {f"{prefix}{variable}": str(tmp_path / name) for variable, name in names.items()}
-        outcome = run_script("grid.py", *SHORT, "--cluster", cluster.address, **variables)
-        assert outcome.returncode == 0, outcome.stderr
+def has_this_tests_cache(process: psutil.Process) -> bool:
+    """Return whether a process was started with the environment of this test."""
+    with suppress(psutil.Error):
+        return bool(process.environ().get("XDG_CACHE_HOME") == os.environ["XDG_CACHE_HOME"])
+    return False
 
 
 @pytest.fixture

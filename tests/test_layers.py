@@ -117,6 +117,14 @@ def test_a_package_does_not_import_the_libraries_that_it_must_not_know(module: s
     assert not libraries & FORBIDDEN_LIBRARIES.get(package_of(module), set())
 
 
+def test_the_cluster_alone_knows_dask() -> None:
+    dask = {"dask", "distributed"}
+    knowing = {name for name in MODULES if dask & {i.partition(".")[0] for i in imports(name, at_start=False)}}
+    assert {package_of(name) for name in knowing} == {"cluster", "compat"}
+    asking = {name for name in MODULES if any(i.startswith("lrstudy.cluster") for i in imports(name, at_start=True))}
+    assert {package_of(name) for name in asking} == {"cluster"}
+
+
 @pytest.mark.parametrize("module", WITHOUT_TORCH)
 def test_a_module_does_not_import_torch_while_it_is_imported(module: str) -> None:
     reached, waiting = dict[str, str](), [(module, module)]

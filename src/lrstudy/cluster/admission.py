@@ -81,6 +81,8 @@ class Admission:
         """Remove a worker; the calls that wait for it fail."""
         if worker := self._workers.by_address.pop(address, None):
             worker.lost.set_result(None)
+            if worker.admitted and not self._workers.admitted:
+                print("cluster: no worker is left; waiting for one to join", file=sys.stderr, flush=True)
             self._keep(asyncio.ensure_future(self._workers.notify()))
 
     async def begin(
@@ -244,5 +246,5 @@ class Admission:
             await self._scheduler.call(worker.address, "close_session", self._session)
 
     def _none_usable(self) -> ClusterError:
-        problems = describe_problems(self._workers.by_address.values())
+        problems = describe_problems(worker for worker in self._workers.by_address.values() if worker.problem)
         return ClusterError(f"no worker of the cluster can be used: {problems or 'none is left'}.")

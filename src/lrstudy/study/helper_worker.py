@@ -57,11 +57,6 @@ class HelperWorker:
         self._preflight = self._run_preflight(trainings, time_epochs)
         self._warming_up: Future[None] | None = None
 
-    @property
-    def trainer(self) -> Executor:
-        """The executor of trainings outside of the study, such as a pilot."""
-        return self.cluster or self.executor
-
     def __enter__(self) -> Self:
         return self
 
