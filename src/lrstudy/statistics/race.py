@@ -128,6 +128,8 @@ def next_training(
     missing = [*_below_failures(outcomes, tried, starts), *untried_neighbours(tried, around)]
     if missing := [cell for cell in missing if is_allowed(cell)]:
         return missing[0]
+    if state.sure:  # and by the answer, which goes without the prior
+        state = standing(outcomes, delta, confidence, None)
     return None if state.sure else next_cell(outcomes, pending, state)
 
 
