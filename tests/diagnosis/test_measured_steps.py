@@ -39,13 +39,14 @@ def test_where_epochs_have_many_steps_each_is_measured() -> None:
 
 def test_the_default_training_measures_the_first_steps_and_epochs_densest() -> None:
     plan = measured_steps(50, 5, 256)
-    assert plan == {1: (0, 1, 2), 2: (2,), 7: (2,), 50: (2,)}
+    assert plan == {1: (0, 1, 2), 2: (2,), 50: (2,)}
 
 
 def test_epochs_are_chosen_at_growing_distances() -> None:
     chosen = densest_first(64, 6)
     assert chosen == [2, 4, 8, 16, 32, 64]
     assert densest_first(2, 4) == [2]
+    assert densest_first(50, 1) == densest_first(50, 2) == [2, 50]
     assert densest_first(1, 0) == []
 
 

@@ -54,7 +54,7 @@ def test_other_functions_are_searched_to_a_few_percent(name: str) -> None:
     loss, tried = counted(function)
     found = search_step(loss, function(0), slope)
     assert found.critical == pytest.approx(critical, rel=0.06 if name in ("wall", "not a number") else 0.01)
-    assert function(found.best) == pytest.approx(function(best), abs=0.07 * abs(slope * critical))
+    assert function(found.best) == pytest.approx(function(best), abs=0.09 * abs(slope * critical))
     assert len(tried) <= MAX_PROBES
 
 

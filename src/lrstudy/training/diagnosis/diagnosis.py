@@ -26,6 +26,8 @@ from lrstudy.training.recipe import Recipe
 COPIES = 4
 # Of fewer training images than this, a share says nothing.
 MIN_IMAGES = 2
+# A network is checked on at most this many images.
+MAX_CHECKED = 64
 # Two evaluations of one network on the same images differ by less than this, relative to the largest logit, …
 SAME_LOGITS = 1e-3
 # … and two losses with the same random draws by less than this share.
@@ -50,6 +52,8 @@ class Diagnosis:
         self._plan = measured_steps(epochs, steps, batch_size)
         self._sample = torch.tensor(evenly_spaced(min(len(train), MAX_IMAGES), len(train)))
         self._measured: list[StepMeasurement] = []
+        # The copy of the network on which a step was measured last, until the epoch ends.
+        self._copy: nn.Module | None = None
         self._lowest_val_loss = math.inf
         self._is_checked = False
         self._seconds = 0.0
@@ -93,7 +97,7 @@ class Diagnosis:
         if prepared:
             before, state = prepared
             with self._timed():
-                self._attempt(lambda: self._measure_step(before.to(inputs.device), network, inputs, labels, state))
+                self._attempt(lambda: self._measure_step(before, network, inputs, labels, state))
 
     def end_epoch(self, network: nn.Module, epoch: int, val_loss: float) -> dict[str, float]:
         """Return the causes measured in an epoch, by the names of their fields in `Epoch`.
@@ -106,9 +110,10 @@ class Diagnosis:
         rises = val_loss > self._lowest_val_loss
         self._lowest_val_loss = min(filter(math.isfinite, (self._lowest_val_loss, val_loss)), default=math.inf)
         measured, self._measured = self._measured, []
+        copied, self._copy = self._copy, None
         if self.left_out or epoch not in self._plan:
             return {}
-        activations = self._attempt(lambda: self._measure_activations(network))
+        activations = self._attempt(lambda: self._measure_activations(network, copied))
         if activations is None:
             return {}
         self.rows += layer_rows(epoch, measured, activations)
@@ -117,29 +122,27 @@ class Diagnosis:
     def _prepare(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[nn.Module, RandomState]:
         """Return a copy of the network before its step, and the random states of then.
 
-        While a GPU computes the step, the copy waits in the computer's memory: the step needs no more of the GPU's.
+        While a GPU computes the step, the copy waits in the computer's memory, so that the step has all of the GPU's.
         """
         if COPIES * sum(weight.nbytes for weight in network.parameters()) > free_memory_bytes():
             raise MemoryError
         if not self._is_checked:
             self._check_repeatability(network, inputs, labels)
             self._is_checked = True
-        before = copy_network(network)
-        if inputs.device.type == "cuda":
-            before.cpu()
-        return before, RandomState.capture(inputs.device)
+        self._copy = None
+        return _put_aside(copy_network(network)), RandomState.capture(inputs.device)
 
     def _check_repeatability(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> None:
         """Raise _NotRepeatableError if `network` is random in evaluation, or draws numbers that cannot be repeated."""
-        with random_state_kept(inputs.device) as state:
+        inputs, labels = inputs[:MAX_CHECKED], labels[:MAX_CHECKED]
+        with random_state_kept(inputs.device) as state, torch.no_grad():
             evaluated = copy_network(network).eval()
-            with torch.no_grad():
-                first, second = evaluated(inputs).float(), evaluated(inputs).float()
+            first, second = evaluated(inputs).float(), evaluated(inputs).float()
             tolerance = SAME_LOGITS * first.nan_to_num(0, 0, 0).abs().max().item()
             if not torch.allclose(first, second, 0, tolerance, equal_nan=True):
                 raise _NotRepeatableError("the network's outputs are random in evaluation")
             along = LossAlongStep(copy_network(network), inputs, labels, self._recipe.loss, state)
-            start, again = along.gradient()[0], along.gradient()[0]
+            start, again = along.start_loss(), along.start_loss()
             if abs(start - again) > SAME_LOSS * abs(start):
                 raise _NotRepeatableError("the network draws random numbers that cannot be drawn again")
 
@@ -147,13 +150,16 @@ class Diagnosis:
         self, before: nn.Module, network: nn.Module, inputs: Tensor, labels: Tensor, state: RandomState
     ) -> None:
         with random_state_kept(inputs.device):
-            along = LossAlongStep(before, inputs, labels, self._recipe.loss, state)
+            along = LossAlongStep(before.to(inputs.device), inputs, labels, self._recipe.loss, state)
             self._measured.append(measure_step(network, along))
+        self._copy = _put_aside(before)
 
-    def _measure_activations(self, network: nn.Module) -> Activations:
+    def _measure_activations(self, network: nn.Module, copied: nn.Module | None) -> Activations:
         inputs, _ = self._train.batch(self._sample)
         with random_state_kept(inputs.device):
-            return measure_activations(copy_network(network), inputs)
+            copied = copied.to(inputs.device) if copied else copy_network(network)
+            copied.load_state_dict(network.state_dict())
+            return measure_activations(copied.eval(), inputs)
 
     def _attempt(self, measure: Callable[[], Measured]) -> Measured | None:
         """Return what `measure` returns; if it fails, return None and leave out all that would be measured later."""
@@ -176,6 +182,11 @@ class Diagnosis:
     def _leave_out(self, reason: str) -> None:
         extent = f"after epoch {self.rows[-1].epoch}" if self.rows else "of this verdict"
         self.left_out = f"No causes {extent} were measured: {reason.rstrip('.')}."
+
+
+def _put_aside(network: nn.Module) -> nn.Module:
+    """Move a copy of a network from a GPU to the computer's memory while it waits."""
+    return network.cpu() if next(network.parameters()).device.type == "cuda" else network
 
 
 class _NotRepeatableError(Exception):

@@ -65,6 +65,7 @@ def densest_first(epochs: int, count: int) -> list[int]:
 
     The first epochs are among them, and the last one.
     """
-    chosen = {round(epochs ** (place / max(1, count))) for place in range(1, count + 1)}
-    chosen |= {epoch for epoch in (*range(2, FIRST_EPOCHS + 1), epochs) if epoch <= epochs}
-    return sorted(chosen - {1})
+    always = {epoch for epoch in (*range(2, FIRST_EPOCHS + 1), epochs) if 1 < epoch <= epochs}
+    if count <= len(always):
+        return sorted(always)
+    return sorted(always | {round(epochs ** (place / count)) for place in range(1, count + 1)} - {1})

@@ -94,6 +94,11 @@ class LossAlongStep:
         return loss.item(), list(gradients)
 
     @torch.no_grad()
+    def start_loss(self) -> float:
+        """Return the loss of the present weights."""
+        return self._evaluate().item()
+
+    @torch.no_grad()
     def at(self, step: list[Tensor], length: float) -> float:
         """Return the loss where `step` is made this many times as long."""
         for weight, start, part in zip(self._weights, self.start, step, strict=True):

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 MAX_FACTOR = 2.0**20
 # The first length has at least this many times the change that can be told from rounding.
 VISIBLE_FACTOR = 16.0
-# The search widens by at most this factor at a time, and at least by half of an octave.
-MAX_GROWTH, MIN_GROWTH = 16.0, math.sqrt(2)
-# A critical length is interpolated between two lengths this close; the error is then far below 1%.
-CLOSE = 1.12
+# The search doubles the length, or widens by up to this factor where the loss bends little.
+MAX_GROWTH, MIN_GROWTH = 16.0, 2.0
+# A critical length is interpolated between two lengths this close; the error is then about 1% at most.
+CLOSE = 1.25
 # The next length is tried this far beyond the expected one, so that the two lie on either side of it.
 BEYOND = 1.04
 # The best length is refined until it changes by less than this share, or this many times.
-SETTLED, MAX_REFINEMENTS = 0.02, 4
+SETTLED, MAX_REFINEMENTS = 0.05, 3
 MAX_PROBES = 24
 
 
