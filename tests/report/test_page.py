@@ -120,6 +120,7 @@ def test_the_recommendation_comes_first_then_the_warnings_then_the_evidence(brow
         "Evidence",
         "Heat map",
         "Learning-rate sweep",
+        "Why the others lose",
         "Loss curves",
         "Layers",
         "Misclassified images",
