@@ -85,6 +85,15 @@ def test_an_axis_spans_what_is_learned_below_the_loss_of_guessing(experiment: st
     assert 2.3 < high < 2.4
 
 
+def test_where_all_cells_have_learned_the_sweep_ends_above_them_and_names_the_loss_of_guessing(experiment: str) -> None:
+    for lr, floor in (("0.01", 0.08), ("0.1", 0.1)):
+        log_training(experiment, falling(floor, 20), lr=lr, epochs=20)
+    (drawing,) = sweep.draw(group_report(experiment))
+    (axes,) = drawing.figure.axes
+    assert 0.1 < axes.get_ylim()[1] < 0.12
+    assert [text.get_text() for text in axes.texts] == ["guessing, 2.3, is above"]
+
+
 def test_the_line_of_the_best_cell_is_the_boldest_however_many_points_an_optimizer_has(experiment: str) -> None:
     for number in range(20):
         log_training(experiment, falling(0.1 + abs(number - 10) / 20), optimizer="sgd", lr=10 ** (number / 5 - 3))

@@ -17,6 +17,7 @@ from lrstudy.report.figures.style import (
     BEST_WIDTH,
     KIND_COLOURS,
     KIND_LINES,
+    PAPER,
     QUIET,
     STYLE,
     WIDTH,
@@ -101,5 +102,6 @@ def _name(axes: Axes, shown: Sequence[ShownCurve], ends: Sequence[tuple[float, f
             fontweight="bold",
             fontsize=9,
             va="center",
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 1},
         )

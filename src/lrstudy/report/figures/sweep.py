@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -28,6 +29,8 @@ from lrstudy.report.figures.style import (
 
 # With more cells than this, all markers are smaller.
 MAX_LARGE_POINTS = 40
+# If all losses are below this share of that of guessing, the axis ends above them.
+LEARNED_SHARE = 0.5
 
 
 def lr_sweep(cells: pd.DataFrame, runs: pd.DataFrame, start: StartLoss, subject: str) -> Figure:
@@ -45,7 +48,12 @@ def lr_sweep(cells: pd.DataFrame, runs: pd.DataFrame, start: StartLoss, subject:
     styles = optimizer_styles(list(dict.fromkeys(cells.optimizer)))
     finite = cells[np.isfinite(cells.best_val_loss) & (cells.verdict != "diverged")]
     lowest = float(finite.best_val_loss.min()) if len(finite) else np.nan
-    shown = loss_range(finite.best_val_loss.to_numpy(float), lowest, start)
+    means = finite.best_val_loss.to_numpy(float)
+    highest = float(means.max(initial=0.0))
+    # Where each cell has learned much, the differences among them are small beside the loss of guessing.
+    learned = 0 < highest < LEARNED_SHARE * start.top
+    losses = np.append(means, runs.best_val_loss[runs.left_out == ""].min())
+    shown = loss_range(losses, lowest, StartLoss(highest, math.nan) if learned else start)
     best = finite[finite["rank"] == 1]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
@@ -59,7 +67,7 @@ def lr_sweep(cells: pd.DataFrame, runs: pd.DataFrame, start: StartLoss, subject:
             diverged = cells[(cells.optimizer == name) & (cells.verdict == "diverged")]
             draw_crosses(axes, diverged.lr, styles[name][0])
         if np.isfinite(start.guessing):
-            _draw_guessing(axes, start.guessing)
+            _draw_guessing(axes, start.guessing, shown)
         axes.plot(best.lr, best.best_val_loss, "o", markersize=14, markerfacecolor="none", markeredgecolor=INK)
         format_loss_axis(axes, *shown)
         axes.set_ylabel("best validation loss (nats)")
@@ -108,13 +116,16 @@ def _draw_seeds(axes: Axes, own: pd.DataFrame, runs: pd.DataFrame, colour: Any, 
     axes.plot(trainings.lr, trainings.best_val_loss.clip(upper=shown.high), ".", color=colour, markersize=3, alpha=0.7)
 
 
-def _draw_guessing(axes: Axes, loss: float) -> None:
-    axes.axhline(loss, color=QUIET, linewidth=1, linestyle=":")
+def _draw_guessing(axes: Axes, loss: float, shown: LossRange) -> None:
+    """Draw a line at the loss of guessing, or name it at the top if it is above."""
+    above = loss > shown.high
+    if not above:
+        axes.axhline(loss, color=QUIET, linewidth=1, linestyle=":")
     axes.annotate(
-        "guessing",
-        (0.01, loss),
+        f"guessing, {loss:.2g}, is above" if above else "guessing",
+        (0.01, shown.high if above else loss),
         xycoords=axes.get_yaxis_transform(),  # a share of the width, a loss
-        xytext=(0, 5),  # above the points on the line
+        xytext=(0, -12 if above else 5),  # above the points on the line
         textcoords="offset points",
         color=QUIET,
         fontsize=9,
