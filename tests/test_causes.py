@@ -33,7 +33,7 @@ FALLING = {epoch: 2.0 - epoch / 100 for epoch in range(51)}
         (
             "unstable",
             Causes(over_critical={1: 0.1, 50: 0.42}),
-            "no measured step overshot: each was at most 0.42 times as long as the critical one",
+            "none of the few measured steps overshot, the longest at 0.42 times the critical length",
         ),
         (
             "too slow",

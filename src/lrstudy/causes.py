@@ -97,7 +97,7 @@ def _too_long(causes: Causes, _: float) -> str:
         return f"it overshoots: {overshoots}{f', and {dead}' if dead else ''}"
     if causes.over_critical:
         longest = max(causes.over_critical.values())
-        none = f"no measured step overshot: each was at most {_number(longest)} times as long as the critical one"
+        none = f"none of the few measured steps overshot, the longest at {_number(longest)} times the critical length"
         return f"{dead}; {none}" if dead else none
     return dead
 
