@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 SOURCE = Path(__file__).parents[1] / "src"
-SEARCH = ("--optimizer", "sgd", "--sampler", "random", "--epochs", "1", "--batch_size", "5000")
+SEARCH = ("--optimizer", "sgd", "--sampler", "random", "--epochs", "1", "--batch_size", "5000", "--diagnose", "false")
 TRAININGS_PER_WORKER = 6
 NETWORK = """
 import time

@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from clusters import IMPATIENT, DaskCluster, children_of, dask_cluster
 
-SETTINGS = ("--epochs", "2000", "--hidden", "8", "--optimizers", "sgd,adam", "--lrs", "0.1,0.01")
+SETTINGS = ("--epochs", "500", "--hidden", "8", "--optimizers", "sgd,adam", "--lrs", "0.1,0.01")
 GRID = [sys.executable, str(ROOT / "src" / "grid.py"), *SETTINGS]
 WORKERS, SECONDS_STOPPED = 3, 8.0
 LONGEST_PAUSE = 10.0
