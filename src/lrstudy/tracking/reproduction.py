@@ -34,6 +34,7 @@ from lrstudy.server_names import (
     WEIGHTS_DIGEST,
 )
 from lrstudy.settings import ReproduceSettings
+from lrstudy.settings.training import NO_RUN
 from lrstudy.tracking import server, training_run
 from lrstudy.tracking.opened_run import check_opened_run
 from lrstudy.tracking.recorded_training import RecordedTraining, download_weights, read_recorded_training
@@ -200,6 +201,9 @@ def describe_setup(recorded: RecordedTraining, ours: TrialSpecification) -> Iter
     if recorded.assumed:
         defaults = ", ".join(f"{name} {format_setting(getattr(recorded.settings, name))}" for name in recorded.assumed)
         yield f"  settings that were not recorded, assumed to have their defaults: {defaults}"
+    if recorded.settings.continue_from != NO_RUN:
+        origin = recorded.settings.continue_from
+        yield f"  continues run {origin}; in one go the bits are equal if that kept its last state"
     if not recorded.complete:
         yield f"  cut off after {len(recorded.epochs) - 1} of {ours.settings.epochs} epochs: only these are compared"
     if there.get(KEY, there.get(PRUNED_KEY)) != ours.key and recorded.data_digest == here[DATA_DIGEST]:
