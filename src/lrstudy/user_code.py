@@ -82,11 +82,20 @@ class FileReference:
 
 
 def user_path(text: str) -> Path:
-    """Return the path that a user typed, with `~` for a home folder; that of an unknown user stays as it is."""
+    """Return the path that a user typed, with `~` for a home folder; that of an unknown user stays as it is.
+
+    A relative path of a file is relative to where `mlflow run` was typed, if the file is there.
+    """
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
     except RuntimeError:
-        return Path(text)
+        path = Path(text)
+    if path.is_absolute():
+        return path
+    from lrstudy.compat.mlflow_launch import launch_folder  # psutil, which is not needed otherwise
+
+    typed_in = launch_folder() / path
+    return typed_in if is_file(typed_in) else path
 
 
 def is_file(path: Path) -> bool:

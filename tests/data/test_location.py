@@ -15,14 +15,14 @@ from lrstudy.errors import DataError
 MLFLOW = """
 import os, subprocess, sys
 set_by_mlflow = {"MLFLOW_RUN_ID": "1", "MLFLOW_EXPERIMENT_ID": "0", "MLFLOW_TRACKING_URI": "sqlite://"}
-command = f"{sys.executable} -c 'import sys; from lrstudy.data import locate; print(locate(sys.argv[1]))' {sys.argv[2]}"
+command = f"{sys.executable} -c 'import sys; from {sys.argv[3]} as find; print(find(sys.argv[1]))' {sys.argv[2]}"
 subprocess.run(["bash", "-c", f"true && {command}"], cwd=sys.argv[1], env={**os.environ, **set_by_mlflow}, check=True)
 """
 
 
-def located_under_mlflow(typed_in: Path, project: Path, data: str) -> str:
+def located_under_mlflow(typed_in: Path, project: Path, data: str, find: str = "lrstudy.data import locate") -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    command = [sys.executable, "-c", MLFLOW, str(project), data]
+    command = [sys.executable, "-c", MLFLOW, str(project), data, find]
     return subprocess.run(
         command, cwd=typed_in, env=environment, check=True, capture_output=True, text=True
     ).stdout.strip()
@@ -34,6 +34,15 @@ def test_a_relative_path_is_relative_to_where_mlflow_run_was_typed(tmp_path: Pat
     home, project = tmp_path / "home", tmp_path / "project"
     assert located_under_mlflow(home, project, "photos") == str(home / "photos")
     assert located_under_mlflow(home, project, "samples") == "samples"
+
+
+def test_a_file_of_the_users_code_is_relative_to_where_mlflow_run_was_typed(tmp_path: Path) -> None:
+    for file in ("home/net.py", "project/net.py", "project/other.py"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    home, project, find = tmp_path / "home", tmp_path / "project", "lrstudy.user_code import user_path"
+    assert located_under_mlflow(home, project, "net.py", find) == str(home / "net.py")
+    assert located_under_mlflow(home, project, "other.py", find) == "other.py"
 
 
 def test_a_path_elsewhere_is_kept_as_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
