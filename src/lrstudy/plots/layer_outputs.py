@@ -17,6 +17,8 @@ from lrstudy.training.setup import TrainingSetup
 
 MAX_LAYERS = 5
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish)
+# The layers that are taken in a network without these, such as a user's own.
+WITH_WEIGHTS = (nn.Linear, nn.Conv2d)
 # The separation of the classes is measured on this many images of a split, and on five of each class.
 MAX_IMAGES, IMAGES_PER_CLASS = 1000, 5
 BATCH = 128
@@ -117,7 +119,11 @@ class _Recorder:
     def __init__(self, network: nn.Module, image: Tensor) -> None:
         self._network = network
         # GoogLeNet and Inception call their activations as functions: the inputs of these are taken instead.
-        self._layers = _layer_names(network, ACTIVATIONS) or _layer_names(network, nn.BatchNorm2d)
+        self._layers = (
+            _layer_names(network, ACTIVATIONS)
+            or _layer_names(network, nn.BatchNorm2d)
+            or dict(list(_layer_names(network, WITH_WEIGHTS).items())[:-1])  # the last one's outputs are the logits
+        )
         with self._recording() as found, torch.inference_mode():
             network(image)
         count = min(MAX_LAYERS, len(found))
