@@ -70,7 +70,8 @@ def _outputs(page: list[Block], folder: Path) -> Iterator[tuple[Block, str]]:
             shell.append(block)
         elif block.language == "text":
             ran = [output for command in commands(shell[-1]) if (output := run(command, folder)) is not None]
-            yield block, ran[-1]
+            if ran:  # else the block shows something else, such as a folder
+                yield block, ran[-1]
 
 
 def run(command: str, folder: Path) -> str | None:
