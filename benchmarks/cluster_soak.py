@@ -28,7 +28,7 @@ SETTINGS = ("--epochs", "500", "--hidden", "8", "--optimizers", "sgd,adam", "--l
 GRID = [sys.executable, str(ROOT / "src" / "grid.py"), *SETTINGS]
 WORKERS, SECONDS_STOPPED = 3, 8.0
 LONGEST_PAUSE = 10.0
-MAX_STARTS = 30
+MAX_STARTS, MAX_NAMED = 30, 6
 
 Numbers = dict[tuple[str, int], list[float]]
 

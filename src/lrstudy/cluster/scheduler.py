@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from distributed import Client, LocalCluster, Security
+from distributed import Client, KilledWorker, LocalCluster, Security
 
 from lrstudy.cluster.shipped import agent_function
 from lrstudy.compat.dask_logging import silence_dask
@@ -114,7 +114,9 @@ class Scheduler:
         )
         try:
             return await future
-        except Exception as error:  # such as KilledWorker, or a cancellation by the scheduler
+        except KilledWorker:
+            raise TaskLostError("its worker died") from None
+        except Exception as error:  # such as a cancellation by the scheduler
             raise TaskLostError(f"{type(error).__name__}: {first_line(error)}") from None
         finally:
             if not future.done():
