@@ -50,7 +50,7 @@ def test_trainings_that_start_together_make_one_new_database(tmp_path: Path) -> 
     said = [process.communicate()[1] for process in together]
     assert [process.returncode for process in together] == [0, 0, 0], said
     mlflow.set_tracking_uri(environment["MLFLOW_TRACKING_URI"])
-    found = mlflow.search_runs(["0"], output_format="list")
+    found = mlflow.search_runs(experiment_names=["digits"], output_format="list")
     assert [run.info.status for run in found] == ["FINISHED"] * 3
     assert all(sorted(curve(run, "val_loss")) == [0, 1] for run in found)
 
