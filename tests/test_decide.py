@@ -185,13 +185,14 @@ def test_a_pilot_doubles_the_epochs_of_its_trainings_while_the_loss_falls() -> N
 
 
 def test_more_trainings_and_a_larger_delta_make_a_sure_answer_likelier() -> None:
-    by_trainings = [chance_of_sure_answer(trainings, 0.05, 4) for trainings in (1, 50, 100, 1000)]
-    by_delta = [chance_of_sure_answer(60, delta, 4) for delta in (0.001, 0.02, 0.035, 0.05, 0.1, 0.5)]
+    by_trainings = [chance_of_sure_answer(trainings, 0.05, 4)[0] for trainings in (1, 50, 100, 1000)]
+    by_delta = [chance_of_sure_answer(60, delta, 4)[0] for delta in (0.001, 0.02, 0.035, 0.05, 0.1, 0.5)]
     assert by_trainings == sorted(by_trainings)
     assert by_delta == sorted(by_delta)
     assert by_trainings[0] == 0 < by_trainings[1] < by_trainings[-1] <= 1
     assert by_delta[0] < by_delta[-1]
     assert chance_of_sure_answer(60, 0.05, 2) == chance_of_sure_answer(120, 0.05, 4)
+    assert [chance_of_sure_answer(60, delta, 4)[1] for delta in (0.001, 0.03, 0.5)] == [0.02, 0.03, 0.1]
 
 
 def test_epochs_are_chosen_longer_than_the_warmup() -> None:

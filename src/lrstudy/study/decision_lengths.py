@@ -12,10 +12,11 @@ LENGTHS = Path(__file__).with_suffix(".json")
 STEP, OPTIMIZERS = 0.05, 4
 
 
-def chance_of_sure_answer(trainings: int, delta: float, optimizers: int) -> float:
-    """Return the share of replayed decisions that were sure after as many trainings per optimizer.
+def chance_of_sure_answer(trainings: int, delta: float, optimizers: int) -> tuple[float, float]:
+    """Return the share of replayed decisions that were sure after as many trainings per optimizer, and to which delta.
 
-    Between the replayed values of delta it is interpolated by the logarithm; beyond them it is that of the nearest.
+    Between the replayed values of delta the share is interpolated by the logarithm; beyond them it is that of the
+    nearest.
 
     Args:
         trainings: that a budget allows.
@@ -25,10 +26,11 @@ def chance_of_sure_answer(trainings: int, delta: float, optimizers: int) -> floa
     scaled = trainings * OPTIMIZERS / optimizers
     lengths = {float(known): quantiles for known, quantiles in json.loads(LENGTHS.read_text()).items()}
     chances = {known: _share_within(quantiles, scaled) for known, quantiles in lengths.items()}
-    below = max((known for known in chances if known <= delta), default=min(chances))
-    above = min((known for known in chances if known >= delta), default=max(chances))
-    weight = math.log(delta / below) / math.log(above / below) if below < above else 0.0
-    return chances[below] + weight * (chances[above] - chances[below])
+    replayed = min(max(delta, min(chances)), max(chances))
+    below = max(known for known in chances if known <= replayed)
+    above = min(known for known in chances if known >= replayed)
+    weight = math.log(replayed / below) / math.log(above / below) if below < above else 0.0
+    return chances[below] + weight * (chances[above] - chances[below]), replayed
 
 
 def _share_within(quantiles: list[int | None], trainings: float) -> float:

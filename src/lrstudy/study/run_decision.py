@@ -153,10 +153,10 @@ def _affordable_doublings(chosen: DecideSettings, helper: HelperWorker) -> int:
 
 def _chances(trainings: int, settings: DecideSettings) -> str:
     """Return a line on how likely so many trainings make the answer sure."""
-    chance = chance_of_sure_answer(trainings, settings.delta, len(settings.optimizers))
+    chance, delta = chance_of_sure_answer(trainings, settings.delta, len(settings.optimizers))
     return (
         f"budget: about {pluralize(trainings, 'training')}; of decisions replayed on other data with 95% confidence, "
-        f"{chance:.0%} were sure to {format_share(settings.delta)} by then"
+        f"{chance:.0%} were sure to {format_share(delta)} by then"
     )
 
 
