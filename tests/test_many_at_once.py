@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import os
 import pwd
 import shutil
@@ -18,12 +19,15 @@ import pytest
 import sqlalchemy
 
 from conftest import ROOT
+from lrstudy.server_names import LOG10_LOSSES
 from lrstudy.training.epoch import METRICS
 from preloaded_process import run_preloaded
 from servers import free_port, tracking_server
 from studies import runs
 
 EPOCHS = 12
+# The metric of a logarithm, and that of its loss.
+LOSSES = {name: loss for loss, name in LOG10_LOSSES.items()}
 
 
 def train_at_once(count: int) -> None:
@@ -50,6 +54,9 @@ def check_every_run(count: int, database: str) -> None:
             if name in METRICS:
                 assert steps == tuple(range(EPOCHS + 1))
                 assert values == pytest.approx([float(row[name]) for row in rows])
+            elif name in LOSSES:
+                assert steps == tuple(range(EPOCHS + 1))
+                assert values == pytest.approx([math.log10(float(row[LOSSES[name]])) for row in rows])
             else:
                 assert steps == (0,)
 
