@@ -27,8 +27,8 @@ def log_shape(experiment: str, hidden: str, losses: Sequence[float], gap: float,
 
 
 def comparison(experiment: str) -> ShapeComparison:
-    (family,) = build_report(load_runs(experiment=experiment)).shape_families
-    return ShapeComparison.of(family)
+    (shapes,) = build_report(load_runs(experiment=experiment)).shape_comparisons
+    return shapes
 
 
 def test_a_shape_matters_where_all_others_are_surely_worse(experiment: str) -> None:

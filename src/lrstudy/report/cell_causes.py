@@ -15,7 +15,7 @@ from lrstudy.report.tables import best_first
 from lrstudy.server_names import CAUSE_CURVES, CONVERGED, TRAIN_LOSS
 from lrstudy.statistics.sentences import share
 
-# What a reader would say of a cell, by its verdict.
+# A clause on a cell per verdict.
 WORDS = {
     "diverged": "diverges",
     "collapsed": "falls back to guessing",
@@ -31,7 +31,8 @@ COLUMNS = ("optimizer", "lr", "verdict", *NUMBERS, "why")
 def causes_table(comparison: Comparison) -> pd.DataFrame:
     """Return a row per cell with a training whose causes were measured, those of its first such training.
 
-    The columns are medians over the first epochs, and `why`, the sentence on why the cell loses, empty for the best.
+    The numbers are the largest of the first epochs, but `dead_units` that of the last measured epoch. `why` is the end of
+    the sentence on why the cell loses, empty for the best.
     """
     rows = [
         (
@@ -81,8 +82,8 @@ def _measured(comparison: Comparison, cell: Cell) -> Causes | None:
     """Return the causes of a cell's first training that has some, preferably one with the cell's own verdict."""
     verdict = comparison.verdict(cell)
     measured = [training for training in cell.trainings if any(name in training.run.curves for name in CAUSE_CURVES)]
-    typical = sorted(measured, key=lambda training: training.verdict != verdict)
-    return _causes(typical[0]) if typical else None
+    typical = min(measured, key=lambda training: training.verdict != verdict, default=None)
+    return _causes(typical) if typical else None
 
 
 def _causes(training: Training) -> Causes:

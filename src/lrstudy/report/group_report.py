@@ -17,6 +17,7 @@ from lrstudy.answer_state import AnswerState
 from lrstudy.formatting import pluralize
 from lrstudy.report import tables
 from lrstudy.report.answer import AnswerText, answer_state, make_answer
+from lrstudy.report.cell_causes import causes_table
 from lrstudy.report.cells import Group
 from lrstudy.report.class_counts import read_class_counts
 from lrstudy.report.comparison import Comparison
@@ -29,6 +30,7 @@ from lrstudy.report.learned import Learned, read_learned
 from lrstudy.report.run_settings import describe_subject
 from lrstudy.report.run_settings import number as read_number
 from lrstudy.report.runs import LoadedRuns, Run
+from lrstudy.report.shape_comparison import ShapeComparison
 from lrstudy.report.warnings import ReportWarning, find_warnings, find_warnings_of_all
 
 
@@ -68,6 +70,11 @@ class GroupReport:
         return tables.runs_table(self.group)
 
     @cached_property
+    def causes(self) -> pd.DataFrame:
+        """The table of `cell_causes.causes_table`."""
+        return causes_table(self.comparison)
+
+    @cached_property
     def heat_map(self) -> pd.DataFrame:
         """The table of the heat map."""
         return heat_map_table(self.comparison, self.state.best_label)
@@ -95,7 +102,7 @@ class GroupReport:
 
     @cached_property
     def learned(self) -> Learned | None:
-        """What the best network has learned; None if no run has the artifacts."""
+        """The layers and the mistakes of the best network; None if no run has the artifacts."""
         return read_learned(self.comparison.best)
 
     @property
@@ -134,6 +141,11 @@ class Report:
             if group_report.group.cells and "hidden" in group_report.group.settings:
                 families.setdefault(group_report.group.family, []).append(group_report)
         return tuple(tuple(family) for family in families.values() if len(family) > 1)
+
+    @cached_property
+    def shape_comparisons(self) -> tuple[ShapeComparison, ...]:
+        """The comparison of the shapes in each of `shape_families`."""
+        return tuple(ShapeComparison.of([one.comparison for one in family]) for family in self.shape_families)
 
 
 def build_report(loaded: LoadedRuns) -> Report:

@@ -9,13 +9,13 @@ from functools import cached_property
 
 from lrstudy.formatting import NOTHING, format_loss, format_with_deviation, join_and, pluralize
 from lrstudy.report.cells import Cell, Spread, format_spread
+from lrstudy.report.comparison import Comparison
 from lrstudy.report.curve_measures import generalisation_gap
 from lrstudy.report.figures.shape_gaps import GapPoint
-from lrstudy.report.group_report import GroupReport
-from lrstudy.report.outcomes import outcomes_of
 from lrstudy.server_names import NETWORK_WEIGHTS
 from lrstudy.statistics.answer import Answer, find_answer
 from lrstudy.statistics.comparisons import CellComparison
+from lrstudy.statistics.outcomes import Cell as StatisticsCell
 from lrstudy.statistics.outcomes import Outcomes
 from lrstudy.statistics.race import MIN_SEEDS
 from lrstudy.statistics.sentences import share
@@ -23,10 +23,10 @@ from lrstudy.statistics.sentences import share
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """A shape of network with its group report."""
+    """A shape of network with the comparison of its cells."""
 
     hidden: str
-    group_report: GroupReport
+    comparison: Comparison
 
     @property
     def neurons(self) -> list[int]:
@@ -36,7 +36,7 @@ class Shape:
     @property
     def weights(self) -> int | None:
         """The number of weights of the network; None if it was not logged."""
-        tags = (run.tags.get(NETWORK_WEIGHTS, "") for run in self.group_report.group.runs)
+        tags = (run.tags.get(NETWORK_WEIGHTS, "") for run in self.comparison.group.runs)
         return next((int(tag) for tag in tags if tag.isdecimal()), None)
 
     @property
@@ -46,7 +46,7 @@ class Shape:
 
     def cell(self, optimizer: str, lr: float) -> Cell | None:
         """Return the cell of an optimizer and a learning rate, if it was trained and did not diverge."""
-        cells = self.group_report.group.cells
+        cells = self.comparison.group.cells
         return next((one for one in cells if (one.optimizer, one.lr, one.diverged) == (optimizer, lr, 0)), None)
 
 
@@ -57,42 +57,45 @@ class ShapeComparison:
     shapes: tuple[Shape, ...]
 
     @classmethod
-    def of(cls, family: Sequence[GroupReport]) -> ShapeComparison:
+    def of(cls, family: Sequence[Comparison]) -> ShapeComparison:
         """Return the comparison of the groups of a family."""
         return cls(tuple(Shape(one.group.settings["hidden"], one) for one in family))
 
     @cached_property
     def answer(self) -> Answer:
         """The answer among the cells of all shapes, whose optimizers have the place of their shape before them."""
-        first = self.shapes[0].group_report.comparison
+        first = self.shapes[0].comparison
         outcomes = [
             replace(outcome, optimizer=f"{place} {outcome.optimizer}")
             for place, shape in enumerate(self.shapes)
-            for outcome in outcomes_of(shape.group_report.group.cells, {}).rows
+            for outcome in shape.comparison.outcomes.rows
         ]
         return find_answer(Outcomes(outcomes), first.delta, first.confidence)
 
     @property
     def best(self) -> tuple[Shape, Cell] | None:
         """The shape with the best cell, and the cell; None if each cell has a failed training."""
-        if self.answer.best is None:
-            return None
-        place, _, optimizer = self.answer.best.optimizer.partition(" ")
+        return self._locate(self.answer.best) if self.answer.best else None
+
+    def _locate(self, cell: StatisticsCell) -> tuple[Shape, Cell]:
+        """Return the shape that a cell of `answer` belongs to, and the cell of its group."""
+        place, _, optimizer = cell.optimizer.partition(" ")
         shape = self.shapes[int(place)]
-        cell = shape.cell(optimizer, self.answer.best.lr)
-        return (shape, cell) if cell else None
+        return shape, shape.comparison.cell(StatisticsCell(optimizer, cell.lr))
+
+    @property
+    def _are_deep(self) -> bool:
+        return all(len(shape.neurons) > 1 for shape in self.shapes)
 
     @property
     def later_neurons(self) -> list[int]:
         """The neurons of each shape's layers after the first; those of its only layer where a shape has one."""
-        deep = all(len(shape.neurons) > 1 for shape in self.shapes)
-        return [sum(shape.neurons[1:] if deep else shape.neurons[-1:]) for shape in self.shapes]
+        return [sum(shape.neurons[1:] if self._are_deep else shape.neurons[-1:]) for shape in self.shapes]
 
     @property
     def later_name(self) -> str:
-        """What `later_neurons` counts."""
-        deep = all(len(shape.neurons) > 1 for shape in self.shapes)
-        return "neurons in later layers" if deep else "neurons in the last hidden layer"
+        """The name of the quantity `later_neurons`."""
+        return "neurons in later layers" if self._are_deep else "neurons in the last hidden layer"
 
     @property
     def headline(self) -> str:
@@ -103,18 +106,20 @@ class ShapeComparison:
 
     @property
     def sentences(self) -> list[str]:
-        """Whether the shape matters, and how the gap goes with the neurons in later layers."""
-        return [self._matters(), *self._gap()] if self.best else []
+        """Sentences on whether the shape matters, and on the gap by the neurons in later layers."""
+        if (best := self.best) is None:
+            return []
+        shape, cell = best
+        return [self._matters(shape), *self._gap_trend(cell)]
 
-    def _matters(self) -> str:
+    def _matters(self, best: Shape) -> str:
         """Return a sentence on whether other shapes are surely worse, or as good, or may be either."""
-        assert self.best is not None  # noqa: S101 - asked only then
-        answer, best = self.answer, self.best[0]
+        answer = self.answer
         if answer.risk_is_unknown:
             return f"Whether the shape matters is open: one seed each leaves chance unknown; train {MIN_SEEDS} seeds."
         closest: dict[str, tuple[Shape, CellComparison]] = {}
         for comparison in answer.comparisons:
-            shape = self.shapes[int(comparison.cell.optimizer.partition(" ")[0])]
+            shape, _ = self._locate(comparison.cell)
             closest.setdefault(shape.hidden, (shape, comparison))
         others = [pair for hidden, pair in closest.items() if hidden != best.hidden]
         if all(comparison.is_worse for _, comparison in others):
@@ -127,17 +132,17 @@ class ShapeComparison:
         may = join_and([shape.hidden for shape, one in others if not one.is_worse])
         return f"Whether the shape matters is open: {may} may be as good; more seeds would tell."
 
-    def _gap(self) -> list[str]:
-        """Return a sentence on the gap of the best cell in each shape, by the neurons in later layers."""
+    def _gap_trend(self, best: Cell) -> list[str]:
+        """Return a sentence on the gap of the best cell in each shape, if two or more are known."""
         points = self.gaps
-        if len(points) < 2 or self.best is None:
+        if len(points) < 2:
             return []
         first, last = points[0], points[-1]
         values = [point.gap for point in points]
         rising, falling = values == sorted(values), values == sorted(values, reverse=True)
         trend = "it grows with them" if rising else "it shrinks with them" if falling else "without a steady trend"
         return [
-            f"With {self.best[1].name}, the gap between validation and training loss at the end is "
+            f"With {best.name}, the gap between validation and training loss at the end is "
             f"{_format(first)} with {first.neurons} {self.later_name} and {_format(last)} with {last.neurons}: {trend}."
         ]
 
@@ -146,14 +151,13 @@ class ShapeComparison:
         """The gap at the end of the best cell's training in each shape, by rising neurons in later layers."""
         if self.best is None:
             return []
-        cell = self.best[1]
-        cells = [shape.cell(cell.optimizer, cell.lr) for shape in self.shapes]
-        known = [
-            (shape.hidden, neurons, Spread.of(map(generalisation_gap, one.trainings)))
-            for shape, neurons, one in zip(self.shapes, self.later_neurons, cells, strict=True)
-            if one
+        _, best = self.best
+        gaps = [
+            (shape.hidden, neurons, _gap(cell))
+            for shape, neurons in zip(self.shapes, self.later_neurons, strict=True)
+            if (cell := shape.cell(best.optimizer, best.lr))
         ]
-        points = [GapPoint(neurons, gap.mean, gap.deviation, hidden) for hidden, neurons, gap in known]
+        points = [GapPoint(neurons, gap.mean, gap.deviation, hidden) for hidden, neurons, gap in gaps]
         return sorted(point for point in points if math.isfinite(point.gap))
 
     @property
@@ -161,9 +165,9 @@ class ShapeComparison:
         """A row per shape: neurons, weights, neurons in later layers, its best cell, its loss, the gap of that cell."""
         rows: list[tuple[str, ...]] = []
         for shape, later in zip(self.shapes, self.later_neurons, strict=True):
-            best = shape.group_report.comparison.best
+            best = shape.comparison.best
             weights = f"{shape.weights:,}" if shape.weights else NOTHING
-            numbers = (best.name, _loss(best), _gap_of(best)) if best else (NOTHING,) * 3
+            numbers = (best.name, *_spreads(best)) if best else (NOTHING,) * 3
             rows.append((shape.hidden, weights, f"{later}", *numbers))
         return rows
 
@@ -172,9 +176,10 @@ def _format(point: GapPoint) -> str:
     return format_with_deviation(point.gap, point.deviation, format_loss)
 
 
-def _loss(cell: Cell) -> str:
-    return format_spread(cell.loss, format_loss)
+def _spreads(cell: Cell) -> tuple[str, str]:
+    """Return a cell's best validation loss and its gap, each with its deviation."""
+    return format_spread(cell.loss, format_loss), format_spread(_gap(cell), format_loss)
 
 
-def _gap_of(cell: Cell) -> str:
-    return format_spread(Spread.of(map(generalisation_gap, cell.trainings)), format_loss)
+def _gap(cell: Cell) -> Spread:
+    return Spread.of(map(generalisation_gap, cell.trainings))

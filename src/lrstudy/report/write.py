@@ -11,7 +11,6 @@ import pandas as pd
 from lrstudy.csv_tables import escape_formula
 from lrstudy.errors import ReportError
 from lrstudy.report import tables
-from lrstudy.report.cell_causes import causes_table
 from lrstudy.report.group_report import GroupReport, Report
 from lrstudy.report.page import compose, render
 from lrstudy.report.summary import summarize
@@ -68,20 +67,17 @@ def _escape(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _frames(report: Report) -> dict[str, pd.DataFrame]:
     """Return the tables of all groups, by the names of their files."""
-    frames = {
-        name: pd.concat(
-            [frame(group_report).assign(group=group_report.number) for group_report in report.group_reports],
-            ignore_index=True,
-        )
-        for name, frame in FRAMES.items()
-    }
+    frames = {name: _of_all_groups(report, frame) for name, frame in FRAMES.items()}
     families = [[group_report.comparison for group_report in family] for family in report.shape_families]
     shapes = [tables.shapes_table(comparisons) for comparisons in families]
-    causes = pd.concat(
-        [causes_table(each.comparison).assign(group=each.number) for each in report.group_reports], ignore_index=True
-    )
+    causes = _of_all_groups(report, lambda group_report: group_report.causes)
     return {
         **frames,
         **({"causes.csv": causes} if len(causes) else {}),
         **({"shapes.csv": pd.concat(shapes, ignore_index=True)} if shapes else {}),
     }
+
+
+def _of_all_groups(report: Report, frame: Callable[[GroupReport], pd.DataFrame]) -> pd.DataFrame:
+    """Return a table of each group as one, with a column for the number of the group."""
+    return pd.concat([frame(one).assign(group=one.number) for one in report.group_reports], ignore_index=True)

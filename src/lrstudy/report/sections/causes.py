@@ -1,4 +1,4 @@
-"""Why the other cells of a group lose: a sentence each, and how far their steps went."""
+"""Reasons why the other cells of a group lose: a sentence each, and a figure of how far their steps went."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from lrstudy.causes import EARLY_EPOCHS
 from lrstudy.formatting import NOTHING, format_lr, format_percent
-from lrstudy.report.cell_causes import causes_table, losers
+from lrstudy.report.cell_causes import losers
 from lrstudy.report.drawing import Drawing, file_name
 from lrstudy.report.figures.overshoot import overshoot
 from lrstudy.report.group_report import GroupReport
@@ -26,7 +26,7 @@ CAPTION = (
 
 def draw(group_report: GroupReport) -> Iterator[Drawing]:
     """Yield the figure of how far each step went, if that was measured."""
-    table = causes_table(group_report.comparison)
+    table = group_report.causes
     known = table[np.isfinite(table.lr_over_critical)]
     if len(known):
         above = int((known.lr_over_critical > 1).sum())
@@ -42,7 +42,7 @@ def draw(group_report: GroupReport) -> Iterator[Drawing]:
 def blocks(group_report: GroupReport, drawings: Sequence[Drawing]) -> Iterator[Block]:
     """Yield the figure and the sentences."""
     comparison = group_report.comparison
-    if not group_report.group.cells or comparison.best is None:
+    if comparison.best is None:
         return
     if drawings:
         yield Figures(tuple((drawing, overshoot_table(group_report)) for drawing in drawings), CAPTION)
@@ -64,7 +64,7 @@ def overshoot_table(group_report: GroupReport) -> Table:
             _ratio(row.lr_over_best_step),
             format_percent(row.dead_units),
         )
-        for row in causes_table(group_report.comparison).itertuples()
+        for row in group_report.causes.itertuples()
     )
     headers = ("optimizer", "learning rate", "verdict", "over critical", "over best step", "dead units at the end")
     return Table(headers, rows)

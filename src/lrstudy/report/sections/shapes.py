@@ -11,12 +11,9 @@ from lrstudy.report.figures.shape_gaps import shape_gaps
 from lrstudy.report.figures.shapes import network_shapes
 from lrstudy.report.group_report import GroupReport, Report
 from lrstudy.report.sections.section import Block, Figures, NamedTable, Note, Statement, Table
-from lrstudy.report.shape_comparison import ShapeComparison
 
 EXPLANATION = "The same cells with other numbers of neurons."
 CAPTION = "Crosses at the top mark diverged or collapsed cells."
-
-
 GAP_CAPTION = (
     "The best cell with each shape: validation less training loss at the last epoch; the smaller the gap, the less the "
     "network has memorised."
@@ -25,8 +22,7 @@ GAP_CAPTION = (
 
 def draw_gaps(report: Report) -> Iterator[Drawing]:
     """Yield a figure per family of shapes with two gaps or more: the gap against the neurons in later layers."""
-    for family in report.shape_families:
-        shapes = ShapeComparison.of(family)
+    for family, shapes in zip(report.shape_families, report.shape_comparisons, strict=True):
         if shapes.best and len(shapes.gaps) > 1:
             subject = f"{family[0].subject.partition(' · ')[0]} · {shapes.best[1].name}"
             figure = shape_gaps(shapes.gaps, shapes.later_name, subject)
@@ -37,8 +33,7 @@ def draw_gaps(report: Report) -> Iterator[Drawing]:
 def opening_blocks(report: Report, drawings: Sequence[Drawing]) -> Iterator[Block]:
     """Yield which shape is best and whether that matters, per family, with a table and the figure of the gaps."""
     by_name = {drawing.name: drawing for drawing in drawings}
-    for family in report.shape_families:
-        shapes = ShapeComparison.of(family)
+    for family, shapes in zip(report.shape_families, report.shape_comparisons, strict=True):
         headers = ("neurons", "weights", shapes.later_name, "best cell", "validation loss", "gap at the end")
         table = Table(headers, tuple(shapes.rows), labels=1)
         named = NamedTable("Network shapes", "Each shape with its own best cell.", table)
