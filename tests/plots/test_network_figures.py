@@ -1,4 +1,4 @@
-"""What a trained network has learned, compared with scikit-learn and with the network's own answers."""
+"""The layers and the mistakes of a trained network, compared with scikit-learn and with the network's own answers."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Why the cells of a grid lose, in the report."""
+"""The report's reasons why the cells of a grid lose."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Captions of a network's layers: what their figures show, and what to look for."""
+"""Captions for the figures of a network's layers: their content, and the features to look for."""
 
 from __future__ import annotations
 
@@ -16,14 +16,6 @@ def describe_size(shape: Sequence[int]) -> str:
     if len(shape) == 3:
         return f"{pluralize(shape[0], 'map')} of {shape[1]}×{shape[2]}"
     return pluralize(shape[0], "neuron") if len(shape) == 1 else f"{shape[0]} tokens of {shape[1]} numbers"
-
-
-def count_neurons(shape: Sequence[int]) -> int:
-    """Return the number of a layer's outputs."""
-    product = 1
-    for length in shape:
-        product *= length
-    return product
 
 
 def caption(shape: Sequence[int], number: int, layers: int) -> str:

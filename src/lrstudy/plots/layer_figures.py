@@ -1,4 +1,4 @@
-"""Figures of what a network's layers respond to: maps on several images, and the images that excite a neuron most."""
+"""Figures of a network's layers: maps on several images, and the images that excite a neuron most."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lrstudy.plots.layer_outputs import LayerOutput
@@ -47,7 +46,10 @@ def maps_figure(title: str, images: Sequence[ShownImage], layer: LayerOutput, fi
         filters: of the layer, float `(maps, height, width, channels)`, to stand above the maps; None for none.
     """
     chosen = _most_varied(layer.shown.std(axis=(2, 3)).mean(0) + layer.strengths.std(0), MAPS)
-    rows = [[_unit(image.pixels), *(_stretch(maps[index]) for index in chosen)] for image, maps in _zip(images, layer)]
+    rows = [
+        [_unit(image.pixels), *(_stretch(maps[index]) for index in chosen)]
+        for image, maps in zip(images, layer.shown, strict=True)
+    ]
     labels = [image.label for image in images]
     if filters is not None:
         blank = np.full((*filters.shape[1:3], 3), np.nan)
@@ -89,14 +91,10 @@ def mistakes_figure(title: str, images: Sequence[ShownImage], confidences: Seque
     for axes in panels:
         axes.set_axis_off()
     for axes, image, confidence in zip(panels, images, confidences, strict=False):
-        _show(axes, _unit(image.pixels))
+        axes.imshow(_unit(image.pixels), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axes.set_title(f"{image.label}\n{confidence:.0%}", fontsize=8, parse_math=False)
     figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
-
-
-def _zip(images: Sequence[ShownImage], layer: LayerOutput) -> list[tuple[ShownImage, np.ndarray]]:
-    return list(zip(images, layer.shown, strict=True))
 
 
 def _commonest(names: Sequence[str]) -> list[str]:
@@ -144,10 +142,6 @@ def _enlarge(tile: np.ndarray, side: int) -> np.ndarray:
     enlarged = rgb[down][:, right]
     alpha = np.isfinite(enlarged).all(axis=2, keepdims=True)
     return np.concatenate([np.nan_to_num(enlarged, nan=1.0), alpha], axis=2)
-
-
-def _show(axes: Axes, image: np.ndarray) -> None:
-    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
 def _unit(pixels: np.ndarray) -> np.ndarray:

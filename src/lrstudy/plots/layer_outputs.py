@@ -47,7 +47,7 @@ class LayerOutput:
 
 @dataclass(frozen=True, eq=False)
 class NetworkOutputs:
-    """What a network makes of the validation split.
+    """The outputs of a network on the validation split.
 
     Attributes:
         layers: up to `MAX_LAYERS` of them, evenly chosen from first to last.
@@ -79,17 +79,17 @@ def read_outputs(training: TrainingSetup, shown: Sequence[int]) -> NetworkOutput
     measured, fitted = min(len(validation), limit), min(len(training.train), limit)
     recorder = _Recorder(network, validation.batch(torch.tensor(shown[:1]))[0])
     means = _ClassMeans(classes)
-    for inputs, labels in _batches(training.train, fitted):
+    for inputs, labels in _batches(training.train, 0, fitted):
         means.add([_pool(inputs), *map(_pool, recorder.run(inputs)[0])], labels)
     logits, correct, strengths = [], torch.zeros(1 + len(recorder.names), dtype=torch.int64), []
-    for inputs, labels in _batches(validation, measured):
+    for inputs, labels in _batches(validation, 0, measured):
         outputs, batch_logits = recorder.run(inputs)
         correct += means.count_nearest([_pool(inputs), *map(_pool, outputs)], labels)
         strengths.append([_strength(output) for output in outputs])
         logits.append(batch_logits.cpu())
     with torch.inference_mode():
-        for rows in torch.split(torch.arange(measured, len(validation)), BATCH):
-            logits.append(network(validation.batch(rows)[0]).cpu())
+        for inputs, _ in _batches(validation, measured, len(validation)):
+            logits.append(network(inputs).cpu())
         drawn, _ = recorder.run(validation.batch(torch.tensor(shown))[0])
     accuracies = (correct / measured).tolist()
     layers = [
@@ -108,8 +108,8 @@ def read_outputs(training: TrainingSetup, shown: Sequence[int]) -> NetworkOutput
     return NetworkOutputs(layers, accuracies[0], accuracy, probabilities, list(shown), measured)
 
 
-def _batches(split: DataSplit, images: int) -> Iterator[tuple[Tensor, Tensor]]:
-    for rows in torch.split(torch.arange(images), BATCH):
+def _batches(split: DataSplit, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
+    for rows in torch.split(torch.arange(start, stop), BATCH):
         yield split.batch(rows)
 
 

@@ -1,11 +1,13 @@
-"""What a trained network has learned: its layers on several images, and the images that it misclassifies."""
+"""The layers of a trained network on several images, and the images that it misclassifies."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
+import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import matplotlib as mpl
 import numpy as np
@@ -18,7 +20,7 @@ from lrstudy.figure_layout import FIXED_TITLES
 from lrstudy.formatting import pluralize
 from lrstudy.plots import figures, layer_figures, png
 from lrstudy.plots.fonts import Fonts, find_fonts
-from lrstudy.plots.layer_captions import caption, count_neurons, describe_size
+from lrstudy.plots.layer_captions import caption, describe_size
 from lrstudy.plots.layer_figures import MIN_FILTER_SIDE, ShownImage
 from lrstudy.plots.layer_outputs import LayerOutput, NetworkOutputs, read_outputs
 from lrstudy.server_names import LAYERS, MISTAKES
@@ -73,7 +75,7 @@ class ValidationImages:
         classes = (self.names[classes[position]] for classes in (self.true, self.predicted))
         return ShownImage(pixels, *map(self._fonts.legible, classes))
 
-    @property
+    @cached_property
     def mistakes(self) -> list[int]:
         """The positions of the misclassified images, the most confident first."""
         wrong = np.flatnonzero(self.predicted != self.true)
@@ -151,7 +153,7 @@ def _layers_file(outputs: NetworkOutputs, images: ValidationImages) -> bytes:
                 {
                     "name": layer.name,
                     "size": describe_size(layer.shape),
-                    "neurons": count_neurons(layer.shape),
+                    "neurons": math.prod(layer.shape),
                     "accuracy": layer.accuracy,
                     "caption": caption(layer.shape, number, count),
                     "figure": f"figures/layers/{number}.png",

@@ -31,8 +31,8 @@ COLUMNS = ("optimizer", "lr", "verdict", *NUMBERS, "why")
 def causes_table(comparison: Comparison) -> pd.DataFrame:
     """Return a row per cell with a training whose causes were measured, those of its first such training.
 
-    The numbers are the largest of the first epochs, but `dead_units` that of the last measured epoch. `why` is the end of
-    the sentence on why the cell loses, empty for the best.
+    The numbers are the largest of the first epochs, but `dead_units` that of the last measured epoch. `why` is the
+    end of the sentence on why the cell loses, empty for the best.
     """
     rows = [
         (

@@ -41,7 +41,7 @@ def heat_map_table(comparison: Comparison, best: str) -> pd.DataFrame:
                 "position": position,
                 "column": _half_decade_name(position) if binned else f"{cell.lr:.3g}",
                 "lr": cell.lr,
-                "name": f"{optimizer} {cell.lr:.6g}",
+                "name": cell.name,
                 "curve": describe_curve(comparison, cell),
                 **scores(cell),
                 "verdict": comparison.verdict(cell),

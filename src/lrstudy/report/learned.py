@@ -1,4 +1,4 @@
-"""What a group's best network has learned, from the artifacts of its run: layers, and misclassified images."""
+"""The layers of a group's best network and the images that it misclassifies, from the artifacts of its run."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class MistakesFile(BaseModel):
 
 @dataclass(frozen=True)
 class Learned:
-    """What the network of a training has learned; `figures` are those of its layers, PNG files in base64, by path."""
+    """The layers and the mistakes of a training's network; `figures` of its layers are PNG files in base64, by path."""
 
     training: Training
     layers: LayersFile
@@ -76,7 +76,7 @@ class Learned:
 
 
 def read_learned(cell: Cell | None) -> Learned | None:
-    """Return what a network of a cell has learned; None if no run of it has the artifacts.
+    """Return the layers and the mistakes of a network of a cell; None if no run of it has the artifacts.
 
     They are looked for in the run with the median loss first, the one whose figures a study logs.
     """
@@ -90,7 +90,7 @@ def read_learned(cell: Cell | None) -> Learned | None:
 
 
 def _read(training: Training) -> Learned | None:
-    """Return what a training's network has learned; None if its run lacks an artifact, or it cannot be read."""
+    """Return the layers and the mistakes of a training's network; None if an artifact is missing or unreadable."""
     try:
         layers = LayersFile.model_validate_json(_artifact(training, LAYERS))
         mistakes = MistakesFile.model_validate_json(_artifact(training, MISTAKES))

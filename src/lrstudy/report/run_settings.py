@@ -16,10 +16,10 @@ from lrstudy.report.runs import Run
 from lrstudy.server_names import DATA_DIGEST
 from lrstudy.settings import DATA_SETTINGS, RecipeSettings
 
-# The axes of a grid: trainings that differ in these alone are compared.
 # Settings of an optimizer: trainings that differ in these are other cells of one group.
 OF_OPTIMIZER = ("momentum", "weight_decay")
 OPTIMIZER_ARGS = "optimizer_args"
+# The axes of a grid: trainings that differ in these alone are compared.
 AXES = {"optimizer", "lr", "log10_lr", "seed", OPTIMIZER_ARGS}
 # Settings that change where and how fast a training runs, and what is measured and kept of it, but not its result.
 MACHINE = {"device", "threads", "data_root", "diagnose", "keep", "register"}

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator
 
 from lrstudy.report.figures.style import (
     QUIET,
@@ -19,6 +19,7 @@ from lrstudy.report.figures.style import (
     format_lr_axis,
     label,
     optimizer_styles,
+    use_plain_numbers,
 )
 
 # A mark per verdict: round ones for trainings that went well, pointed ones for those that did not.
@@ -54,7 +55,7 @@ def overshoot(causes: pd.DataFrame, subject: str) -> Figure:
         axes.set_ylabel("learning rate / critical learning rate")
         axes.set_xlabel("learning rate")
         add_title(figure, "How far the longest step went", subject)
-        _add_legends(figure, axes, list(dict.fromkeys(known.verdict)))
+        _add_legend(figure, axes, set(known.verdict))
     return figure
 
 
@@ -64,8 +65,7 @@ def _format_ratio_axis(axes: Axes, known: pd.DataFrame) -> None:
     low, high = min(values) / MARGIN, max(values) * MARGIN
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(10, numticks=10))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    use_plain_numbers(axes.yaxis)
     axes.set_ylim(low, high)
     axes.axhspan(1.0, high, color=SHADE, alpha=0.12, linewidth=0)
     axes.annotate(
@@ -78,13 +78,12 @@ def _format_ratio_axis(axes: Axes, known: pd.DataFrame) -> None:
     )
 
 
-def _add_legends(figure: Figure, axes: Axes, verdicts: list[str]) -> None:
-    lines, names = axes.get_legend_handles_labels()
+def _add_legend(figure: Figure, axes: Axes, verdicts: set[str]) -> None:
+    lines, _ = axes.get_legend_handles_labels()
     marks = [
         Line2D([], [], color=QUIET, linestyle="", marker=marker, label=verdict)
         for verdict, marker in VERDICT_MARKERS.items()
         if verdict in verdicts
     ]
     handles = [*lines, *marks]
-    labels = [*names, *(str(mark.get_label()) for mark in marks)]
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, handlelength=1.8, columnspacing=1.2)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=1.8, columnspacing=1.2)

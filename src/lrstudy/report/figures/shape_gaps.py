@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
-from lrstudy.report.figures.style import INK, MAIN_STYLES, QUIET, STYLE, WIDTH, add_title, label
+from lrstudy.report.figures.style import INK, MAIN_STYLES, QUIET, STYLE, WIDTH, add_title, label, use_plain_numbers
 
 
 class GapPoint(NamedTuple):
@@ -44,8 +44,7 @@ def shape_gaps(points: Sequence[GapPoint], axis: str, subject: str) -> Figure:
         if min(neurons) > 0 and max(neurons) > 4 * min(neurons):
             axes.set_xscale("log")
             axes.set_xticks(sorted(set(neurons)))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            use_plain_numbers(axes.xaxis)
         else:
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_xlabel(axis)

@@ -13,6 +13,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -121,11 +122,16 @@ def draw_crosses(axes: Axes, lrs: pd.Series, colour: str, height: float = CROSS_
     axes.plot(lrs, [height] * len(lrs), "x", color=colour, markersize=7, markeredgewidth=2, transform=transform)
 
 
+def use_plain_numbers(axis: Axis) -> None:
+    """Label the major ticks of a logarithmic axis with plain numbers, and no others."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def format_lr_axis(axes: Axes) -> None:
     """Make the horizontal axis logarithmic, with plain numbers."""
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    use_plain_numbers(axes.xaxis)
 
 
 def format_loss_axis(axes: Axes, low: float, high: float, log: bool) -> None:
@@ -134,6 +140,5 @@ def format_loss_axis(axes: Axes, low: float, high: float, log: bool) -> None:
         axes.set_yscale("log")
         decades = LogLocator(10, (1.0,) if high / low > 100 else (1.0, 2.0, 5.0), numticks=12)
         axes.yaxis.set_major_locator(decades if high / low > 10 else MaxNLocator(5))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        use_plain_numbers(axes.yaxis)
     axes.set_ylim(low, high)

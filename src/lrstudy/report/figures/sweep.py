@@ -55,15 +55,14 @@ def lr_sweep(cells: pd.DataFrame, runs: pd.DataFrame, start: StartLoss, subject:
     losses = np.append(means, runs.best_val_loss[runs.left_out == ""].min())
     shown = loss_range(losses, lowest, StartLoss(highest, math.nan) if learned else start)
     best = finite[finite["rank"] == 1]
+    bold = set(best.optimizer)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
         axes = figure.subplots()
         format_lr_axis(axes)
         size = 6 if len(cells) <= MAX_LARGE_POINTS else 4
-        for name in sorted(
-            set(cells.optimizer), key=lambda name: (name in set(best.optimizer), list(styles).index(name))
-        ):
-            _draw_optimizer(axes, name, finite, runs, Line(*styles[name], size, name in set(best.optimizer)), shown)
+        for name in sorted(set(cells.optimizer), key=lambda name: (name in bold, list(styles).index(name))):
+            _draw_optimizer(axes, name, finite, runs, Line(*styles[name], size, name in bold), shown)
             diverged = cells[(cells.optimizer == name) & (cells.verdict == "diverged")]
             draw_crosses(axes, diverged.lr, styles[name][0])
         if np.isfinite(start.guessing):

@@ -1,4 +1,4 @@
-"""What the best network has learned: its layers from simple to abstract, and the images that it misclassifies."""
+"""The layers of the best network, from simple to abstract, and the images that it misclassifies."""
 
 from __future__ import annotations
 
