@@ -1,9 +1,9 @@
-"""Measure what causes cost, and how well the early ones foretell the verdict: `python benchmarks/why.py`.
+"""Measure the cost of causes, and how well the early ones foretell the verdict: `python benchmarks/why.py`.
 
 `--overhead` prints the processor time of all measurements of a training over that of the rest of it, the median of
 several trainings with the smallest and the largest: for the default training, for epochs of 100 steps or more, and for
 convolutions. Both times are of the same process at the same time: on a busy machine, the times of two trainings, one
-with and one without `diagnose`, differ by more than what is measured.
+with and one without `diagnose`, differ by more than the measurements take.
 
 `--foretell` trains a grid of four optimizers, 11 learning rates and three seeds, on digits and, with `--photos FOLDER`,
 on photographs, and compares the causes that were measured by epoch 3 with the verdict at the end: the confusion table
@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from lrstudy.causes import Causes, early
+from lrstudy.causes import Causes, Curve, early
 from lrstudy.formatting import format_lr
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS
 from lrstudy.settings import TrainSettings
@@ -103,23 +103,17 @@ def grid(**settings: Any) -> Iterator[tuple[Causes, str]]:
         yield causes_of(result.history), KINDS.get(word, FINE)
 
 
-def overshoot(causes: Causes) -> float:
-    """Return the early learning rate over the critical one; infinity where no step descended."""
-    ratio = early(causes.over_critical)
-    return math.inf if math.isnan(ratio) else ratio
-
-
-def shortness(causes: Causes) -> float:
-    """Return the early learning rate over that of the largest decrease; infinity where no step descended."""
-    ratio = early(causes.over_best)
+def early_ratio(curve: Curve) -> float:
+    """Return the largest early ratio of learning rates; infinity where no step descended."""
+    ratio = early(curve)
     return math.inf if math.isnan(ratio) else ratio
 
 
 def foretold(causes: Causes) -> str:
     """Return the kind of verdict that the early causes foretell."""
-    if overshoot(causes) > 1:
+    if early_ratio(causes.over_critical) > 1:
         return FAILED
-    return SLOW if shortness(causes) < SHORT else FINE
+    return SLOW if early_ratio(causes.over_best) < SHORT else FINE
 
 
 def auc(positive: Sequence[float], negative: Sequence[float]) -> float:
@@ -144,8 +138,8 @@ def describe(outcomes: Sequence[tuple[Causes, str]]) -> Iterator[str]:
     right = sum(counts[kind, kind] for kind in kinds)
     yield f"right: {right} of {len(outcomes)} ({right / len(outcomes):.0%})"
     numbers: dict[str, tuple[str, Callable[[Causes], float]]] = {
-        "learning rate over critical": (FAILED, overshoot),
-        "learning rate over best step": (SLOW, lambda causes: -shortness(causes)),
+        "learning rate over critical": (FAILED, lambda causes: early_ratio(causes.over_critical)),
+        "learning rate over best step": (SLOW, lambda causes: -early_ratio(causes.over_best)),
     }
     for name, (kind, number) in numbers.items():
         positive = [number(causes) for causes, found in outcomes if found == kind]

@@ -103,8 +103,8 @@ def _too_long(causes: Causes, _: float) -> str:
 
 
 def _too_short(causes: Causes, chance_loss: float) -> str:
-    clauses = [_shortness(causes), _pace(causes.train_loss, chance_loss) if _measured(causes) else ""]
-    return "; ".join(filter(None, [*clauses[:1], _dead(causes), *clauses[1:]]))
+    pace = _pace(causes.train_loss, chance_loss) if _measured(causes) else ""
+    return "; ".join(filter(None, [_shortness(causes), _dead(causes), pace]))
 
 
 def _overfitted(causes: Causes, _: float) -> str:
@@ -164,9 +164,8 @@ def _dead(causes: Causes) -> str:
 def _shortness(causes: Causes) -> str:
     """Return a clause on the length of the steps against that of the largest decrease; empty if it is not known."""
     if not causes.over_best:
-        return "each step could have been a million times longer and would still have lowered the loss" * bool(
-            causes.no_rise
-        )
+        still_lower = "each step could have been a million times longer and would still have lowered the loss"
+        return still_lower if causes.no_rise else ""
     ratio = median(causes.over_best.values())
     if ratio < SHORT:
         return f"each step went 1/{_number(1 / ratio)} of the way that lowers the loss most"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,11 +36,7 @@ def free_memory_bytes() -> int:
 def describe(device: torch.device) -> str:
     """Return one line: the accelerator if `device` is one, the processor, the cores, the memory."""
     line = f"{_cpu()}, {usable_cores()} cores, {memory_bytes() / 2**30:.0f} GiB"
-    if device.type == "cuda":
-        import torch
-
-        return f"{torch.cuda.get_device_name(device)}; {line}"
-    return line
+    return f"{processor(device)}; {line}" if device.type == "cuda" else line
 
 
 def processor(device: torch.device) -> str:
@@ -51,6 +48,7 @@ def processor(device: torch.device) -> str:
     return _cpu()
 
 
+@cache
 def _cpu() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

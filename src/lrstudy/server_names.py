@@ -47,6 +47,9 @@ DATA_CONTEXT = "mlflow.data.context"
 # misclassifies.
 LAYERS, MISTAKES = "layers.json", "mistakes.json"
 
+# Before the names of the parameters that a study has chosen by itself: `chosen.epochs`.
+CHOSEN = "chosen."
+
 # Values of the tag `KIND`.
 TRAINING, GRID, SEARCH_STUDY, DECISION, REPRODUCE = "train", "grid", "search", "decide", "reproduce"
 CONTINUATION = "continue"
@@ -64,8 +67,6 @@ NO_DESCENT, NO_RISE = "why/no_descent", "why/no_rise"
 DEAD_UNITS, SATURATED = "why/dead_units", "why/saturated"
 CAUSE_CURVES = (LR_OVER_CRITICAL, LR_OVER_BEST_STEP, NO_DESCENT, NO_RISE, DEAD_UNITS, SATURATED)
 # Metrics that are logged once per run.
-# Before the names of the parameters that a study has chosen by itself: `chosen.epochs`.
-CHOSEN = "chosen."
 BEST_VAL_LOSS, BEST_VAL_ACCURACY, BEST_EPOCH = "best/val_loss", "best/val_accuracy", "best/epoch"
 FINAL_TRAIN_LOSS, FINAL_VAL_LOSS, FINAL_VAL_ACCURACY = "final/train_loss", "final/val_loss", "final/val_accuracy"
 BEST_VAL_BALANCED_ACCURACY, BEST_VAL_MACRO_F1 = "best/val_balanced_accuracy", "best/val_macro_f1"

@@ -1,4 +1,4 @@
-"""The cache of scaled images, without images: what is believed, rebuilt and removed."""
+"""The cache of scaled images, without images: entries that are used, rebuilt and removed."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""What cannot be measured is left out with a sentence, and the training goes through."""
+"""Measurements that fail are left out with a sentence, and the training reaches its end."""
 
 import math
 

@@ -138,7 +138,7 @@ def write(training: TrainingSetup, run_id: str, progress: Progress) -> None:
 
 
 def _read(training: TrainingSetup, content: bytes) -> dict[str, Any] | None:
-    """Return what `_write` saved; None if it was written with other versions of the libraries or another processor.
+    """Return a checkpoint's values; None if it was written with other versions of the libraries or another processor.
 
     Raises:
         ValueError: the content is damaged or belongs to another training.

@@ -20,7 +20,7 @@ def write_beginning(training: TrainingSetup, run_id: str, beginning: Beginning) 
     Args:
         training: the new one, at its beginning.
         run_id: of the new run.
-        beginning: what the other run has kept.
+        beginning: the part of the other training that its run has kept.
 
     Raises:
         SettingsError: it is damaged, or of another network or optimizer.

@@ -91,7 +91,7 @@ class Epoch:
 
     @property
     def diverged(self) -> bool:
-        """True if a loss is no longer a finite number; training cannot recover from that."""
+        """True if a loss is not a finite number; training cannot recover from that."""
         return not (math.isfinite(self.train_loss) and math.isfinite(self.val_loss))
 
     @property

@@ -98,7 +98,7 @@ class ModelInputs:
 
 @dataclass(frozen=True)
 class Beginning:
-    """What a run has kept of its training, for another one to begin with: its epochs, and the content of a file.
+    """The part of a training that its run has kept, for another one to begin with: its epochs, and a file's content.
 
     `weights` are those of its best epoch; None if it has kept `state`, its last state.
     """

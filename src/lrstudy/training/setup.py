@@ -98,8 +98,7 @@ def build(plan: TrainingPlan) -> TrainingSetup:
     optimizer, recipe = plan.optimizer(trained), plan.recipe(steps)
     diagnosis = None
     if settings.diagnose is True:
-        extent = {"epochs": settings.epochs, "steps": steps, "batch_size": settings.batch_size}
-        diagnosis = Diagnosis(train, recipe, **extent)
+        diagnosis = Diagnosis(train, recipe, epochs=settings.epochs, steps=steps, batch_size=settings.batch_size)
     return TrainingSetup(plan, classifier, optimizer, train, validation, recipe, average, diagnosis)
 
 

@@ -2,5 +2,5 @@
 
 `step_search` finds, along an optimizer's step, the length at which the loss rises again; `network_copy` evaluates the
 loss there on a copy of the network, in the state in which the step found it; `movement` and `activations` measure
-layers; `schedule` chooses the steps to measure, and `diagnosis` puts all that together for the training loop.
+layers; `measured_steps` chooses the steps, and `diagnosis` puts all that together for the training loop.
 """

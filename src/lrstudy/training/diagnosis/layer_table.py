@@ -49,6 +49,6 @@ def layer_rows(epoch: int, steps: Sequence[StepMeasurement], activations: Activa
 
 
 def layers_table(rows: Sequence[LayerRow]) -> bytes:
-    """Return the table as a CSV file; what is not known is empty."""
+    """Return the table as a CSV file; unknown values are empty."""
     cells = [["" if isinstance(value, float) and math.isnan(value) else value for value in row] for row in rows]
     return to_csv([LayerRow._fields, *cells]).encode()

@@ -26,7 +26,7 @@ MAX_PROBES = 24
 class StepLengths:
     """Lengths of a step, as multiples of the one that the optimizer makes.
 
-    `critical` is the smallest at which the loss is no longer below the present one, and `best` that of the largest
+    `critical` is the smallest at which the loss is not below the present one, and `best` that of the largest
     decrease. `critical` is 0 where the direction is not a descent and infinite where the loss never rises again; `best`
     is then NaN. Both are NaN where the loss is not a finite number, or its decrease cannot be told from rounding.
     """
