@@ -13,7 +13,7 @@ import pytest
 from image_folders import load
 from lrstudy import user_code
 from lrstudy.cluster.checks import MachineRefusedError, compare_devices, compare_versions
-from lrstudy.cluster.machines import DeviceReport, MachineReport
+from lrstudy.cluster.machines import DeviceReport, MachineReport, read_inputs
 from lrstudy.cluster.pinning import StudyRuntime, choose_runtime, pin
 from lrstudy.cluster.shipped import agent_function, package_archive
 from lrstudy.cluster.workers import ClusterWorker
@@ -148,12 +148,26 @@ def test_provided_files_replace_those_of_this_machine() -> None:
     assert reference is not None
     Path("mine.py").write_text("network = 1")
     assert reference.content == b"network = 1"
-    user_code.provide_files({Path("mine.py"): b"network = 2"})
+    user_code.provide_files({"mine.py:network": b"network = 2"})
     try:
         assert reference.load() == 2
     finally:
         user_code._provided.clear()
         user_code._read.cache_clear()
+
+
+def test_a_machine_without_the_drivers_folder_uses_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mine.py").write_text("network = 3")
+    inputs = read_inputs((TrainSettings(model="mine.py:network"),))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    reference = user_code.file_reference("model", "mine.py:network")
+    assert reference is not None
+    user_code.provide_files(inputs.files)
+    try:
+        assert reference.content == b"network = 3"
+    finally:
+        user_code._provided.clear()
 
 
 def test_a_lost_worker_costs_a_retry_more_often_than_a_process_that_died() -> None:

@@ -28,7 +28,8 @@ PACKAGE = re.compile(r"(?P<package>[A-Za-z_][\w.-]*):(?P<name>[\w.-]+)")
 PROJECT = str(Path(__file__).parent)
 # The folders of code that is not the user's: this project, the standard library, installed packages.
 OTHER_CODE = (PROJECT, "<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "purelib")))
-_provided: dict[Path, bytes] = {}
+# The contents of files of another machine, by the settings' values that name them.
+_provided: dict[str, bytes] = {}
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class FileReference:
         Raises:
             SettingsError: the file does not exist or cannot be read.
         """
+        if self.text in _provided:
+            return _provided[self.text]
         try:
             return _read(self.path)
         except OSError as error:
@@ -182,16 +185,15 @@ def describe(error: BaseException) -> str:
     return f"{summary}\n{lines}" if lines else summary
 
 
-def provide_files(files: Mapping[Path, bytes]) -> None:
-    """Use these contents for files of another machine, which are not read here."""
+def provide_files(files: Mapping[str, bytes]) -> None:
+    """Use these contents, by the settings' values that name them, for files of another machine."""
     _provided.update(files)
-    _read.cache_clear()
 
 
 @cache
 def _read(path: Path) -> bytes:
     """Return a file's content. It is read once per process, so that the digest is that of the code that runs."""
-    return _provided[path] if path in _provided else path.read_bytes()
+    return path.read_bytes()
 
 
 def _run_file(reference: FileReference) -> ModuleType:

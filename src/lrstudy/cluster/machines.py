@@ -20,16 +20,16 @@ MISSING = ""
 
 @dataclass(frozen=True)
 class StudyInputs:
-    """What the trainings of a study read on the driver's machine.
+    """The inputs of the trainings of a study, as the driver's machine has them.
 
     `digest` is that of the data that `settings` name, and `files_state` the state of their files; `files` are the
-    user's own files; `weights` are the digests of pretrained weights, by the settings' values.
+    contents of the user's own files, and `weights` the digests of pretrained weights, by the settings' values.
     """
 
     settings: TrainSettings
     digest: str
     files_state: str
-    files: Mapping[Path, bytes]
+    files: Mapping[str, bytes]
     weights: Mapping[str, str]
 
 
@@ -61,7 +61,7 @@ class MachineReport:
 
 
 def prepare(
-    folder: Path, settings: TrainSettings, digest: str, files: Mapping[Path, bytes], checkpoints: Path | None
+    folder: Path, settings: TrainSettings, digest: str, files: Mapping[str, bytes], checkpoints: Path | None
 ) -> None:
     """Prepare this process for the trainings of a study.
 
@@ -69,7 +69,7 @@ def prepare(
         folder: the working folder of the driver.
         settings: of the data.
         digest: of the data.
-        files: the user's own files.
+        files: the contents of the user's own files, by the settings' values.
         checkpoints: a file in the folder of checkpoints that machines share; where it is missing, as without such a
             folder, checkpoints are kept beside the code until the study ends.
     """
@@ -95,7 +95,7 @@ def read_inputs(trainings: tuple[TrainSettings, ...]) -> StudyInputs:
 
     settings = trial.data_settings(trainings[0])
     data = trial.loaded_data(settings)
-    files = {reference.path: reference.content for training in trainings for reference in training.code}
+    files = {reference.text: reference.content for training in trainings for reference in training.code}
     return StudyInputs(settings, data.digest, data.files_state, files, _weights(trainings[0]))
 
 
