@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lrstudy.compat.mlflow_launch import typed_path
 from lrstudy.errors import SettingsError, UserCodeError
 from lrstudy.formatting import did_you_mean, quote, setting_error
 
@@ -93,12 +94,7 @@ def user_path(text: str) -> Path:
         path = Path(text).expanduser()
     except RuntimeError:
         path = Path(text)
-    if path.is_absolute():
-        return path
-    from lrstudy.compat.mlflow_launch import launch_folder  # psutil, which is not needed otherwise
-
-    typed_in = launch_folder() / path
-    return typed_in if is_file(typed_in) else path
+    return typed_path(path, is_file)
 
 
 def is_file(path: Path) -> bool:

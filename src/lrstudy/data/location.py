@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 
+from lrstudy.compat.mlflow_launch import launch_folder
 from lrstudy.data.sources import SOURCES
 from lrstudy.errors import DataError
 from lrstudy.formatting import join_or, quote, setting_error
@@ -60,8 +61,6 @@ def _candidates(data: str) -> list[Path]:
     with data_path(data) as folder:
         if data in SOURCES or folder.is_absolute():
             return [folder]
-        from lrstudy.compat.mlflow_launch import launch_folder
-
         typed_in, here = launch_folder(), Path.cwd()
         return [folder] if typed_in == here else [typed_in / folder, folder]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrstudy.compat.mlflow_launch import launch_folder
+from lrstudy.compat.mlflow_launch import typed_path
 from lrstudy.data.directories import should_be_image, subfolders, walk
 from lrstudy.data.layout import class_name
 from lrstudy.errors import DataError
@@ -40,17 +40,10 @@ def find_images(images: str, classes: Sequence[str], labels: str) -> ImageFiles:
         DataError: there are none, or the folders are not classes of the model.
     """
     try:
-        return _find(images, _locate(images), classes, labels)
+        return _find(images, typed_path(Path(images).expanduser()), classes, labels)
     except (OSError, ValueError) as error:  # such as a name with a zero byte
         reason = getattr(error, "strerror", None) or str(error)
         raise _error(images, f"cannot be read: {reason}.") from error
-
-
-def _locate(images: str) -> Path:
-    """Return the path as typed, from the folder where it was typed if it exists there."""
-    path = Path(images).expanduser()
-    from_launch = launch_folder() / path
-    return from_launch if from_launch.exists() else path
 
 
 def _find(images: str, path: Path, classes: Sequence[str], labels: str) -> ImageFiles:
