@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,3 +88,20 @@ def test_a_network_of_convolutions_shows_maps_on_images_of_several_classes() -> 
     assert [one["true"] for one in content["shown"]] == ["0", "3", "6", "9"]
     for layer in content["layers"]:
         assert Image.open(io.BytesIO(files[layer["figure"]])).size[0] == 960
+
+
+def test_a_network_that_takes_no_empty_batch_is_shown(tmp_path: Path) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text(
+        "import torch\n"
+        "class Network(torch.nn.Module):\n"
+        "    def __init__(self, channels, side, classes):\n"
+        "        super().__init__()\n"
+        "        self.first, self.last = torch.nn.Linear(channels * side**2, 8), torch.nn.Linear(8, classes)\n"
+        "    def forward(self, images):\n"
+        "        return self.last(self.first(images.view(len(images), -1)).relu())\n"
+    )
+    training = setup.build(planned(TrainSettings(model=f"{code}:Network", threads=1)))
+    training.network.eval()
+    (layer,) = read_outputs(training, [0]).layers
+    assert layer.shape == (8,)

@@ -109,8 +109,8 @@ def read_outputs(training: TrainingSetup, shown: Sequence[int]) -> NetworkOutput
 
 
 def _batches(split: DataSplit, start: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
-    for rows in torch.split(torch.arange(start, stop), BATCH):
-        yield split.batch(rows)
+    for first in range(start, stop, BATCH):
+        yield split.batch(torch.arange(first, min(first + BATCH, stop)))
 
 
 class _Recorder:
