@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ class Predictions:
     probabilities: np.ndarray
     broken: Mapping[int, str]
 
-    @property
+    @cached_property
     def classes(self) -> np.ndarray:
         """The number of each file's class, int64 `(files,)`; -1 for a broken one."""
         best: np.ndarray = np.nan_to_num(self.probabilities, nan=-1.0).argmax(axis=1)

@@ -56,7 +56,8 @@ def _find(images: str, path: Path, classes: Sequence[str], labels: str) -> Image
     paths = sorted(os.path.relpath(entry.path, path) for entry in walk(path, path) if should_be_image(entry))
     if not paths:
         raise _error(images, "has no images, in no folder within it either.")
-    folders = [folder for folder in subfolders(path) if any(_top(one) == folder.name for one in paths)]
+    tops = {_top(one) for one in paths}
+    folders = [folder for folder in subfolders(path) if folder.name in tops]
     if labels == "none" or (labels == "auto" and not _are_classes(paths, folders, classes)):
         return ImageFiles(path, paths, None)
     _check_classes(images, paths, folders, classes)
