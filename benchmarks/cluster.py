@@ -12,13 +12,16 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 
-SOURCE = Path(__file__).parents[1] / "src"
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from clusters import dask_cluster
+
 SEARCH = ("--optimizer", "sgd", "--sampler", "random", "--epochs", "1", "--batch_size", "5000", "--diagnose", "false")
 TRAININGS_PER_WORKER = 6
 NETWORK = """
@@ -52,10 +55,11 @@ def measure(folder: Path, workers: int, seconds: float) -> None:
     (folder / "sleeping.py").write_text(NETWORK.format(seconds=seconds), encoding="utf-8")
     trainings = TRAININGS_PER_WORKER * workers
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    with cluster(folder, workers) as (address, scheduler):
+    with dask_cluster(folder / "cluster", workers) as cluster:
+        scheduler = psutil.Process(cluster.scheduler.pid)
         began = processor_seconds(scheduler)
-        command = [sys.executable, str(SOURCE / "search.py"), *SEARCH, "--model", "sleeping.py:network"]
-        command += ["--trials", str(trainings), "--cluster", address]
+        command = [sys.executable, str(ROOT / "src" / "search.py"), *SEARCH, "--model", "sleeping.py:network"]
+        command += ["--trials", str(trainings), "--cluster", cluster.address]
         driver = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         of_driver = watch(driver)
         _, errors = driver.communicate()
@@ -76,31 +80,6 @@ def measure(folder: Path, workers: int, seconds: float) -> None:
         f"{of_scheduler / trainings * 1000:.0f} ms, tracking {tracking / trainings * 1000:.0f} ms",
         flush=True,
     )
-
-
-@contextmanager
-def cluster(folder: Path, workers: int) -> Iterator[tuple[str, psutil.Process]]:
-    """Run a scheduler and workers on this machine; yield the address and the process of the scheduler."""
-    file = folder / "scheduler.json"
-    dask = [sys.executable, "-m", "distributed.cli.dask_"]
-    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
-    schedule = [*dask[:2], f"{dask[2]}scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-    work = [*dask[:2], f"{dask[2]}worker", "--no-dashboard", "--nthreads", "1", "--nworkers", str(workers)]
-    with (
-        subprocess.Popen([*schedule, "--scheduler-file", str(file)], **options) as scheduler,  # type: ignore[call-overload]
-        subprocess.Popen([*work, "--scheduler-file", str(file)], **options) as nanny,  # type: ignore[call-overload]
-    ):
-        from distributed import Client
-
-        try:
-            with Client(scheduler_file=str(file), set_as_default=False) as client:
-                client.wait_for_workers(workers)
-                address = client.scheduler.address
-            yield address, psutil.Process(scheduler.pid)
-        finally:
-            nanny.terminate()
-            nanny.wait()
-            scheduler.terminate()
 
 
 def watch(driver: "subprocess.Popen[bytes]") -> float:

@@ -17,9 +17,11 @@ from pathlib import Path
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from cluster import cluster, processor_seconds
+from cluster import processor_seconds
+from clusters import dask_cluster
 from lrstudy.cluster.child import RELAY_SECONDS
 from lrstudy.cluster.scheduler import PROGRESS_TOPIC, Scheduler
 from lrstudy.cluster.shipped import package_archive
@@ -34,8 +36,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2)
     workers = parser.parse_args().workers
-    with tempfile.TemporaryDirectory() as folder, cluster(Path(folder), workers) as (address, scheduler):
-        asyncio.run(measure(address, scheduler))
+    with tempfile.TemporaryDirectory() as folder, dask_cluster(Path(folder), workers) as cluster:
+        asyncio.run(measure(cluster.address, psutil.Process(cluster.scheduler.pid)))
 
 
 async def measure(address: str, process: psutil.Process) -> None:
