@@ -1,7 +1,7 @@
 """Kill parts of a study on a cluster at random: `python benchmarks/cluster_soak.py [--ends 8] [--seed 0]`.
 
 A grid trains on three workers of this machine. At random moments a worker, a training's process, the scheduler or the
-command itself is killed, or a worker is stopped for a while and continued; what was killed is started again. When the
+command itself is killed, or a worker is stopped for a while and continued; killed parts are started again. When the
 grid has ended, its runs are compared with those of an undisturbed grid without a cluster: each training must have been
 logged once, with the same numbers.
 """
@@ -61,7 +61,7 @@ def environment(folder: str | Path, name: str) -> dict[str, str]:
 
 
 def disturb(folder: Path, chance: random.Random, ends: int) -> Counter[str]:
-    """Run the grid on a cluster and disturb it; return how often what happened."""
+    """Run the grid on a cluster and disturb it; return the number of each kind of event."""
     happened: Counter[str] = Counter()
     shared = folder / "checkpoints"
     clusters = 0
@@ -79,7 +79,7 @@ def disturb(folder: Path, chance: random.Random, ends: int) -> Counter[str]:
                 )
                 while driver.poll() is None and sum(happened.values()) - happened["the command was started"] < ends:
                     time.sleep(chance.uniform(1, LONGEST_PAUSE))
-                    happened[end_something(chance, cluster, driver)] += 1
+                    happened[end_part(chance, cluster, driver)] += 1
                 driver.wait()
                 if driver.returncode == 0:
                     return happened
@@ -87,8 +87,8 @@ def disturb(folder: Path, chance: random.Random, ends: int) -> Counter[str]:
                     break
 
 
-def end_something(chance: random.Random, cluster: DaskCluster, driver: "subprocess.Popen[bytes]") -> str:
-    """Kill or stop something; return what."""
+def end_part(chance: random.Random, cluster: DaskCluster, driver: "subprocess.Popen[bytes]") -> str:
+    """Kill or stop a part of the study; return a description."""
     alive = [worker for worker in cluster.workers if worker.poll() is None]
     what = chance.choice(("worker", "worker", "stop", "training", "training", "scheduler", "driver"))
     worker = chance.choice(alive)

@@ -109,7 +109,7 @@ def test_trainings_survive_every_end_of_their_workers(tmp_path: Path) -> None:
         assert errors.count("is retried") == len(lrs), errors
         assert "was killed by signal 9" in errors
         assert errors.count("was lost") == len(lrs) - 1
-        stopped.send_signal(signal.SIGCONT)  # which finds that it was given up
+        stopped.send_signal(signal.SIGCONT)  # which finds that it was replaced
         wait_until_gone(stopped_children)
         check_left_as_it_was(cluster)
     check_equal_to_one_machine(EPOCHS, lrs)

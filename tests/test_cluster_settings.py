@@ -1,4 +1,4 @@
-"""Settings of a cluster, and what travels to it."""
+"""Settings of a cluster, and the code, data and files that are sent to it."""
 
 import asyncio
 import io

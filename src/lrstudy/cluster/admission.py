@@ -42,7 +42,7 @@ MIN_SECONDS_BETWEEN_MESSAGES = 0.25
 
 @dataclass(frozen=True)
 class _Study:
-    """What workers are compared with: one of the trainings, what they read here, and the shared checkpoints."""
+    """The reference for workers: one of the trainings, the inputs on this machine, and the shared checkpoints."""
 
     training: TrainSettings
     inputs: StudyInputs
@@ -153,7 +153,7 @@ class Admission:
         Raises:
             ClusterError: none can be used.
         """
-        clock, deadline, told = asyncio.get_running_loop().time, math.inf, False
+        clock, deadline, announced = asyncio.get_running_loop().time, math.inf, False
         async with self._workers.changed:
             while True:
                 workers = list(self._workers.by_address.values())
@@ -163,9 +163,9 @@ class Admission:
                     break
                 if reported and (deadline := min(deadline, clock() + GRACE_SECONDS)) <= clock():
                     break
-                if not workers and not told:
+                if not workers and not announced:
                     print("cluster: waiting for a worker to join", file=sys.stderr, flush=True)
-                    told = True
+                    announced = True
                 with suppress(TimeoutError):
                     left = deadline - clock() if reported else None
                     await asyncio.wait_for(self._workers.changed.wait(), left)

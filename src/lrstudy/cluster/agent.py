@@ -245,6 +245,6 @@ def _version(package: str) -> str:
 
 
 def _is_cancelled(worker: Any, key: str) -> bool:
-    """Return whether the scheduler no longer wants a task, or the worker is closing."""
+    """Return whether the scheduler has dropped a task, or the worker is closing."""
     task = worker.state.tasks.get(key)
     return task is None or task.state == "cancelled" or worker.status.name not in RUNNING

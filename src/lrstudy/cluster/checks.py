@@ -8,7 +8,7 @@ from lrstudy.formatting import join_and
 
 
 class MachineRefusedError(Exception):
-    """A machine differs from the driver's; the text says in what."""
+    """A machine differs from the driver's; the text names the difference."""
 
 
 def compare_versions(theirs: dict[str, str], ours: dict[str, str]) -> None:

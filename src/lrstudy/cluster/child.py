@@ -1,7 +1,7 @@
 """The child process of a Dask worker, which runs the tasks of a study one after another.
 
 Frames come on its standard input and leave on its standard output, as `lrstudy.cluster.agent` reads and writes them.
-What code prints goes to standard error, and so to the worker's log.
+The output of code goes to standard error, and so to the worker's log.
 """
 
 from __future__ import annotations

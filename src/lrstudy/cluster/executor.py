@@ -96,7 +96,7 @@ class ClusterExecutor(Executor):
         return self._spawn(self._run(task, run_id_of(args)))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - ends all tasks
-        """Cancel what is queued and what runs, and leave the cluster as it was."""
+        """Cancel queued and running tasks, and leave the cluster as it was."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -1,4 +1,4 @@
-"""What the children of workers do besides training: prepare, inspect their machine, and receive data."""
+"""The tasks of the children of workers besides training: prepare, inspect their machine, and receive data."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def prepare(
 
 
 def read_inputs(trainings: tuple[TrainSettings, ...]) -> StudyInputs:
-    """Return what these trainings read on this machine.
+    """Return the inputs of these trainings on this machine.
 
     Raises:
         DataError: the images are missing, broken, or too few.
@@ -107,7 +107,7 @@ def prepare_to_send(settings: TrainSettings, folder: Path) -> SentData:
 
 
 def inspect(training: TrainSettings, checkpoints: Path | None) -> MachineReport:
-    """Return what this machine has for a training.
+    """Return a report on this machine for a training.
 
     Args:
         training: of the study.

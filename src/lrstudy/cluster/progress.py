@@ -15,7 +15,7 @@ from lrstudy.training.epoch import Epoch
 class ClusterProgress:
     """Receives messages and requests trials to stop, as `lrstudy.study.progress_channel.ProgressChannel` does.
 
-    Messages of workers that were given up are discarded: their trials run elsewhere.
+    Messages of lost workers are discarded: their trials run elsewhere.
     """
 
     # Each child has an address of its own, which it puts in the place of this one.

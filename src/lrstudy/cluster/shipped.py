@@ -1,4 +1,4 @@
-"""What travels to the workers of a cluster: the functions of the agent with its source, and this package as an archive.
+"""The code that is sent to the workers of a cluster: the agent's functions with its source, and this package as a zip.
 
 So a worker needs the packages of `conda.yaml`, but no copy of this project, and it runs the driver's code.
 """

@@ -1,4 +1,4 @@
-"""The workers of a cluster: what a study knows of each, and which of them runs the next task."""
+"""The workers of a cluster: the state of each, and the choice of the one that runs the next task."""
 
 from __future__ import annotations
 

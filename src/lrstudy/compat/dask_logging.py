@@ -10,7 +10,7 @@ ABOVE_ALL = logging.CRITICAL + 1
 
 
 def silence_dask() -> None:
-    """Discard what `distributed` logs and warns of in this process."""
+    """Discard the log messages and warnings of `distributed` in this process."""
     import distributed  # noqa: F401 - it sets the levels of its loggers when it is imported
     from distributed.versions import VersionMismatchWarning
 

@@ -1,4 +1,4 @@
-"""Find the run that trained a model, from what a user types: an address, a model's id, or a run's id."""
+"""Find the run that trained a model, from the text that a user types: an address, a model's id, or a run's id."""
 
 from __future__ import annotations
 

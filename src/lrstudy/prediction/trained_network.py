@@ -54,7 +54,7 @@ def load_network(client: MlflowClient, address: str, found: ModelRun) -> Trained
     Args:
         client: of the server.
         address: of the model, as typed.
-        found: what it names.
+        found: the run, and the model, that it names.
 
     Raises:
         SettingsError: a file is missing or was changed since it was logged, or the network cannot be rebuilt here.
@@ -73,7 +73,7 @@ def load_network(client: MlflowClient, address: str, found: ModelRun) -> Trained
 
 @dataclass(frozen=True)
 class _Facts:
-    """What a training logged about its data: the name, the classes, the format and normalisation of the images."""
+    """The facts that a training logged about its data: name, classes, and the images' format and normalisation."""
 
     name: str
     classes: tuple[str, ...]

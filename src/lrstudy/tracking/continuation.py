@@ -45,7 +45,7 @@ EXAMPLE_FACTOR = 2
 
 @dataclass(frozen=True)
 class Continuation:
-    """A training to train on: the settings of the new one, and the old run with what it has kept."""
+    """A training to train on: the settings of the new one, and the old run with the files that it has kept."""
 
     settings: TrainSettings
     run: Run

@@ -18,7 +18,7 @@ NAME, IDENTITY = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"
 # Variables of MLflow by which the user, or `mlflow run`, chooses an experiment, or a run in it.
 CHOICES = (NAME, IDENTITY, "MLFLOW_RUN_ID")
 DEFAULT = "Default"
-# MLflow accepts no longer names.
+# MLflow rejects longer names.
 MAX_LENGTH = 500
 
 

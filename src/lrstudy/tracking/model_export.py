@@ -107,7 +107,7 @@ def _save(network: torch.nn.Module, inputs: ModelInputs, path: Path, model: Mode
 
 
 def _add_artifacts(model: Model, path: Path) -> None:
-    """Add the files in `path/artifacts` to a saved model, as MLflow would that had copied them there.
+    """Add the files in `path/artifacts` to a saved model, as if MLflow had copied them there.
 
     MLflow itself would copy a large network once more, with threads that stay.
     """
