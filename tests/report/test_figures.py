@@ -214,3 +214,11 @@ def test_letters_are_legible_on_their_colours() -> None:
     for back, letters in VERDICT_COLOURS.values():
         low, high = sorted((luminance(back), luminance(letters)))
         assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def test_the_same_figure_gives_the_same_file(experiment: str) -> None:
+    for seed in (0, 1):
+        log_training(experiment, falling(0.1 + seed / 100), seed=seed)
+    for kind in ("svg", "png"):
+        files = {drawing.file(kind) for _ in range(2) for drawing in curves.draw(group_report(experiment))}
+        assert len(files) == 1, kind

@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from lrstudy.figure_layout import fix_layout
@@ -16,6 +17,8 @@ from lrstudy.formatting import MAX_NAME
 # The file types of a figure, each with the metadata that would differ every time.
 FILE_TYPES = {"svg": "Date", "png": "Software", "pdf": "CreationDate"}
 
+# The ids in an SVG file are hashes with this salt, which matplotlib would draw at random for each file.
+SVG_SALT = "learning rates"
 # Twice the size at which the page shows a figure.
 DPI = 200
 
@@ -35,7 +38,7 @@ class Drawing:
     def file(self, kind: str) -> bytes:
         """Return the figure as a file of one of `FILE_TYPES`, the same bytes for the same figure."""
         file = io.BytesIO()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": SVG_SALT}):
             # A name may use a script that matplotlib's font lacks, or leave no room for the axes.
             warnings.simplefilter("ignore")
             fix_layout(self.figure, DPI)

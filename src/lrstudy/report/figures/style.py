@@ -60,7 +60,6 @@ STYLE: dict[Any, Any] = FIXED_TITLES | {
     "grid.linewidth": 0.6,
     "legend.frameon": False,
     "lines.linewidth": 1.4,
-    "svg.hashsalt": "learning rates",
 }
 
 
