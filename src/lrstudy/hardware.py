@@ -33,6 +33,14 @@ def free_memory_bytes() -> int:
     return free
 
 
+def free_gpu_memory(device: torch.device) -> int:
+    """Return the free bytes of a GPU."""
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    return free
+
+
 def describe(device: torch.device) -> str:
     """Return one line: the accelerator if `device` is one, the processor, the cores, the memory."""
     line = f"{_cpu()}, {usable_cores()} cores, {memory_bytes() / 2**30:.0f} GiB"

@@ -6,7 +6,7 @@ alone: they depend neither on the batch size, the device or the network, nor on 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -43,10 +43,10 @@ AUGMENTATIONS = {
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """The draws of an epoch, one row per image of the training split, on the CPU.
+    """The draws of an epoch, one row per image of the training split.
 
     `flips` are booleans `(n,)`, `offsets` int64 `(n, 2)` from 0 to twice the padding, `factors` float32 `(n, 3)`, and
-    `seeds` int64 `(n,)` for changes that draw their own numbers.
+    `seeds` int64 `(n,)` for changes that draw their own numbers, always on the CPU.
     """
 
     augmentation: Augmentation
@@ -55,24 +55,28 @@ class Draws:
     factors: Tensor
     seeds: Tensor
 
+    def to(self, device: torch.device) -> Draws:
+        """Return the draws on the device of the images."""
+        flips, offsets, factors = (draws.to(device) for draws in (self.flips, self.offsets, self.factors))
+        return replace(self, flips=flips, offsets=offsets, factors=factors)
+
     def apply(self, images: Tensor, rows: Tensor) -> Tensor:
         """Return changed copies of stored images.
 
         Args:
-            images: uint8 `(len(rows), side, side, channels)`, on any device.
-            rows: their int64 positions within the training split, on the CPU.
+            images: uint8 `(len(rows), side, side, channels)`, on the device of the draws.
+            rows: their int64 positions within the training split, on the same device.
 
         Returns:
             The same shape, in uint8 or, after a change of colours, in float32 from 0 to 255.
         """
         if self.augmentation.trivial:
-            return _trivial(images, self.seeds[rows])
+            return _trivial(images, self.seeds[rows.cpu()])
         if self.augmentation.crop:
-            images = _crop(images, self.offsets[rows].to(images.device))
+            images = _crop(images, self.offsets[rows])
         if self.augmentation.flip:
-            chosen = self.flips[rows].to(images.device)
-            images = torch.where(chosen[:, None, None, None], images.flip(2), images)
-        return _jitter(images.float(), self.factors[rows].to(images.device)) if self.augmentation.jitter else images
+            images = torch.where(self.flips[rows, None, None, None], images.flip(2), images)
+        return _jitter(images.float(), self.factors[rows]) if self.augmentation.jitter else images
 
 
 def draw(augmentation: Augmentation, seed: int, epoch: int, images: int, side: int) -> Draws:

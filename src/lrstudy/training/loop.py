@@ -57,8 +57,9 @@ def train_epochs(
     for epoch in range(max(1, last_done + 1), epochs + 1):
         started = time.perf_counter()
         order = _seed_epoch(seed, epoch, len(train))
-        steps = enumerate(torch.split(order, sizes), (epoch - 1) * len(sizes))
-        train_metrics = _train(network, optimizer, train.at_epoch(seed, epoch), steps, recipe, average, diagnosis)
+        batches = train.at_epoch(seed, epoch).batches(torch.split(order, sizes))
+        steps = enumerate(batches, (epoch - 1) * len(sizes))
+        train_metrics = _train(network, optimizer, steps, recipe, average, diagnosis)
         trained = time.perf_counter()
         val_metrics = evaluate(network, validation) | _evaluate_average(average, validation)
         train_seconds = trained - started - (diagnosis.take_seconds() if diagnosis else 0.0)
@@ -78,8 +79,7 @@ def evaluate(network: nn.Module, split: DataSplit, images: ImageResults | None =
     metrics, counts = _Metrics(), ClassCounts()
     network.eval()
     with torch.inference_mode():
-        for rows in torch.split(torch.arange(len(split)), EVALUATION_BATCH):
-            inputs, labels = split.batch(rows)
+        for inputs, labels in split.batches(torch.split(torch.arange(len(split)), EVALUATION_BATCH)):
             logits = network(inputs)
             metrics.add(cross_entropy(logits, labels), logits, labels)
             counts.add(logits, labels)
@@ -126,21 +126,19 @@ def _evaluate_average(average: WeightAverage | None, split: DataSplit) -> dict[s
 def _train(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
-    split: DataSplit,
-    steps: Iterable[tuple[int, Tensor]],
+    steps: Iterable[tuple[int, tuple[Tensor, Tensor]]],
     recipe: Recipe,
     average: WeightAverage | None,
     diagnosis: Diagnosis | None,
 ) -> dict[str, float]:
-    """Make one pass over `split`, by the numbers of the steps and the rows of each; return the means of the metrics.
+    """Make one step per batch, given with their numbers; return the means of the metrics.
 
     The metrics are those before each step; the loss among them is the plain cross-entropy, whatever loss is trained.
     """
     metrics = _Metrics()
     recipe.set_training_mode(network)
-    for step, rows in steps:
+    for step, (inputs, labels) in steps:
         recipe.set_learning_rate(optimizer, step)
-        inputs, labels = split.batch(rows)
         with diagnosis.step(network, step, inputs, labels) if diagnosis else nullcontext():
             optimizer.zero_grad()
             with recipe.forward_precision(inputs.device):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lrstudy.hardware import free_gpu_memory
 from lrstudy.networks import Shape, build_model, has_batch_norm, has_convolutions
 from lrstudy.settings import TrainSettings
 from lrstudy.training.augmentation import AUGMENTATIONS, Augmentation
@@ -122,4 +123,7 @@ def _load_split(
 ) -> DataSplit:
     images, labels, normalise = plan.data.images, plan.data.labels, classifier.normalise
     channels_last = has_convolutions(classifier.network)
-    return load_split(images, labels, rows, normalise, channels_last=channels_last, augmentation=augmentation)
+    memory = free_gpu_memory(plan.runtime.device) if plan.runtime.device.type == "cuda" else None
+    return load_split(
+        images, labels, rows, normalise, channels_last=channels_last, augmentation=augmentation, gpu_memory=memory
+    )
