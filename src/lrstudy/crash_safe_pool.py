@@ -82,6 +82,11 @@ class CrashSafePool(Executor):
         # Python waits at its end for processes that still run.
         atexit.register(self._kill)
 
+    @property
+    def concurrency(self) -> int:
+        """The number of tasks that run at a time."""
+        return self.max_workers
+
     def submit(
         self, function: Callable[Arguments, Answer], /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Future[Answer]:
@@ -104,7 +109,7 @@ class CrashSafePool(Executor):
     ) -> None:
         self.shutdown(cancel_futures=kind is not None)
 
-    def _run(self, task: Callable[[], Answer]) -> Answer:
+    def _run(self, task: partial[Answer]) -> Answer:
         """Run `task` in the process of this thread."""
         worker = self._worker()
         try:
@@ -156,6 +161,13 @@ class CrashSafePool(Executor):
             reason = f"one was killed by signal {cause}" if cause else "one exited"
             raise WorkerStartError(f"the worker processes do not start ({reason})") from None
         return worker
+
+    def _end_worker(self) -> None:
+        """End the process of this thread, if there is one; its next task starts another."""
+        worker: _Worker | None = getattr(self._of_thread, "worker", None)
+        if worker:
+            kill(worker.process)
+            self._bury(worker)
 
     def _bury(self, worker: _Worker) -> int:
         """Return the signal that killed `worker`, or 0, and free what it held."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from lrstudy.cluster.workers import ClusterWorker
 from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.settings import TrainSettings
+from lrstudy.study.pinned_settings import pin_settings
 from lrstudy.study.trial_job import TrialJob
 
 CUDA = "cuda"
@@ -50,13 +51,7 @@ def _choose_threads(training: TrainSettings, of_workers: Sequence[int]) -> int:
 
 def pin(argument: Any, runtime: StudyRuntime) -> Any:
     """Return an argument of a task with this device and these threads in its settings; any other as it is."""
-    if isinstance(argument, TrainSettings):
-        return argument.model_copy(update={"device": runtime.device, "threads": runtime.threads})
-    if isinstance(argument, TrialJob):
-        return replace(argument, settings=pin(argument.settings, runtime))
-    if isinstance(argument, list | tuple):
-        return type(argument)(pin(item, runtime) for item in argument)
-    return argument
+    return pin_settings(argument, device=runtime.device, threads=runtime.threads)
 
 
 def run_id_of(arguments: Sequence[Any]) -> str:

@@ -58,7 +58,8 @@ class StudySettings(RegistrationSettings, CommonSettings):
     """The settings that a grid shares with a search."""
 
     workers: Auto | Annotated[int, Field(ge=1, le=1024)] = Field(
-        "auto", description="parallel trainings; auto: as many as the cores or the cluster allow, on a GPU one"
+        "auto",
+        description="parallel trainings; auto: as many as the cores, the memory of the GPUs or the cluster allow",
     )
     cluster: ClusterAddress = Field(
         NO_CLUSTER, description="address of a Dask scheduler whose workers train, or local:N to start N workers here"

@@ -84,7 +84,9 @@ class BasicSettings(BaseModel):
     seed: Annotated[int, reject_list(lambda values: f"a grid takes their number, as seeds={len(values)}")] = Field(
         0, ge=0, lt=2**32, description="initial weights and order of batches"
     )
-    device: Annotated[str, AfterValidator(known_device)] = Field("auto", description="cpu, cuda, cuda:N or mps")
+    device: Annotated[str, AfterValidator(known_device)] = Field(
+        "auto", description="cpu, cuda (a study uses all of them), cuda:N or mps"
+    )
     threads: Auto | Annotated[int, Field(ge=1, le=1024)] = Field(
         "auto",
         description=f"CPU threads; auto: 1 for {BUILTIN_NAMES}, every core for torchvision's networks",

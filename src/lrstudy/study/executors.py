@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,8 +26,10 @@ from lrstudy.crash_safe_pool import CrashSafePool
 from lrstudy.hardware import usable_cores
 from lrstudy.settings import StudySettings
 from lrstudy.settings.fields import NO_CLUSTER
+from lrstudy.study.gpu_pool import GpuPool
 from lrstudy.study.progress_channel import Progress, ProgressChannel
-from lrstudy.training.specification import StudyContext
+from lrstudy.training.gpu_use import most_trainings, share_gpus
+from lrstudy.training.specification import PreflightResult, StudyContext
 
 if TYPE_CHECKING:
     from lrstudy.cluster.executor import ClusterExecutor
@@ -44,24 +46,43 @@ class TrialWorkers:
 
 @contextmanager
 def open_trial_workers(
-    settings: StudySettings, context: StudyContext, cluster: ClusterExecutor | None
+    settings: StudySettings, preflight: PreflightResult, cluster: ClusterExecutor | None
 ) -> Iterator[TrialWorkers]:
     """Yield the workers of a study's trials; those of this machine end with the `with` block."""
-    count = partial(trainings_at_once, settings, context, cluster)
     if cluster:
-        yield TrialWorkers(cluster, cluster.progress, count)
+        yield TrialWorkers(cluster, cluster.progress, partial(trainings_at_once, settings, preflight, cluster))
         return
-    with open_executor(count()) as executor, ProgressChannel() as channel:
-        yield TrialWorkers(executor, channel, count)
+    slots = gpu_slots(settings, preflight)
+    with open_executor(slots or trainings_at_once(settings, preflight, None)) as executor, ProgressChannel() as channel:
+        yield TrialWorkers(executor, channel, lambda: executor.concurrency)
 
 
-def trainings_at_once(settings: StudySettings, context: StudyContext, cluster: ClusterExecutor | None) -> int:
+def trainings_at_once(settings: StudySettings, preflight: PreflightResult, cluster: ClusterExecutor | None) -> int:
     """Return the number of trainings that run at a time now; that of a cluster changes with its workers."""
     if cluster:
         return cluster.slots if settings.workers == "auto" else min(settings.workers, cluster.slots)
-    if settings.workers != "auto":
-        return settings.workers
-    return max(1, usable_cores() // context.threads) if context.device == "cpu" else 1
+    return sum(gpu_slots(settings, preflight).values()) or most_at_once(settings, preflight, None)
+
+
+def most_at_once(settings: StudySettings, preflight: PreflightResult, cluster: ClusterExecutor | None) -> int:
+    """Return the number of trainings that run at a time if no GPU lacks memory; proposals may depend on it."""
+    if cluster:
+        return trainings_at_once(settings, preflight, cluster)
+    context, workers = preflight.context, None if settings.workers == "auto" else settings.workers
+    if preflight.gpu_use:
+        return most_trainings(len(preflight.gpu_use.gpus), workers, _processes(context))
+    return workers or (_processes(context) if context.device == "cpu" else 1)
+
+
+def gpu_slots(settings: StudySettings, preflight: PreflightResult) -> dict[str, int]:
+    """Return the trainings at a time on each GPU of this machine, by its name; none if they run on the CPU."""
+    workers = None if settings.workers == "auto" else settings.workers
+    return share_gpus(preflight.gpu_use, workers, _processes(preflight.context)) if preflight.gpu_use else {}
+
+
+def _processes(context: StudyContext) -> int:
+    """Return the number of trainings that have a core for each of their threads."""
+    return max(1, usable_cores() // context.threads)
 
 
 @contextmanager
@@ -80,8 +101,11 @@ def open_cluster(settings: StudySettings) -> Iterator[ClusterExecutor | None]:
 
 
 @contextmanager
-def open_executor(workers: int) -> Iterator[Executor]:
-    """Yield the executor of a study's trials, which runs `workers` of them at a time; end it with the `with` block."""
+def open_executor(workers: int | Mapping[str, int]) -> Iterator[CrashSafePool]:
+    """Yield the executor of a study's trials, which ends with the `with` block.
+
+    `workers` of them run at a time, or as many on each GPU as its name stands for.
+    """
     executor = local_processes(workers)
     try:
         yield executor
@@ -89,14 +113,16 @@ def open_executor(workers: int) -> Iterator[Executor]:
         executor.shutdown(cancel_futures=True)
 
 
-def local_processes(count: int) -> CrashSafePool:
+def local_processes(workers: int | Mapping[str, int]) -> CrashSafePool:
     """Return processes forked from one that has imported PyTorch and nothing else, so that they start at once.
 
     They work in the current folder and with the current environment, which may have changed since the fork server
     started.
     """
-    context = multiprocessing.get_context("forkserver")
-    return CrashSafePool(count, context, initializer=_enter, initargs=(dict(os.environ), Path.cwd()))
+    context, environment = multiprocessing.get_context("forkserver"), (dict(os.environ), Path.cwd())
+    if isinstance(workers, int):
+        return CrashSafePool(workers, context, initializer=_enter, initargs=environment)
+    return GpuPool(workers, context, initializer=_enter, initargs=environment)
 
 
 def _enter(environment: dict[str, str], folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
 
@@ -12,8 +12,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from lrstudy.settings import TrainSettings
+from lrstudy.study.gpu_errors import gpu_errors
 from lrstudy.study.trial import planned
 from lrstudy.training import setup
+from lrstudy.training.gpu_use import GpuUse, find_gpus, measure_memory, release_gpu_memory, watch_memory
+from lrstudy.training.loop import EVALUATION_BATCH
 from lrstudy.training.plan import TrainingPlan
 from lrstudy.training.setup import TrainingSetup
 from lrstudy.training.specification import PreflightResult
@@ -39,6 +42,7 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
         DataError: the images are missing, broken, or too few.
         SettingsError: a network does not take these images, or this machine has no such device.
         UserCodeError: the user's own network or optimizer fails.
+        GpuError: the GPU fails, or has too little memory for a training.
     """
     began = time.perf_counter()
     plans = [planned(settings.model_copy(update={"diagnose": False})) for settings in trainings]
@@ -46,26 +50,72 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
     for plan in plans:
         _try_code(plan)
     shapes = {plan.settings.hidden: plan for plan in plans}
-    began = time.perf_counter()
-    setups = [setup.build(plan) for plan in shapes.values()]
-    build_seconds = (time.perf_counter() - began) / len(setups)
-    seconds = [_epoch_seconds(training) if time_epochs else (0.0, 0.0) for training in setups]
+    with gpu_errors():
+        measured = [_measure(plan, time_epochs=time_epochs) for plan in shapes.values()]
     return PreflightResult(
         context=replace(
             plans[0].context,
             code={name: digest for plan in plans for name, digest in plan.digests.items()},
-            weights=dict(zip(shapes, map(_count_weights, setups), strict=True)),
+            weights={shape: one.weights for shape, one in zip(shapes, measured, strict=True)},
         ),
         hyperparameters={plan.settings.choice: plan.hyperparameters for plan in plans},
-        weights=_count_weights(setups[0]),
+        weights=measured[0].weights,
         data_seconds=data_seconds,
-        epoch_seconds=fmean(epoch for epoch, _ in seconds),
-        fixed_seconds=build_seconds + fmean(fixed for _, fixed in seconds),
+        epoch_seconds=fmean(one.epoch_seconds for one in measured),
+        fixed_seconds=fmean(one.build_seconds + one.other_seconds for one in measured),
+        gpu_use=_gpu_use(plans[0], max(one.gpu_bytes for one in measured)) if time_epochs else None,
     )
 
 
-def _count_weights(training: TrainingSetup) -> int:
-    return sum(weight.numel() for weight in training.network.parameters())
+@dataclass(frozen=True)
+class _Measured:
+    """The weights of a network, and the seconds and the GPU's bytes that its training takes.
+
+    `other_seconds` are those of evaluations besides its epochs; what was not measured is 0.
+    """
+
+    weights: int
+    build_seconds: float
+    epoch_seconds: float = 0.0
+    other_seconds: float = 0.0
+    gpu_bytes: int = 0
+
+
+def _measure(plan: TrainingPlan, *, time_epochs: bool) -> _Measured:
+    """Build the network of a plan, and measure an epoch of it if this is asked for."""
+    device = plan.runtime.device
+    if device.type == "cuda":
+        watch_memory(device)
+    began = time.perf_counter()
+    training = setup.build(plan)
+    build_seconds = time.perf_counter() - began
+    weights = list(training.network.parameters())
+    count = sum(weight.numel() for weight in weights)
+    if not time_epochs:
+        return _Measured(count, build_seconds)
+    epoch_seconds, other_seconds = _epoch_seconds(training)
+    gpu_bytes = 0
+    if device.type == "cuda":
+        _use_memory(training)
+        gpu_bytes = measure_memory(device, sum(weight.nbytes for weight in weights))
+    return _Measured(count, build_seconds, epoch_seconds, other_seconds, gpu_bytes)
+
+
+def _use_memory(training: TrainingSetup) -> None:
+    """Make a step of a whole batch and evaluate one: the largest that a training keeps on a GPU at a time."""
+    _step_seconds(training, min(training.plan.settings.batch_size, len(training.train)))
+    training.network.eval()
+    with torch.inference_mode():
+        images, _ = training.validation.batch(torch.arange(min(EVALUATION_BATCH, len(training.validation))))
+        training.network(images)
+
+
+def _gpu_use(plan: TrainingPlan, gpu_bytes: int) -> GpuUse | None:
+    """Return the GPUs that the plan's device stands for, and the bytes of a training; None on a CPU."""
+    if plan.runtime.device.type != "cuda":
+        return None
+    release_gpu_memory()
+    return GpuUse(find_gpus(plan.settings.device), gpu_bytes)
 
 
 def _try_code(plan: TrainingPlan) -> None:

@@ -74,8 +74,8 @@ def _decide_split(
         chosen = _choose_epochs(settings, helper, pilot)
         return chosen
 
-    def propose(settings: DecideSettings, file: StudyFile, concurrency: int) -> Proposer:
-        decide = Decide(settings, file, proposal_window(concurrency), _budget(settings, helper, concurrency, share))
+    def propose(settings: DecideSettings, file: StudyFile, most_at_once: int) -> Proposer:
+        decide = Decide(settings, file, proposal_window(most_at_once), _budget(settings, helper, share))
         print(_chances(decide.planned, settings), flush=True)
         return decide
 
@@ -138,7 +138,7 @@ def _affordable_doublings(chosen: DecideSettings, helper: HelperWorker) -> int:
     if chosen.trainings != "auto":
         return MAX_DOUBLINGS
     preflight, optimizers = helper.preflight(), len(chosen.optimizers)
-    concurrency = trainings_at_once(chosen, preflight.context, helper.cluster)
+    concurrency = trainings_at_once(chosen, preflight, helper.cluster)
     epochs = int(chosen.epochs)
     shortest = epochs * preflight.epoch_seconds + preflight.fixed_seconds
     for doublings in range(MAX_DOUBLINGS, 0, -1):
@@ -160,7 +160,7 @@ def _chances(trainings: int, settings: DecideSettings) -> str:
     )
 
 
-def _budget(settings: DecideSettings, helper: HelperWorker, concurrency: int, share: float) -> Budget:
+def _budget(settings: DecideSettings, helper: HelperWorker, share: float) -> Budget:
     """Return the budget of a split, until `share` of the time is spent; of a number of trainings, an equal part.
 
     Raises:
@@ -169,6 +169,7 @@ def _budget(settings: DecideSettings, helper: HelperWorker, concurrency: int, sh
     if settings.trainings != "auto":
         return TrainingsBudget(settings.trainings // settings.splits)
     trainings, preflight = len(settings.optimizers), helper.preflight()
+    concurrency = trainings_at_once(settings, preflight, helper.cluster)
     estimate = estimate_study(settings, preflight, seconds_since_start(), trainings, concurrency)
     at_once = min(concurrency, trainings)
     left = _time_left(settings, preflight, 0, concurrency, share)

@@ -34,7 +34,7 @@ from lrstudy.study.conclusion import Conclusion, conclude
 from lrstudy.study.data_messages import print_warnings
 from lrstudy.study.display import StudyDisplay, describe_study, result_table
 from lrstudy.study.estimate import estimate_study, seconds_since_start
-from lrstudy.study.executors import open_trial_workers, trainings_at_once
+from lrstudy.study.executors import gpu_slots, most_at_once, open_trial_workers, trainings_at_once
 from lrstudy.study.helper_worker import HelperWorker, WarmUpExecutor
 from lrstudy.study.next_steps import Winner, print_next_steps
 from lrstudy.study.optuna_study import ARTIFACT, StudyFile, study_file
@@ -49,6 +49,7 @@ from lrstudy.study.trial_runner import TrialRunner
 from lrstudy.tracking.failures import failure_reason, is_transient
 from lrstudy.tracking.server import truncate_tag
 from lrstudy.tracking.training_run import data_tables, log_tables
+from lrstudy.training.gpu_use import describe_sharing
 from lrstudy.training.specification import DataSummary, PreflightResult
 from lrstudy.training_steps import print_steps
 
@@ -80,7 +81,7 @@ def run_study(
         settings: of the study.
         name: of the run of the study, without the data.
         helper: runs the preflight and saves models.
-        propose: returns the proposer, given the complete settings, Optuna's file and the number of trainings at a time.
+        propose: returns the proposer, given the complete settings, Optuna's file and the most trainings at a time.
         report: logs the report on the study, given the id of its run, once it has ended.
         complete: returns the settings with what trainings of the study have to show first; by default as they are.
 
@@ -92,22 +93,25 @@ def run_study(
     uncommitted_changes()
     preflight = helper.preflight()
     start_seconds = seconds_since_start()
-    concurrency = trainings_at_once(settings, preflight.context, helper.cluster)
-    identity = study_identity(kind, settings, preflight.context, proposal_window(concurrency))
+    concurrency = trainings_at_once(settings, preflight, helper.cluster)
+    most = most_at_once(settings, preflight, helper.cluster)
+    identity = study_identity(kind, settings, preflight.context, proposal_window(most))
     with (
         study_file(settings.study_file, identity) as file,
         open_study(kind, f"{name} {preflight.context.data.name}", settings, preflight.context, identity) as study,
-        open_trial_workers(settings, preflight.context, helper.cluster) as workers,
+        open_trial_workers(settings, preflight, helper.cluster) as workers,
         report_interruption(lambda: NOTHING_TRAINED) as kept,
     ):
         executor, local = workers.executor, helper.executor if helper.cluster else workers.executor
         print(study.experiment_line, flush=True)
         settings = complete(settings, PilotTrainings(study, settings, preflight, workers))
-        proposer = propose(settings, file, concurrency)
+        proposer = propose(settings, file, most)
         expected = estimate_study(settings, preflight, seconds_since_start(), proposer.planned, concurrency)
         print(describe_study(preflight, expected, proposer.planned, settings.epochs, concurrency), flush=True)
         if helper.cluster:
             print(helper.cluster.describe(), flush=True)
+        elif preflight.gpu_use:
+            print(describe_sharing(preflight.gpu_use, gpu_slots(settings, preflight)), flush=True)
         _report_data(study, settings, preflight.context.data)
         with StudyDisplay(proposer, settings.epochs, expected) as display:
             short = settings.epochs * preflight.epoch_seconds < SHORT_SECONDS

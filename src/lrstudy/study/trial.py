@@ -11,6 +11,7 @@ from lrstudy.data.sources import DOWNLOADS
 from lrstudy.errors import DataError
 from lrstudy.formatting import join_or, printable
 from lrstudy.settings import DATA_SETTINGS, TrainSettings
+from lrstudy.study.gpu_errors import gpu_errors
 from lrstudy.study.progress_channel import ProgressSender
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.training import artifacts, checkpoint, runtime, setup
@@ -31,9 +32,10 @@ def run_trial(job: TrialJob) -> WorkerResult:
     Raises:
         DataError: the images have changed since the study began.
         UserCodeError: the user's own network or optimizer fails.
+        GpuError: the GPU fails, or has too little memory.
     """
     plan = as_begun(job.settings, job.key)
-    with errors_of_files(plan.settings.code):
+    with errors_of_files(plan.settings.code), gpu_errors():
         training, progress = checkpoint.resume(setup.build(plan), job.run_id)
         machine = Machine(platform.node(), hardware.describe(plan.runtime.device))
         if (stopped := _train(job, training, progress)) is not None:

@@ -9,6 +9,7 @@ from typing import Any
 from lrstudy.compat.interpreter import gc_paused
 from lrstudy.settings import TrainSettings
 from lrstudy.study.trial_job import TrialJob
+from lrstudy.training.gpu_use import release_gpu_memory
 from lrstudy.training.result import Beginning, ModelInputs, WorkerResult
 from lrstudy.training.specification import PreflightResult
 
@@ -41,7 +42,10 @@ def train(job: TrialJob) -> WorkerResult:
     """Run `lrstudy.study.trial.run_trial`."""
     from lrstudy.study import trial
 
-    return trial.run_trial(job)
+    try:
+        return trial.run_trial(job)
+    finally:
+        release_gpu_memory()
 
 
 def data_changes(settings: TrainSettings, digest: str, files_state: str) -> list[str]:

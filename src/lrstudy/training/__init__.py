@@ -4,5 +4,6 @@ A `plan` has settings, images and device; its `specification` is the same in pla
 optimizer and data splits, with `fine_tuning`, `augmentation`, `recipe` and `weight_average`. `loop` trains and yields
 an `epoch` at a time, with the `class_metrics` and `image_results`; `progress` tracks the best epoch and makes the
 `result`, of which `verdict` judges the curve and `artifacts` writes the files. A `checkpoint` resumes after a kill.
-Beside the loop, the `diagnosis` measures the causes that `verdict_causes` adds to the verdict.
+Beside the loop, the `diagnosis` measures the causes that `verdict_causes` adds to the verdict. On a GPU, `read_ahead`
+loads batches that do not fit there, and `gpu_use` measures the memory that several trainings share.
 """

@@ -40,6 +40,7 @@ from lrstudy.server_names import (
 )
 from lrstudy.settings import TrainSettings, parameters
 from lrstudy.settings.training import NO_RUN, OptimizerChoice
+from lrstudy.training.gpu_use import GpuUse
 
 # Part of a training's identity: raise it whenever the numbers of trainings change.
 TRAINING_VERSION = 1
@@ -217,7 +218,8 @@ class PreflightResult:
 
     `weights` is the number of weights of the first network, `data_seconds` the time that it took to load the data (on a
     cluster, until its machines had them and the preflight had run there), `epoch_seconds` an estimate of the time of an
-    epoch; 0 where it was not measured. `fixed_seconds` are the seconds that a training takes besides.
+    epoch; 0 where it was not measured. `fixed_seconds` are the seconds that a training takes besides. `gpu_use` is None
+    on a CPU, and where it was not measured.
     """
 
     context: StudyContext
@@ -226,6 +228,7 @@ class PreflightResult:
     data_seconds: float
     epoch_seconds: float
     fixed_seconds: float
+    gpu_use: GpuUse | None = None
 
     def describe(self, settings: TrainSettings) -> TrialSpecification:
         """Return the specification of one of the study's trainings."""
