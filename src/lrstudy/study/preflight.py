@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from lrstudy.settings import TrainSettings
+from lrstudy.study.cpu_speed import cpu_seconds
 from lrstudy.study.gpu_errors import gpu_errors
 from lrstudy.study.trial import planned
 from lrstudy.training import setup
@@ -64,6 +66,7 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
         epoch_seconds=fmean(one.epoch_seconds for one in measured),
         fixed_seconds=fmean(one.build_seconds + one.other_seconds for one in measured),
         gpu_use=_gpu_use(plans[0], max(one.gpu_bytes for one in measured)) if time_epochs else None,
+        cpu_seconds=cpu_seconds(plans[0]) if _may_move_to_cpu(plans[0]) else math.inf,
     )
 
 
@@ -99,6 +102,12 @@ def _measure(plan: TrainingPlan, *, time_epochs: bool) -> _Measured:
         _use_memory(training)
         gpu_bytes = measure_memory(device, sum(weight.nbytes for weight in weights))
     return _Measured(count, build_seconds, epoch_seconds, other_seconds, gpu_bytes)
+
+
+def _may_move_to_cpu(plan: TrainingPlan) -> bool:
+    """Return whether a GPU was chosen, not asked for, and the CPU has the precision too."""
+    settings = plan.settings
+    return settings.device == "auto" and plan.runtime.device.type == "cuda" and settings.precision in ("auto", "fp32")
 
 
 def _use_memory(training: TrainingSetup) -> None:

@@ -32,6 +32,7 @@ from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, log_best_artifacts
 from lrstudy.study.conclusion import Conclusion, conclude
 from lrstudy.study.data_messages import print_warnings
+from lrstudy.study.device_advice import advise_cpu
 from lrstudy.study.display import StudyDisplay, describe_study, result_table
 from lrstudy.study.estimate import estimate_study, seconds_since_start
 from lrstudy.study.executors import gpu_slots, most_at_once, open_trial_workers, trainings_at_once
@@ -103,6 +104,8 @@ def run_study(
         report_interruption(lambda: NOTHING_TRAINED) as kept,
     ):
         executor, local = workers.executor, helper.executor if helper.cluster else workers.executor
+        if advice := advise_cpu(settings, preflight):
+            print(advice, flush=True)
         print(study.experiment_line, flush=True)
         settings = complete(settings, PilotTrainings(study, settings, preflight, workers))
         proposer = propose(settings, file, most)

@@ -18,6 +18,7 @@ from lrstudy.settings import TrainSettings
 from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, TrainedRun, log_figures_and_model
 from lrstudy.study.data_messages import describe_left_out, print_warnings
+from lrstudy.study.device_advice import advise_cpu
 from lrstudy.study.kept_files import kept_on_failure
 from lrstudy.study.next_steps import Winner, print_next_steps
 from lrstudy.study.progress_channel import ProgressChannel
@@ -51,6 +52,8 @@ def run_training(settings: TrainSettings, workers: TrainingWorkers, continuation
         specification = preflight.describe(settings)
         if continuation:
             continuation.check(specification)
+        if advice := advise_cpu(settings, preflight):
+            print(advice, flush=True)
         print(_beginning(specification, preflight), flush=True)
         print_steps(specification.context.data.split_sizes["train"], settings.batch_size, settings.epochs)
         print_warnings(specification.context.data)

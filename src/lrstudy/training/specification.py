@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -219,7 +220,8 @@ class PreflightResult:
     `weights` is the number of weights of the first network, `data_seconds` the time that it took to load the data (on a
     cluster, until its machines had them and the preflight had run there), `epoch_seconds` an estimate of the time of an
     epoch; 0 where it was not measured. `fixed_seconds` are the seconds that a training takes besides. `gpu_use` is None
-    on a CPU, and where it was not measured.
+    on a CPU, and where it was not measured. `cpu_seconds` are those of a training on the CPU, measured where
+    `device=auto` is a GPU.
     """
 
     context: StudyContext
@@ -229,6 +231,7 @@ class PreflightResult:
     epoch_seconds: float
     fixed_seconds: float
     gpu_use: GpuUse | None = None
+    cpu_seconds: float = math.inf
 
     def describe(self, settings: TrainSettings) -> TrialSpecification:
         """Return the specification of one of the study's trainings."""
