@@ -132,6 +132,16 @@ def test_a_process_uses_one_gpu_as_long_as_it_lives(make_pool: MakeGpuPool) -> N
     assert not processes["cuda:0"] & processes["cuda:1"]
 
 
+def test_a_task_that_must_use_another_gpu_has_another_process(make_pool: MakeGpuPool) -> None:
+    pool = make_pool({"cuda:0": 1, "cuda:1": 1})
+    first = pool.submit(gpu_tasks.place, TrainSettings()).result()
+    assert pool.submit(gpu_tasks.place, TrainSettings()).result() == first
+    assert pool.slots.take(first[0]) == first[0]
+    second = pool.submit(gpu_tasks.place, TrainSettings()).result()
+    assert second[0] != first[0]
+    assert second[1] != first[1]
+
+
 def test_trainings_without_memory_are_retried_with_fewer_beside_them(make_pool: MakeGpuPool, tmp_path: Path) -> None:
     pool = make_pool({"cuda:0": 4})
 
@@ -145,7 +155,7 @@ def test_trainings_without_memory_are_retried_with_fewer_beside_them(make_pool: 
     assert all(isinstance(error, CrowdedGpuError) for error in errors)
     assert may_retry([error for error in errors if error] * 5)
     assert sum(future.exception() is None for future in futures) == 2
-    assert pool.concurrency == 2
+    assert pool.slots.total == 2
     assert [future.result()[0] for future in submit(6)] == ["cuda:0"] * 6
 
 
@@ -154,7 +164,7 @@ def test_a_training_that_lacks_memory_alone_fails_and_the_next_one_runs(make_poo
     (tmp_path / "end").touch()
     with pytest.raises(GpuMemoryError):
         pool.submit(gpu_tasks.train, TrainSettings(), tmp_path, 0).result()
-    assert pool.concurrency == 1
+    assert pool.slots.total == 1
     assert pool.submit(gpu_tasks.train, TrainSettings(), tmp_path, 1).result()[0] == "cuda:0"
 
 
@@ -174,7 +184,7 @@ def test_a_worker_that_dies_leaves_its_gpu_to_fewer(make_pool: MakeGpuPool, tmp_
         pass
     with pytest.raises(WorkerDied):
         pool.submit(os.abort).result()
-    assert pool.concurrency == 1
+    assert pool.slots.total == 1
     (tmp_path / "end").touch()
     waiting.result()
 

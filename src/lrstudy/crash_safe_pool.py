@@ -82,11 +82,6 @@ class CrashSafePool(Executor):
         # Python waits at its end for processes that still run.
         atexit.register(self._kill)
 
-    @property
-    def concurrency(self) -> int:
-        """The number of tasks that run at a time."""
-        return self.max_workers
-
     def submit(
         self, function: Callable[Arguments, Answer], /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Future[Answer]:

@@ -19,6 +19,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,9 +53,14 @@ def open_trial_workers(
     if cluster:
         yield TrialWorkers(cluster, cluster.progress, partial(trainings_at_once, settings, preflight, cluster))
         return
-    slots = gpu_slots(settings, preflight)
-    with open_executor(slots or trainings_at_once(settings, preflight, None)) as executor, ProgressChannel() as channel:
-        yield TrialWorkers(executor, channel, lambda: executor.concurrency)
+    with ProgressChannel() as channel:
+        if slots := gpu_slots(settings, preflight):
+            with _open_gpus(slots) as gpus:
+                yield TrialWorkers(gpus, channel, lambda: gpus.slots.total)
+        else:
+            count = trainings_at_once(settings, preflight, None)
+            with open_executor(count) as executor:
+                yield TrialWorkers(executor, channel, lambda: count)
 
 
 def trainings_at_once(settings: StudySettings, preflight: PreflightResult, cluster: ClusterExecutor | None) -> int:
@@ -101,11 +107,8 @@ def open_cluster(settings: StudySettings) -> Iterator[ClusterExecutor | None]:
 
 
 @contextmanager
-def open_executor(workers: int | Mapping[str, int]) -> Iterator[CrashSafePool]:
-    """Yield the executor of a study's trials, which ends with the `with` block.
-
-    `workers` of them run at a time, or as many on each GPU as its name stands for.
-    """
+def open_executor(workers: int) -> Iterator[Executor]:
+    """Yield the executor of a study's trials, which runs `workers` of them at a time; end it with the `with` block."""
     executor = local_processes(workers)
     try:
         yield executor
@@ -113,16 +116,27 @@ def open_executor(workers: int | Mapping[str, int]) -> Iterator[CrashSafePool]:
         executor.shutdown(cancel_futures=True)
 
 
-def local_processes(workers: int | Mapping[str, int]) -> CrashSafePool:
+@contextmanager
+def _open_gpus(slots: Mapping[str, int]) -> Iterator[GpuPool]:
+    """Yield the executor of a study's trials on GPUs, with slots on each by its name; end it with the `with` block."""
+    executor = GpuPool(slots, *_process_arguments())
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def local_processes(count: int) -> CrashSafePool:
     """Return processes forked from one that has imported PyTorch and nothing else, so that they start at once.
 
     They work in the current folder and with the current environment, which may have changed since the fork server
     started.
     """
-    context, environment = multiprocessing.get_context("forkserver"), (dict(os.environ), Path.cwd())
-    if isinstance(workers, int):
-        return CrashSafePool(workers, context, initializer=_enter, initargs=environment)
-    return GpuPool(workers, context, initializer=_enter, initargs=environment)
+    return CrashSafePool(count, *_process_arguments())
+
+
+def _process_arguments() -> tuple[BaseContext, Callable[..., None], tuple[dict[str, str], Path]]:
+    return multiprocessing.get_context("forkserver"), _enter, (dict(os.environ), Path.cwd())
 
 
 def _enter(environment: dict[str, str], folder: Path) -> None:

@@ -38,11 +38,6 @@ class GpuPool(CrashSafePool):
         self.slots = GpuSlots(slots)
         super().__init__(self.slots.total, mp_context, initializer, initargs)
 
-    @property
-    def concurrency(self) -> int:
-        """The number of tasks that run at a time now."""
-        return self.slots.total
-
     def _run(self, task: partial[Answer]) -> Answer:
         gpu = self._take_slot()
         pinned = partial(task.func, *pin_settings(task.args, device=gpu), **task.keywords)

@@ -10,7 +10,6 @@ from itertools import pairwise
 from statistics import fmean
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from lrstudy.settings import TrainSettings
 from lrstudy.study.cpu_speed import cpu_seconds
@@ -20,6 +19,7 @@ from lrstudy.training import setup
 from lrstudy.training.gpu_use import GpuUse, find_gpus, measure_memory, release_gpu_memory, watch_memory
 from lrstudy.training.loop import EVALUATION_BATCH
 from lrstudy.training.plan import TrainingPlan
+from lrstudy.training.recorded_passes import EAGER_CALLS
 from lrstudy.training.setup import TrainingSetup
 from lrstudy.training.specification import PreflightResult
 from lrstudy.user_code import errors_of_files
@@ -111,12 +111,14 @@ def _may_move_to_cpu(plan: TrainingPlan) -> bool:
 
 
 def _use_memory(training: TrainingSetup) -> None:
-    """Make a step of a whole batch and evaluate one: the largest that a training keeps on a GPU at a time."""
-    _step_seconds(training, min(training.plan.settings.batch_size, len(training.train)))
+    """Make steps of a whole batch and evaluations of one, until they have been recorded if they can be."""
+    for _ in range(EAGER_CALLS + 1):
+        _step_seconds(training, min(training.plan.settings.batch_size, len(training.train)))
     training.network.eval()
     with torch.inference_mode():
         images, _ = training.validation.batch(torch.arange(min(EVALUATION_BATCH, len(training.validation))))
-        training.network(images)
+        for _ in range(EAGER_CALLS + 1):
+            training.passes.forward(images)
 
 
 def _gpu_use(plan: TrainingPlan, gpu_bytes: int) -> GpuUse | None:
@@ -168,8 +170,7 @@ def _step_seconds(training: TrainingSetup, images: int) -> float:
     training.recipe.set_training_mode(training.network)
     training.optimizer.zero_grad()
     inputs, labels = training.train.batch(torch.arange(images))
-    loss = cross_entropy(training.network(inputs), labels)
-    loss.backward()  # type: ignore[no-untyped-call]
+    _, loss = training.passes.backward(inputs, labels)
     training.optimizer.step()
     loss.item()
     return time.perf_counter() - started

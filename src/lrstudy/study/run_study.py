@@ -136,14 +136,14 @@ def run_study(
         if trained or not is_repetition(study, settings):
             study.run.log_files({ARTIFACT: file.path.read_bytes()})
         changes = _changes(local, results[0], preflight) if trained else []
-        _print_lines([*trials.causes_left_out, *changes])
+        _print_lines([*trials.remarks, *changes])
         seconds = {
             "start": start_seconds,
             "data": preflight.data_seconds,
             **trials.seconds,
             "total": seconds_since_start(),
         }
-        sentences = [*preflight.context.data.warnings, *sentences, *trials.causes_left_out, *changes]
+        sentences = [*preflight.context.data.warnings, *sentences, *trials.remarks, *changes]
         _log_end(study, best, seconds, _description(results, best, conclusion, sentences))
     report(study.run.run_id)
     return conclusion

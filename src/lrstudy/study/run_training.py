@@ -122,7 +122,8 @@ def _log(
         ).result()
     tables = training_run.data_tables(data.bad_images, data.duplicates)
     training_run.log_result(run, result, trained.files, tables, [*data.warnings, *changes])
-    print(_scores(specification, result), WAITING_FOR_ARTIFACTS, sep="\n", flush=True)
+    remarks = [remark for remark in (result.causes_left_out, trained.left_out) if remark]
+    print(_scores(specification, result), *remarks, WAITING_FOR_ARTIFACTS, sep="\n", flush=True)
     files = TrainedRun.of_worker(run, specification, trained)
     log_figures_and_model(files, workers.exporter, workers.trainer)
     return changes
@@ -173,8 +174,6 @@ def _scores(specification: TrialSpecification, result: Result) -> str:
         f"validation: lowest loss {result.best.val_loss:.4g} at epoch {result.best.epoch}, "
         f"accuracy {result.best.val_accuracy:.1%} (n={parts['validation']})\n"
         f"held-out test: accuracy {result.test_accuracy:.1%} (n={parts['test']})"
-        + f"\n{result.causes_left_out}"
-        * bool(result.causes_left_out)
     )
 
 

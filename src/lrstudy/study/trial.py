@@ -43,7 +43,7 @@ def run_trial(job: TrialJob) -> WorkerResult:
         kept = {LAST_STATE: checkpoint.state(training, progress)} if job.settings.keep == "last" else {}
         result = finalize(training, progress)
     files = artifacts.artifact_files(training, result) | kept
-    return WorkerResult(result.history, result, files, plan.model_inputs, machine)
+    return WorkerResult(result.history, result, files, plan.model_inputs, machine, training.passes.left_out)
 
 
 def checkpointed_epoch(job: TrialJob) -> int:

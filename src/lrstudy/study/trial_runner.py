@@ -50,8 +50,8 @@ class TrialRunner:
         self._queue = TrialQueue(proposer, preflight, study, self._time_spent, first_number)
         self._open_runs: dict[str, TrackedRun] = {}
         self._results: list[TrialResult] = []
-        # Sentences on causes that could not be measured.
-        self.causes_left_out: dict[str, None] = {}
+        # Sentences on causes that could not be measured, and on what a GPU did without.
+        self.remarks: dict[str, None] = {}
         # The best trial that was trained now, not reused.
         self.best: tuple[TrialResult, WorkerResult] | None = None
 
@@ -133,8 +133,8 @@ class TrialRunner:
 
     def _add_trained(self, trial: RunningTrial, trained: WorkerResult) -> None:
         self._time_spent.add_training(trained)
-        if trained.result and trained.result.causes_left_out:
-            self.causes_left_out[trained.result.causes_left_out] = None
+        causes_left_out = trained.result.causes_left_out if trained.result else ""
+        self.remarks |= {remark: None for remark in (causes_left_out, trained.left_out) if remark}
         verdict = trained.result.verdict.word if trained.result else PRUNED
         curve = [(epoch.epoch, epoch.val_loss) for epoch in trained.history] if self._proposer.prunes else ()
         scores = trained.best.val_loss, trained.best.val_accuracy

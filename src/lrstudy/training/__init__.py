@@ -5,5 +5,6 @@ optimizer and data splits, with `fine_tuning`, `augmentation`, `recipe` and `wei
 an `epoch` at a time, with the `class_metrics` and `image_results`; `progress` tracks the best epoch and makes the
 `result`, of which `verdict` judges the curve and `artifacts` writes the files. A `checkpoint` resumes after a kill.
 Beside the loop, the `diagnosis` measures the causes that `verdict_causes` adds to the verdict. On a GPU, `read_ahead`
-loads batches that do not fit there, and `gpu_use` measures the memory that several trainings share.
+loads batches that do not fit there, the `passes` through the network are `recorded_passes` (by `cuda_graphs`), and
+`gpu_use` measures the memory that several trainings share.
 """

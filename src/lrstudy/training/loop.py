@@ -19,6 +19,7 @@ from lrstudy.training.data_splits import DataSplit
 from lrstudy.training.diagnosis.diagnosis import Diagnosis
 from lrstudy.training.epoch import BATCH_SUMS, Epoch
 from lrstudy.training.image_results import ImageResults
+from lrstudy.training.passes import EagerPasses, Passes
 from lrstudy.training.recipe import PLAIN_RECIPE, Recipe
 from lrstudy.training.weight_average import WeightAverage
 
@@ -38,6 +39,7 @@ def train_epochs(
     recipe: Recipe = PLAIN_RECIPE,
     average: WeightAverage | None = None,
     diagnosis: Diagnosis | None = None,
+    passes: Passes | None = None,
     last_done: int = -1,
 ) -> Iterator[Epoch]:
     """Train `network` and yield epoch 0, then each epoch as it ends; end early after an epoch that diverged.
@@ -45,23 +47,24 @@ def train_epochs(
     Between two records the network is in evaluation mode and may be read, but not changed. An epoch depends only on the
     weights, the optimizer's state and its own number, so that training can resume after any epoch: `last_done` is that
     epoch, and the next one is the first that is yielded. `average` is updated after each step, and evaluated.
-    `diagnosis` measures causes, without any effect on the training.
+    `diagnosis` measures causes, without any effect on the training. `passes` are of the network; None: eager ones.
 
     Raises:
         SettingsError: the network normalises over the batch and the batch is a single image.
     """
+    passes = passes or EagerPasses(network, recipe)
     sizes = batch_sizes(len(train), batch_size, no_single=has_batch_norm(network))
     if last_done < 0:
         recipe.set_learning_rate(optimizer, 0)
-        yield _untrained(network, train, validation, average, current_lr(optimizer))
+        yield _untrained(network, passes, train, validation, average, current_lr(optimizer))
     for epoch in range(max(1, last_done + 1), epochs + 1):
         started = time.perf_counter()
         order = _seed_epoch(seed, epoch, len(train))
         batches = train.at_epoch(seed, epoch).batches(torch.split(order, sizes))
         steps = enumerate(batches, (epoch - 1) * len(sizes))
-        train_metrics = _train(network, optimizer, steps, recipe, average, diagnosis)
+        train_metrics = _train(network, passes, optimizer, steps, recipe, average, diagnosis)
         trained = time.perf_counter()
-        val_metrics = evaluate(network, validation) | _evaluate_average(average, validation)
+        val_metrics = evaluate(network, validation, passes=passes) | _evaluate_average(average, validation)
         train_seconds = trained - started - (diagnosis.take_seconds() if diagnosis else 0.0)
         seconds = train_seconds, time.perf_counter() - trained
         causes = diagnosis.end_epoch(network, epoch, val_metrics["loss"]) if diagnosis else {}
@@ -71,16 +74,18 @@ def train_epochs(
             return
 
 
-def evaluate(network: nn.Module, split: DataSplit, images: ImageResults | None = None) -> dict[str, float]:
+def evaluate(
+    network: nn.Module, split: DataSplit, images: ImageResults | None = None, passes: Passes | None = None
+) -> dict[str, float]:
     """Return the mean loss of `network` on `split`, and the other metrics of the table, by their names.
 
-    The results of each image are added to `images`, if it is given.
+    The results of each image are added to `images`, if it is given. `passes` are of the network; None: eager ones.
     """
     metrics, counts = _Metrics(), ClassCounts()
     network.eval()
     with torch.inference_mode():
         for inputs, labels in split.batches(torch.split(torch.arange(len(split)), EVALUATION_BATCH)):
-            logits = network(inputs)
+            logits = passes.forward(inputs) if passes else network(inputs)
             metrics.add(cross_entropy(logits, labels), logits, labels)
             counts.add(logits, labels)
             if images:
@@ -109,12 +114,17 @@ def current_lr(optimizer: torch.optim.Optimizer) -> float:
 
 
 def _untrained(
-    network: nn.Module, train: DataSplit, validation: DataSplit, average: WeightAverage | None, lr: float
+    network: nn.Module,
+    passes: Passes,
+    train: DataSplit,
+    validation: DataSplit,
+    average: WeightAverage | None,
+    lr: float,
 ) -> Epoch:
     started = time.perf_counter()
-    train_metrics = evaluate(network, train)
+    train_metrics = evaluate(network, train, passes=passes)
     evaluated = time.perf_counter()
-    val_metrics = evaluate(network, validation) | _evaluate_average(average, validation)
+    val_metrics = evaluate(network, validation, passes=passes) | _evaluate_average(average, validation)
     return Epoch.of_splits(0, train_metrics, val_metrics, (evaluated - started, time.perf_counter() - evaluated), lr)
 
 
@@ -125,6 +135,7 @@ def _evaluate_average(average: WeightAverage | None, split: DataSplit) -> dict[s
 
 def _train(
     network: nn.Module,
+    passes: Passes,
     optimizer: torch.optim.Optimizer,
     steps: Iterable[tuple[int, tuple[Tensor, Tensor]]],
     recipe: Recipe,
@@ -141,17 +152,12 @@ def _train(
         recipe.set_learning_rate(optimizer, step)
         with diagnosis.step(network, step, inputs, labels) if diagnosis else nullcontext():
             optimizer.zero_grad()
-            with recipe.forward_precision(inputs.device):
-                logits = network(inputs)
-            logits = logits.float()
-            loss = recipe.loss(logits, labels)
-            loss.backward()  # type: ignore[no-untyped-call]
+            logits, loss = passes.backward(inputs, labels)
             recipe.clip(network.parameters())
             optimizer.step()
         if average:
             average.update(network, step)
-        plain_loss = loss if recipe.loss.is_plain else cross_entropy(logits.detach(), labels)
-        metrics.add(plain_loss.detach(), logits.detach(), labels)
+        metrics.add(loss if recipe.loss.is_plain else cross_entropy(logits, labels), logits, labels)
     return metrics.means()
 
 

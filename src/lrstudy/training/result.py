@@ -124,13 +124,17 @@ class Machine:
 
 @dataclass(frozen=True)
 class WorkerResult:
-    """A worker's epochs, result, and files by their paths, and its machine; a pruned trial has no result."""
+    """A worker's epochs, result, and files by their paths, and its machine; a pruned trial has no result.
+
+    `left_out` is that of the training's `Passes`.
+    """
 
     history: tuple[Epoch, ...]
     result: Result | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
     inputs: ModelInputs | None = None
     machine: Machine | None = None
+    left_out: str = ""
 
     @property
     def best(self) -> Epoch:

@@ -11,16 +11,23 @@ from torch import Tensor, nn
 
 from lrstudy.hardware import free_gpu_memory
 from lrstudy.networks import Shape, build_model, has_batch_norm, has_convolutions
+from lrstudy.optimizers import OPTIMIZERS
 from lrstudy.settings import TrainSettings
 from lrstudy.training.augmentation import AUGMENTATIONS, Augmentation
+from lrstudy.training.cuda_graphs import record_graph
 from lrstudy.training.data_splits import DataSplit, Normalise, load_split
 from lrstudy.training.diagnosis.diagnosis import Diagnosis
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.fine_tuning import fine_tune
 from lrstudy.training.loop import batch_sizes, train_epochs
+from lrstudy.training.passes import EagerPasses, Passes
 from lrstudy.training.plan import TrainingPlan
 from lrstudy.training.recipe import Recipe
+from lrstudy.training.recorded_passes import RecordedPasses
 from lrstudy.training.weight_average import WeightAverage
+from lrstudy.user_code import package_reference
+
+UNKNOWN_CODE = "Passes ran without CUDA graphs: the network or the optimizer is of a package, or your own."
 
 
 class Classifier(nn.Module):
@@ -50,6 +57,7 @@ class TrainingSetup:
     recipe: Recipe
     average: WeightAverage | None
     diagnosis: Diagnosis | None
+    passes: Passes
 
     def load_test(self) -> DataSplit:
         """Load the held-out test split, which is evaluated once, after training."""
@@ -74,6 +82,7 @@ class TrainingSetup:
             recipe=self.recipe,
             average=self.average,
             diagnosis=self.diagnosis,
+            passes=self.passes,
             last_done=last_done,
         )
 
@@ -100,7 +109,8 @@ def build(plan: TrainingPlan) -> TrainingSetup:
     diagnosis = None
     if settings.diagnose is True:
         diagnosis = Diagnosis(train, recipe, epochs=settings.epochs, steps=steps, batch_size=settings.batch_size)
-    return TrainingSetup(plan, classifier, optimizer, train, validation, recipe, average, diagnosis)
+    passes = _passes(plan, network, recipe)
+    return TrainingSetup(plan, classifier, optimizer, train, validation, recipe, average, diagnosis, passes)
 
 
 def build_classifier(
@@ -116,6 +126,19 @@ def build_classifier(
     if has_convolutions(network):
         network.to(memory_format=torch.channels_last)
     return Classifier(Normalise(mean, std), network)
+
+
+def _passes(plan: TrainingPlan, network: nn.Module, recipe: Recipe) -> Passes:
+    """Return the passes of a network, which a GPU replays where they are certain to have the same bits.
+
+    Code of users may do other things from step to step, and their optimizers may move weights in memory.
+    """
+    if plan.runtime.device.type != "cuda":
+        return EagerPasses(network, recipe)
+    settings = plan.settings
+    if settings.code or package_reference(settings.model) or settings.optimizer not in OPTIMIZERS:
+        return EagerPasses(network, recipe, UNKNOWN_CODE)
+    return RecordedPasses(network, EagerPasses(network, recipe), record_graph)
 
 
 def _load_split(

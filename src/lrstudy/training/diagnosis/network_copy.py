@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,15 @@ class RandomState:
         elif device.type == "mps":
             gpu = torch.mps.get_rng_state()
         return cls(torch.get_rng_state(), gpu, np.random.get_state(), random.getstate())
+
+    def equals(self, other: RandomState) -> bool:
+        """Return whether nothing was drawn between this state and another."""
+        tensors = (self.torch_cpu, other.torch_cpu), (self.torch_gpu, other.torch_gpu)
+        return (
+            all(one is other if one is None or other is None else torch.equal(one, other) for one, other in tensors)
+            and all(itertools.starmap(np.array_equal, zip(self.numpy, other.numpy, strict=True)))
+            and self.python == other.python
+        )
 
     def restore(self, device: torch.device) -> None:
         """Set the generators back to these states."""
