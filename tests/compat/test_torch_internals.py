@@ -73,6 +73,7 @@ import os, torch
 from lrstudy.compat.torch_internals import use_deterministic_kernels
 use_deterministic_kernels()
 print(torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark)
+print(torch.empty(9).isnan().any().item(), torch.utils.deterministic.fill_uninitialized_memory)
 print(os.environ["CUBLAS_WORKSPACE_CONFIG"])
 """
-    assert run_with_project(script) == "True False\n:4096:8"
+    assert run_with_project(script) == "True False\nFalse False\n:4096:8"

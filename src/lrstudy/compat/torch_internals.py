@@ -47,12 +47,14 @@ def use_deterministic_kernels() -> None:
     """Make a GPU compute the same bits for the same command.
 
     Reason and method: https://docs.pytorch.org/docs/stable/notes/randomness.html. Seen to work with torch 2.11 to 2.15.
-    Without it, a training that is repeated or resumed on a GPU has other bits.
+    Without it, a training that is repeated or resumed on a GPU has other bits. Torch would also fill new memory, which
+    costs time and changes no result of a program that writes before it reads.
     """
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
 
 

@@ -7,17 +7,21 @@ from torch import Tensor
 
 
 class ClassCounts:
-    """Counts of images by class: the true ones, the predicted ones, and those where both agree."""
+    """Counts of images by class: the true ones, the predicted ones, and those where both agree.
+
+    Images are counted when the metrics are read: counting makes the CPU wait for a GPU.
+    """
 
     def __init__(self) -> None:
-        self._counts: Tensor | None = None
+        self._labels: list[Tensor] = []
+        self._predicted: list[Tensor] = []
+        self._classes = 0
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Count a batch from its logits `(n, classes)` and labels `(n,)`."""
-        predicted, classes = logits.argmax(1), logits.shape[1]
-        groups = labels, predicted, labels[predicted == labels]
-        counts = torch.stack([torch.bincount(group, minlength=classes) for group in groups])
-        self._counts = counts if self._counts is None else self._counts + counts
+        """Add a batch by its logits `(n, classes)` and labels `(n,)`."""
+        self._labels.append(labels)
+        self._predicted.append(logits.argmax(1))
+        self._classes = logits.shape[1]
 
     def metrics(self) -> dict[str, float]:
         """Return the balanced accuracy and the macro F1, by their names.
@@ -26,9 +30,11 @@ class ClassCounts:
         correctly. The macro F1 is the mean of 2 tp / (true + predicted) over the classes that are true or predicted.
         Source: scikit-learn's `balanced_accuracy_score` and `f1_score(average="macro")`.
         """
-        if self._counts is None:
+        if not self._labels:
             return {}
-        true, predicted, both = self._counts.cpu().double()
+        labels, guesses = torch.cat(self._labels).cpu(), torch.cat(self._predicted).cpu()
+        groups = labels, guesses, labels[guesses == labels]
+        true, predicted, both = (torch.bincount(group, minlength=self._classes).double() for group in groups)
         recall = (both / true)[true > 0]
         f1 = (2 * both / (true + predicted))[true + predicted > 0]
         return {"balanced_accuracy": recall.mean().item(), "macro_f1": f1.mean().item()}
