@@ -118,3 +118,11 @@ def wait_until_gone(processes: Sequence[psutil.Process]) -> None:
     """Wait until these processes have ended."""
     _, alive = psutil.wait_procs(processes, timeout=SECONDS_TO_START)
     assert not alive
+
+
+def wait_until_empty(folder: Path) -> None:
+    """Wait until a worker's folder has no temporary folder of a training; it is removed when a child has ended."""
+    end = time.monotonic() + SECONDS_TO_START
+    while left := list(folder.glob("**/lrstudy-*")):
+        assert time.monotonic() < end, left
+        time.sleep(0.05)

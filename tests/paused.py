@@ -26,10 +26,9 @@ import sys
 sys.argv[0] = {script!r}  # which MLflow logs as the source
 import paused
 from lrstudy.entry_point import run_main
-from lrstudy.study import worker_tasks
+from lrstudy.study import commands, worker_tasks
 worker_tasks.train = paused.train
-{main}
-run_main(main)
+run_main({main})
 """
 
 
@@ -40,7 +39,8 @@ def running_with_pauses(name: str, *arguments: str) -> Iterator[subprocess.Popen
     source = tests.parent / "src"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(source), str(tests)])}
     pipe = subprocess.PIPE
-    main = "from lrstudy.study.commands import run_train as main" if name == "train" else f"from {name} import main"
+    without_report = f"lambda arguments: commands.run_{name}(arguments, lambda study: None)"
+    main = "commands.run_train" if name == "train" else without_report
     command = ["-c", COMMAND.format(main=main, script=str(source / f"{name}.py")), *arguments]
     with PreloadedProcess(command, stdout=pipe, stderr=pipe, env=environment) as process:
         try:

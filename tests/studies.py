@@ -19,10 +19,24 @@ from preloaded_process import PreloadedProcess, run_preloaded
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "Log10 loss/train", "Log10 loss/val")
 
+# A study whose report is not composed, which would take longer than the trainings of a test.
+WITHOUT_REPORT = """
+import sys
+sys.argv[0] = {script!r}  # which MLflow logs as the source
+from lrstudy.entry_point import run_main
+from lrstudy.study.commands import run_{kind}
+run_main(lambda arguments: run_{kind}(arguments, lambda study: None))
+"""
+
 
 def run_script(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end, in a process that has imported everything."""
     return run_preloaded([str(ROOT / "src" / script), *arguments], env=os.environ | environment)
+
+
+def run_study(kind: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a study of this kind, such as `grid`, as its script does, but for the report."""
+    return run_preloaded(_study_command(kind, *arguments), env=os.environ | environment)
 
 
 def run_train(*arguments: str) -> None:
@@ -46,12 +60,28 @@ def run_script_anew(script: str, *arguments: str, **environment: str) -> subproc
 @contextmanager
 def running(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a command, and kill it at the end of the block."""
-    pipe = subprocess.PIPE
-    with PreloadedProcess([str(ROOT / "src" / script), *arguments], stdout=pipe, stderr=pipe) as process:
+    with _running([str(ROOT / "src" / script), *arguments]) as process:
+        yield process
+
+
+@contextmanager
+def running_study(kind: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a study of this kind, such as `grid`, without its report, and kill it at the end of the block."""
+    with _running(_study_command(kind, *arguments)) as process:
+        yield process
+
+
+@contextmanager
+def _running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    with PreloadedProcess(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+def _study_command(kind: str, *arguments: str) -> list[str]:
+    return ["-c", WITHOUT_REPORT.format(script=str(ROOT / "src" / f"{kind}.py"), kind=kind), *arguments]
 
 
 def runs() -> list[Run]:

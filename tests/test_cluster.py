@@ -16,12 +16,12 @@ import pytest
 from distributed import Client, Security
 
 from cluster_tasks import wait_for_file, wait_for_stop
-from clusters import IMPATIENT, DaskCluster, children_of, dask_cluster, wait_until_gone
+from clusters import IMPATIENT, DaskCluster, children_of, dask_cluster, wait_until_empty, wait_until_gone
 from conftest import ROOT
 from lrstudy.settings import TrainSettings
 from lrstudy.study.trial_job import TrialJob
 from paused import EPOCHS, release, running_with_pauses, wait_for_pause
-from studies import curves, finals, reference, run_script, run_script_anew, runs, studies, trainings
+from studies import curves, finals, reference, run_script_anew, run_study, runs, studies, trainings
 
 # The code of paused trainings, for workers that otherwise have nothing of this project.
 PAUSING = {"PYTHONPATH": str(ROOT / "tests")}
@@ -49,7 +49,7 @@ def check_left_as_it_was(cluster: DaskCluster, security: Security | None = None)
     for number, worker in enumerate(cluster.workers):
         if worker.poll() is None:
             wait_until_gone(children_of(worker))
-            assert not list(cluster.folder.glob(f"w{number}/**/lrstudy-*"))
+            wait_until_empty(cluster.folder / f"w{number}")
 
 
 def test_a_grid_trains_over_tls_on_workers_that_have_nothing_of_this_project(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_grid_trains_over_tls_on_workers_that_have_nothing_of_this_project(tmp
     with dask_cluster(tmp_path / "cluster", 0, "--protocol", "tls", *options) as cluster:
         for _ in range(2):
             cluster.add_worker(*options)
-        stranger = run_script("grid.py", *SHORT, "--cluster", cluster.address)
+        stranger = run_study("grid", *SHORT, "--cluster", cluster.address)
         assert stranger.returncode == 2
         assert f"error: cluster='{cluster.address}': no Dask scheduler answers (TLS expects" in stranger.stderr
         # In a new process, since Dask reads the environment when it is imported.
@@ -120,7 +120,7 @@ def test_a_study_survives_the_end_of_its_driver_and_of_its_scheduler(tmp_path: P
     arguments = (*LONG, "--checkpoints", str(tmp_path / "shared"), "--cluster")
     both = ("--lrs", "0.1,0.01")
     with dask_cluster(tmp_path / "cluster", 1, **PAUSING) as cluster:
-        assert run_script("grid.py", "--lrs", "0.1", *arguments, cluster.address).returncode == 0
+        assert run_study("grid", "--lrs", "0.1", *arguments, cluster.address).returncode == 0
         with running_with_pauses("grid", *both, *arguments, cluster.address) as driver:
             killed = wait_for_pause(driver)
             driver.kill()
@@ -143,7 +143,7 @@ def test_a_study_survives_the_end_of_its_driver_and_of_its_scheduler(tmp_path: P
             assert "Traceback" not in errors
     assert sorted(run.info.status for run in trainings()) == ["FINISHED", "KILLED"]
     with dask_cluster(tmp_path / "another cluster", 1) as cluster:
-        outcome = run_script("grid.py", *both, *arguments, cluster.address)
+        outcome = run_study("grid", *both, *arguments, cluster.address)
         assert outcome.returncode == 0, outcome.stderr
     check_equal_to_one_machine(EPOCHS, ["0.1", "0.01"])
 
@@ -164,7 +164,7 @@ def test_a_training_that_holds_the_global_lock_does_not_end_its_worker(tmp_path:
     )
     arguments = ("--model", "holding.py:network", "--epochs", "1", "--batch_size", "5000")
     with dask_cluster(tmp_path / "cluster", 1, DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL="6s") as cluster:
-        outcome = run_script("grid.py", *arguments, "--optimizers", "sgd", "--lrs", "0.1", "--cluster", cluster.address)
+        outcome = run_study("grid", *arguments, "--optimizers", "sgd", "--lrs", "0.1", "--cluster", cluster.address)
         assert outcome.returncode == 0, outcome.stderr
         assert "is retried" not in outcome.stderr
     (run,) = trainings()
@@ -195,7 +195,7 @@ def test_data_are_sent_once_per_machine_and_machines_that_differ_are_refused(tmp
         cluster.add_worker(**without)
         cluster.add_worker(XDG_CACHE_HOME=str(tmp_path / "other"))
         cluster.add_worker(PYTHONPATH=str(old.parent))
-        outcome = run_script("grid.py", *SHORT, "--data", "mnist", "--cluster", cluster.address)
+        outcome = run_study("grid", *SHORT, "--data", "mnist", "--cluster", cluster.address)
         assert outcome.returncode == 0, outcome.stderr
         assert outcome.stdout.count("cluster: data sent to") == 1
         assert f"cluster: {cluster.address}, 2 workers on" in outcome.stdout
@@ -210,7 +210,7 @@ def test_a_cluster_of_only_machines_that_differ_is_an_error(tmp_path: Path) -> N
     old.mkdir(parents=True)
     (old / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 1.2.3\n")
     with dask_cluster(tmp_path / "cluster", 1, PYTHONPATH=str(old.parent)) as cluster:
-        outcome = run_script("grid.py", *SHORT, "--cluster", cluster.address)
+        outcome = run_study("grid", *SHORT, "--cluster", cluster.address)
     assert outcome.returncode == 2
     assert outcome.stderr.splitlines()[-1].startswith("error: no worker of the cluster can be used: ")
     assert "torch 1.2.3 there and" in outcome.stderr
@@ -218,7 +218,7 @@ def test_a_cluster_of_only_machines_that_differ_is_an_error(tmp_path: Path) -> N
 
 
 def test_an_address_where_no_scheduler_answers_is_an_error() -> None:
-    outcome = run_script("grid.py", *SHORT, "--cluster", "tcp://127.0.0.1:9")
+    outcome = run_study("grid", *SHORT, "--cluster", "tcp://127.0.0.1:9")
     assert outcome.returncode == 2
     assert "error: cluster='tcp://127.0.0.1:9': no Dask scheduler answers" in outcome.stderr
     assert not runs()
@@ -258,7 +258,7 @@ def test_stop_requests_reach_tasks_and_a_worker_that_joins_takes_what_waits_and_
 
 
 def test_a_cluster_of_this_machine_needs_no_scheduler_and_leaves_no_process() -> None:
-    outcome = run_script("grid.py", *SHORT, "--cluster", "local:2")
+    outcome = run_study("grid", *SHORT, "--cluster", "local:2")
     assert outcome.returncode == 0, outcome.stderr
     assert "cluster: local:2, 2 workers on 1 machine" in outcome.stdout
     check_equal_to_one_machine(2, ["0.1", "0.01"])

@@ -13,7 +13,7 @@ from lrstudy.settings import TrainSettings
 from lrstudy.study.trial import planned, run_trial
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.training.plan import data_changes
-from studies import running, runs, studies
+from studies import running, running_study, runs, studies
 
 SENTENCE = "the images have changed since they were read. Training used the images as they were read."
 
@@ -135,7 +135,7 @@ def test_a_folder_that_changes_during_a_study_is_reported_and_its_first_images_a
     folder: Path,
 ) -> None:
     settings = ("--data", str(folder), "--hidden", "4", "--epochs", "200", "--workers", "1", "--optimizers", "sgd")
-    with running("grid.py", *settings) as study:
+    with running_study("grid", *settings) as study:
         assert study.stderr is not None
         while "[1/3]" not in study.stderr.readline():
             pass

@@ -20,7 +20,7 @@ from lrstudy.study.trial_outcomes import outcome_of
 from lrstudy.study.trial_result import TrialResult
 from lrstudy.training_steps import suitable_batch_size, suitable_epochs
 from made_trials import done
-from studies import run_script, studies, trainings
+from studies import run_study, studies, trainings
 
 SETTINGS = DecideSettings(epochs=5, batch_size=64)
 # The best learning rates of made optimizers, and their losses there.
@@ -213,7 +213,7 @@ def test_epochs_are_chosen_longer_than_the_warmup() -> None:
     ],
 )
 def test_invalid_settings_are_rejected_in_one_sentence(arguments: tuple[str, ...], sentence: str) -> None:
-    ended = run_script("decide.py", *arguments)
+    ended = run_study("decide", *arguments)
     assert ended.returncode == 2
     assert ended.stderr.startswith(sentence)
     assert ended.stderr.count("\n") == 1
@@ -223,12 +223,12 @@ def test_invalid_settings_are_rejected_in_one_sentence(arguments: tuple[str, ...
 class TestTheCommand:
     def test_trains_what_is_missing_and_nothing_twice(self, tracking_uri: str) -> None:
         arguments = ("--optimizers", "adam,adagrad", "--epochs", "2", "--workers", "2")
-        first = run_script("decide.py", *arguments, "--trainings", "4")
+        first = run_study("decide", *arguments, "--trainings", "4")
         assert first.returncode == 0, first.stderr
         assert "batch_size=64: 20 steps per epoch of 1,257 images" in first.stdout
         assert "The budget is spent" in first.stdout
         assert len(trainings()) == 4
-        again = run_script("decide.py", *arguments, "--trainings", "6")
+        again = run_study("decide", *arguments, "--trainings", "6")
         assert again.returncode == 0, again.stderr
         assert again.stdout.count("reused") == 4
         assert len(trainings()) == 6
@@ -240,13 +240,13 @@ class TestTheCommand:
 
     def test_keeps_its_pilot_and_its_epochs(self, tracking_uri: str) -> None:
         arguments = ("--optimizers", "adam", "--batch-size", "600", "--hidden", "8", "--delta", "1")
-        first = run_script("decide.py", *arguments, "--trainings", "1")
+        first = run_study("decide", *arguments, "--trainings", "1")
         assert first.returncode == 0, first.stderr
         assert "epochs=100: 300 steps per training; at its end, the validation loss of adam at 0.001" in first.stdout
         (pilot,) = trainings()
         assert pilot.data.params["epochs"] == "100"
         assert studies()[0].data.params["chosen.epochs"] == "100"
-        again = run_script("decide.py", *arguments, "--trainings", "2")
+        again = run_study("decide", *arguments, "--trainings", "2")
         assert again.returncode == 0, again.stderr
         assert "epochs=100, as an earlier start of this decision has chosen" in again.stdout
         assert len(trainings()) == 2
@@ -254,19 +254,19 @@ class TestTheCommand:
 
     def test_repeats_over_splits_and_says_whether_the_answer_depends_on_them(self, tracking_uri: str) -> None:
         arguments = ("--optimizers", "adam", "--epochs", "1", "--trainings", "8", "--splits", "2")
-        ended = run_script("decide.py", *arguments)
+        ended = run_study("decide", *arguments)
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout.splitlines()[-1].startswith(("The answer depends on", "The answer does not depend on"))
         assert {run.data.params["split_seed"] for run in studies()} == {"0", "1"}
         assert len(trainings()) == 8
 
     def test_too_short_a_time_is_an_error_with_one_that_would_do(self, tracking_uri: str) -> None:
-        ended = run_script("decide.py", "--epochs", "50", "--batch-size", "16", "--minutes", "0.01")
+        ended = run_study("decide", "--epochs", "50", "--batch-size", "16", "--minutes", "0.01")
         assert ended.returncode == 2
         assert re.match(r"error: minutes='0.01' is too short .* use minutes=", ended.stderr.splitlines()[-1])
 
     def test_too_short_a_time_is_found_before_the_pilot(self, tracking_uri: str) -> None:
-        ended = run_script("decide.py", "--batch-size", "1", "--minutes", "0.2")
+        ended = run_study("decide", "--batch-size", "1", "--minutes", "0.2")
         assert ended.returncode == 2
         assert re.match(
             r"error: minutes='0.2' is too short for a pilot and a training of each of the 4 ",

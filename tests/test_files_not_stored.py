@@ -22,7 +22,7 @@ from lrstudy.tracking.claims import claim_lock
 from lrstudy.tracking.failures import is_rejection, is_transient
 from lrstudy.tracking.outbox import Outbox
 from servers import Fault, Front
-from studies import curves, finals, run_script, trainings
+from studies import curves, finals, run_study, trainings
 
 
 @contextmanager
@@ -242,12 +242,12 @@ def test_errors_of_this_machine_are_neither_rejections_nor_an_absent_server() ->
 
 def test_a_study_trains_a_finished_run_without_its_files_again_and_reuses_the_others(tracking_uri: str) -> None:
     grid = ("--optimizers", "adam,sgd", "--lrs", "0.1", "--epochs", "1", "--hidden", "8")
-    assert run_script("grid.py", *grid).returncode == 0
+    assert run_study("grid", *grid).returncode == 0
     with_files, without = sorted(trainings(), key=lambda run: run.info.run_name)
     weights = Path(without.info.artifact_uri.removeprefix("file://"), "weights.pt")
     content = weights.read_bytes()
     weights.unlink()
-    again = run_script("grid.py", *grid)
+    again = run_study("grid", *grid)
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("reused") == 1
     assert weights.read_bytes() == content

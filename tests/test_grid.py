@@ -19,7 +19,18 @@ from lrstudy.command_line import parse
 from lrstudy.errors import SettingsError
 from lrstudy.settings import GridSettings
 from paused import EPOCHS, release, running_with_pauses, wait_for_pause
-from studies import children, curves, finals, reference, run_script, run_script_anew, runs, studies, trainings
+from studies import (
+    children,
+    curves,
+    finals,
+    reference,
+    run_script,
+    run_script_anew,
+    run_study,
+    runs,
+    studies,
+    trainings,
+)
 
 SMALL = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", "3", "--hidden", "16")
 DISTURBED = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", str(EPOCHS), "--hidden", "16")
@@ -83,8 +94,8 @@ class TestAGrid:
         }
 
     def test_a_grid_that_is_started_again_trains_only_missing_cells(self) -> None:
-        assert run_script("grid.py", *SMALL).returncode == 0
-        again = run_script("grid.py", *SMALL, "--seeds", "2")
+        assert run_study("grid", *SMALL).returncode == 0
+        again = run_study("grid", *SMALL, "--seeds", "2")
         assert again.returncode == 0, again.stderr
         _, second = studies()
         assert {run.data.params["seed"] for run in children(second)} == {"1"}
@@ -127,7 +138,7 @@ class TestAGrid:
             assert {run.info.status for run in runs()} <= {"KILLED", "FINISHED"}
             assert studies()[0].info.status == "KILLED"
 
-        again = run_script("grid.py", *DISTURBED)
+        again = run_study("grid", *DISTURBED)
         assert again.returncode == 0, again.stderr
         first, second = studies()
         assert (first.info.status, second.info.status) == ("KILLED", "FINISHED")
@@ -153,12 +164,12 @@ class TestAGrid:
         assert len({run.data.tags["lrstudy.key"] for run in trainings()}) == 4
 
     def test_a_run_that_lives_on_another_machine_is_left_alone(self) -> None:
-        assert run_script("grid.py", *SMALL, "--lrs", "0.1", "--optimizers", "sgd").returncode == 0
+        assert run_study("grid", *SMALL, "--lrs", "0.1", "--optimizers", "sgd").returncode == 0
         (elsewhere,) = trainings()
         client = mlflow.MlflowClient()
         client.set_tag(elsewhere.info.run_id, "lrstudy.process", json.dumps({"node": "elsewhere", "pid": 1}))
         client.update_run(elsewhere.info.run_id, status="RUNNING")
-        assert run_script("grid.py", *SMALL, "--lrs", "0.1", "--optimizers", "sgd").returncode == 0
+        assert run_study("grid", *SMALL, "--lrs", "0.1", "--optimizers", "sgd").returncode == 0
         assert client.get_run(elsewhere.info.run_id).info.status == "RUNNING"
         assert len(trainings()) == 2
 
@@ -175,7 +186,7 @@ class TestAGrid:
             "--extend",
             "true",
         )
-        ended = run_script("grid.py", *settings, "--seeds", "2")
+        ended = run_study("grid", *settings, "--seeds", "2")
         assert ended.returncode == 0, ended.stderr
         by_lr: dict[float, list[float]] = {}
         for run in trainings():
@@ -189,9 +200,7 @@ class TestAGrid:
         assert "is at the edge of the grid" not in ended.stdout
 
     def test_compares_shapes_of_network_and_names_an_unsettled_best(self) -> None:
-        ended = run_script(
-            "grid.py", "--optimizers", "sgd", "--lrs", "0.1,0.01", "--epochs", "2", "--hidden", "8,4;4,8"
-        )
+        ended = run_study("grid", "--optimizers", "sgd", "--lrs", "0.1,0.01", "--epochs", "2", "--hidden", "8,4;4,8")
         assert ended.returncode == 0, ended.stderr
         assert {run.data.params["hidden"] for run in trainings()} == {"8,4", "4,8"}
         assert (
@@ -200,7 +209,7 @@ class TestAGrid:
         )
 
     def test_logs_pictures_and_a_model_for_all_where_all_are_asked_for(self) -> None:
-        ended = run_script("grid.py", *SMALL, "--optimizers", "sgd", "--log-models", "all")
+        ended = run_study("grid", *SMALL, "--optimizers", "sgd", "--log-models", "all")
         assert ended.returncode == 0, ended.stderr
         client = mlflow.MlflowClient()
         for run in trainings():
@@ -210,7 +219,7 @@ class TestAGrid:
 
     def test_a_missing_tracking_server_is_reported_in_one_sentence(self) -> None:
         there_is_none = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
-        ended = run_script("grid.py", *SMALL, **there_is_none)
+        ended = run_study("grid", *SMALL, **there_is_none)
         assert ended.returncode == 2
         (sentence,) = [line for line in ended.stderr.splitlines() if "WARNING" not in line]
         assert sentence.startswith("error: the tracking server http://127.0.0.1:9 cannot be used")
@@ -251,7 +260,7 @@ def test_the_grid_is_the_studys_in_its_order() -> None:
 
 
 def test_a_grid_that_cannot_be_trained_is_rejected_before_any_run(tmp_path: Path) -> None:
-    ended = run_script("grid.py", "--data", "nowhere")
+    ended = run_study("grid", "--data", "nowhere")
     assert ended.returncode == 2
     known = f"there is no '{tmp_path / 'nowhere'}'"
     assert ended.stderr == f"error: data='nowhere' is neither a known data set nor a folder: {known}.\n"

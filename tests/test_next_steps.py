@@ -12,7 +12,7 @@ from lrstudy.settings.mlproject import ENTRY_POINTS
 from lrstudy.study.next_steps import commands
 from page_commands import as_script
 from servers import Front
-from studies import only_run, run_script, studies, trainings
+from studies import only_run, run_script, run_study, studies, trainings
 
 SHORT = ("--hidden", "4", "--batch_size", "600", "--epochs", "1")
 GRID = (*SHORT, "--optimizers", "sgd,adam", "--lrs", "0.01")
@@ -26,7 +26,7 @@ def test_a_study_registers_its_best_model_as_the_champion_and_an_earlier_one_kee
     assert "registered: models:/digits of mine@champion, version 1\n" in first.stdout
     assert "-P model='models:/digits of mine@champion'" in first.stdout
     alone = only_run()
-    grid = run_script("grid.py", *GRID, "--register", "digits of mine")
+    grid = run_study("grid", *GRID, "--register", "digits of mine")
     assert grid.returncode == 0, grid.stderr
     champion = client.get_model_version_by_alias("digits of mine", "champion")
     (study,) = studies()
@@ -41,7 +41,7 @@ def test_a_study_registers_its_best_model_as_the_champion_and_an_earlier_one_kee
     assert f"- report: runs:/{study.info.run_id}/report/index.html" in str(champion.description)
     (model,) = [m for m in mlflow.search_logged_models(output_format="list") if m.source_run_id == best]
     assert f"model: models:/{model.model_id}, of run {best}\n" in grid.stdout
-    again = run_script("grid.py", *GRID, "--register", "digits of mine")
+    again = run_study("grid", *GRID, "--register", "digits of mine")
     assert "registered: models:/digits of mine@champion, version 2\n" in again.stdout
     assert len(client.search_model_versions("name = 'digits of mine'")) == 2
     assert len(trainings()) == 3

@@ -15,7 +15,7 @@ from lrstudy.errors import SettingsError
 from lrstudy.settings import SearchSettings
 from lrstudy.study.optuna_study import study_file
 from lrstudy.study.search import PRUNERS, SAMPLERS
-from studies import children, curves, run_script, studies, trainings
+from studies import children, curves, run_script, run_study, studies, trainings
 
 SMALL = ("--epochs", "3", "--hidden", "16", "--trials", "3")
 
@@ -24,7 +24,7 @@ SMALL = ("--epochs", "3", "--hidden", "16", "--trials", "3")
 class TestASearch:
     def test_a_search_in_which_all_trials_diverged_has_no_best_and_fails(self) -> None:
         settings = ("--optimizer", "sgd", "--low", "1e8", "--high", "1e9", "--log-models", "all")
-        ended = run_script("search.py", *settings, *SMALL[:-1], "2")
+        ended = run_study("search", *settings, *SMALL[:-1], "2")
         assert ended.returncode == 2
         assert "error: none of the 2 trainings trained: 2 diverged; try learning rates below" in ended.stderr
         assert ended.stdout.count("diverged") == 2
@@ -47,13 +47,13 @@ class TestASearch:
         assert study.data.metrics["best/val_loss"] == best.data.metrics["best/val_loss"]
         self.check_optuna(study.info.run_id, {run.info.run_id: run for run in trials}, tmp_path)
 
-        again = run_script("search.py", "--optimizer", "sgd", *SMALL[:-1], "5", "--study-file", "study.log")
+        again = run_study("search", "--optimizer", "sgd", *SMALL[:-1], "5", "--study-file", "study.log")
         assert again.returncode == 0, again.stderr
         assert again.stdout.count("reused") == 3
         assert len(trainings()) == 5
         assert {run.info.run_id for run in trials} < {run.info.run_id for run in trainings()}
 
-        other = run_script("search.py", "--optimizer", "adam", *SMALL, "--study-file", "study.log")
+        other = run_study("search", "--optimizer", "adam", *SMALL, "--study-file", "study.log")
         assert other.returncode == 2
         assert "error: study_file='study.log' belongs to another study (search sgd)" in other.stderr
         assert len(trainings()) == 5
@@ -83,7 +83,7 @@ class TestASearch:
 
     def test_a_pruned_trial_ends_early_and_is_never_taken_for_a_whole_training(self) -> None:
         settings = ("--optimizer", "adam", "--epochs", "60", "--hidden", "16", "--trials", "10", "--pruner", "median")
-        ended = run_script("search.py", *settings, "--workers", "1")
+        ended = run_study("search", *settings, "--workers", "1")
         assert ended.returncode == 0, ended.stderr
         pruned = [run for run in trainings() if run.data.tags["lrstudy.verdict"] == "pruned"]
         assert pruned
@@ -94,13 +94,13 @@ class TestASearch:
             assert "lrstudy.key" not in run.data.tags
             assert "test/accuracy" not in run.data.metrics
             assert [file.path for file in mlflow.MlflowClient().list_artifacts(run.info.run_id)] == ["history.csv"]
-        again = run_script("search.py", *settings, "--workers", "1")
+        again = run_study("search", *settings, "--workers", "1")
         assert again.returncode == 0, again.stderr
         assert again.stdout.count("reused") == 10
         assert len(trainings()) == 10
 
         lr = pruned[0].data.params["lr"]
-        alone = run_script("grid.py", "--optimizers", "adam", "--lrs", lr, "--epochs", "60", "--hidden", "16")
+        alone = run_study("grid", "--optimizers", "adam", "--lrs", lr, "--epochs", "60", "--hidden", "16")
         assert alone.returncode == 0, alone.stderr
         assert "reused" not in alone.stdout
         assert len(trainings()) == 11

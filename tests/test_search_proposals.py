@@ -161,7 +161,7 @@ class TestWhatOptunaIsTold:
                 bad = number % 3 == 2
                 losses = [2.3 if bad else 2.3 / (epoch + 1) for epoch in range(21)]
                 reports = (
-                    search.should_prune(number, Epoch(n, loss, 0.5, loss, 0.5, 1.0, 0.1))
+                    search.verdict_to_stop(number, Epoch(n, loss, 0.5, loss, 0.5, 1.0, 0.1))
                     for n, loss in enumerate(losses)
                 )
                 pruned = any(reports)

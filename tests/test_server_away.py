@@ -20,7 +20,7 @@ from lrstudy.tracking import journal
 from paused import EPOCHS, PAUSES, release, running_with_pauses, wait_for_pause
 from preloaded_process import run_preloaded
 from servers import Front
-from studies import children, curves, finals, run_script, run_train, running, runs, studies, trainings
+from studies import children, curves, finals, run_script, run_study, run_train, running_study, runs, studies, trainings
 
 GRID = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", str(EPOCHS), "--hidden", "16")
 
@@ -76,7 +76,7 @@ def logged_by(run: Run) -> list[object]:
 def test_a_study_continues_while_its_server_is_away_and_logs_the_same_as_an_undisturbed_one(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = run_script("grid.py", *GRID)
+    ended = run_study("grid", *GRID)
     assert ended.returncode == 0, ended.stderr
     undisturbed = logged()
 
@@ -116,7 +116,7 @@ def test_trainings_of_a_study_killed_while_its_server_is_away_are_reused(front: 
         process.wait()
     front.how = "pass on"
     assert len(journal.pending_journals()) == 1
-    again = run_script("grid.py", *GRID, "--optimizers", "adam")
+    again = run_study("grid", *GRID, "--optimizers", "adam")
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("reused") == 2
     assert "log calls sent to the tracking server" in again.stderr
@@ -128,7 +128,7 @@ def test_trainings_of_a_study_killed_while_its_server_is_away_are_reused(front: 
 @pytest.mark.slow
 def test_a_study_reuses_existing_runs_if_its_server_goes_away_after_the_start(front: Front) -> None:
     settings = (*GRID, "--optimizers", "adam")
-    ended = run_script("grid.py", *settings, "--lrs", "0.1")
+    ended = run_study("grid", *settings, "--lrs", "0.1")
     assert ended.returncode == 0, ended.stderr
     with running_with_pauses("grid", *settings) as process:
         while not any(run.data.metrics.get("val_loss") for run in trainings() if run.info.status == "RUNNING"):
@@ -140,7 +140,7 @@ def test_a_study_reuses_existing_runs_if_its_server_goes_away_after_the_start(fr
     assert len(there) == 2
 
     front.how, front.until = "close", b"lrstudy.key"  # what is asked of the first trial
-    with running("grid.py", *settings, "--lrs", "0.1,0.01,0.001") as process:
+    with running_study("grid", *settings, "--lrs", "0.1,0.01,0.001") as process:
         assert process.stdout is not None
         lines = []
         for line in process.stdout:
@@ -163,12 +163,12 @@ def test_a_study_reuses_existing_runs_if_its_server_goes_away_after_the_start(fr
 @pytest.mark.slow
 def test_a_study_waits_for_a_server_that_alone_has_the_weights_of_its_best_training(front: Front) -> None:
     settings = (*GRID, "--optimizers", "sgd", "--epochs", "5", "--lrs")
-    assert run_script("grid.py", *settings, "0.1,0.01,0.001,0.0001").returncode == 0
+    assert run_study("grid", *settings, "0.1,0.01,0.001,0.0001").returncode == 0
     # The best of all, 0.1, has figures and a model; a grid of one of the others makes its own.
     missing = {"0.01": b"figures", "0.001": b"artifacts/weights.pt", "0.0001": b"artifacts/history.csv"}
     for lr, until in missing.items():
         front.how, front.until = "close", until
-        with running("grid.py", *settings, lr) as process:
+        with running_study("grid", *settings, lr) as process:
             assert process.stderr is not None
             assert any("cannot be used now" in line for line in process.stderr), until
             front.how = "pass on"

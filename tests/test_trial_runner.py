@@ -13,21 +13,20 @@ from lrstudy.study.grid import Grid
 from lrstudy.study.optuna_study import study_file
 from lrstudy.study.preflight import run_preflight
 from lrstudy.study.progress_channel import ProgressChannel
+from lrstudy.study.proposer import UnstoppedTrials
 from lrstudy.study.study_run import open_study
 from lrstudy.study.trial_result import TrialResult
 from lrstudy.study.trial_runner import TrialRunner
 from lrstudy.tracking import owner
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.specification import TrialSpecification
-from studies import run_script, runs, trainings
+from studies import run_study, runs, trainings
 
 CELLS = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01")
 
 
-class Late:
+class Late(UnstoppedTrials):
     """Proposes one training and, when it has ended, another."""
-
-    prunes = False
 
     def __init__(self, settings: GridSettings) -> None:
         self.waiting = settings.cells()
@@ -40,9 +39,6 @@ class Late:
     def propose(self) -> TrainSettings | None:
         number = 2 - len(self.waiting)
         return self.waiting.pop(0) if self.waiting and self.ended == number else None
-
-    def should_prune(self, number: int, epoch: Epoch) -> bool:
-        return False
 
     def tell(self, result: TrialResult) -> None:
         self.ended += 1
@@ -99,9 +95,7 @@ def test_a_trial_that_waits_for_the_training_of_another_process_is_proposed_afte
     settings = parse(GridSettings, ["--optimizers", "sgd", "--lrs", "0.1,0.01", "--epochs", "1", "--hidden", "8"])
     preflight = run_preflight(settings.cells(), time_epochs=True)
     client, watcher = mlflow.MlflowClient(), Seen()
-    assert (
-        run_script("grid.py", "--optimizers", "sgd", "--lrs", "0.1", "--epochs", "1", "--hidden", "8").returncode == 0
-    )
+    assert run_study("grid", "--optimizers", "sgd", "--lrs", "0.1", "--epochs", "1", "--hidden", "8").returncode == 0
     (other,) = trainings()
     client.update_run(other.info.run_id, status="RUNNING")
     client.set_tag(other.info.run_id, "lrstudy.process", owner.this_process())  # which lives

@@ -1,6 +1,6 @@
 """Names of tags and metrics on the tracking server: `tracking` writes them, `tracking` and `report` read them."""
 
-# Tags. `KIND` tells trainings from studies; `KEY` is a training's identity, `PRUNED_KEY` that of a pruned one.
+# Tags. `KIND` tells trainings from studies; `KEY` is a training's identity, `PRUNED_KEY` that of a stopped one.
 KIND, KEY, PRUNED_KEY = "lrstudy.kind", "lrstudy.key", "lrstudy.pruned_key"
 DATA_DIGEST, DEVICE, THREADS = "lrstudy.data_digest", "lrstudy.device", "lrstudy.threads"
 PRECISION = "lrstudy.precision"
@@ -24,7 +24,7 @@ OWNER, CONTINUES = "lrstudy.process", "lrstudy.continues"
 FILE_DIGESTS, MODEL_DIGEST = "lrstudy.file_digests", "lrstudy.model_digest"
 # Of a study: its identity, its best run, and the prefix of the tag on runs that it reuses.
 STUDY, BEST_RUN, USED_BY = "lrstudy.study", "lrstudy.best_run", "lrstudy.used_by"
-# Of a pruned trial: the search that pruned it.
+# Of a stopped trial: the study that stopped it.
 SEARCH = "lrstudy.search"
 # Of a reproduction: the run that it repeats, and its outcome.
 REPRODUCES, REPRODUCTION = "lrstudy.reproduces", "lrstudy.reproduction"

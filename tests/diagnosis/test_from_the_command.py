@@ -10,7 +10,7 @@ import pytest
 from mlflow.entities import Run
 
 from lrstudy.server_names import WHY
-from studies import curve, run_script, trainings
+from studies import curve, run_script, run_study, trainings
 
 SMALL = ("--hidden", "16", "--epochs", "6")
 CODE = """
@@ -64,11 +64,11 @@ def test_a_training_with_diagnose_logs_its_causes_and_has_the_bits_of_one_withou
 def test_a_grid_measures_the_first_seed_of_each_cell_and_reuses_runs_without_causes() -> None:
     grid = ("--optimizers", "sgd", "--lrs", "0.1,0.01", *SMALL)
     assert run_script("train.py", *SMALL, "--optimizer", "sgd", "--lr", "0.1").returncode == 0
-    ended = run_script("grid.py", *grid, "--seeds", "2")
+    ended = run_study("grid", *grid, "--seeds", "2")
     assert ended.returncode == 0, ended.stderr
     found = {(run.data.params["lr"], run.data.params["seed"]): bool(causes(run)) for run in trainings()}
     assert found == {("0.1", "0"): False, ("0.1", "1"): False, ("0.01", "0"): True, ("0.01", "1"): False}
-    assert run_script("grid.py", "--optimizers", "sgd", "--lrs", "0.02", *SMALL, "--diagnose", "false").returncode == 0
+    assert run_study("grid", "--optimizers", "sgd", "--lrs", "0.02", *SMALL, "--diagnose", "false").returncode == 0
     (latest,) = [run for run in trainings() if run.data.params["lr"] == "0.02"]
     assert causes(latest) == set()
 
@@ -76,9 +76,7 @@ def test_a_grid_measures_the_first_seed_of_each_cell_and_reuses_runs_without_cau
 @pytest.mark.usefixtures("tracking_uri")
 def test_a_network_that_is_random_in_evaluation_trains_without_causes(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(CODE)
-    ended = run_script(
-        "grid.py", "--optimizers", "sgd", "--lrs", "0.1,0.01", "--epochs", "2", "--model", "mine.py:build"
-    )
+    ended = run_study("grid", "--optimizers", "sgd", "--lrs", "0.1,0.01", "--epochs", "2", "--model", "mine.py:build")
     assert ended.returncode == 0, ended.stderr
     sentence = "No causes of this verdict were measured: the network's outputs are random in evaluation."
     assert ended.stdout.count(sentence) == 1

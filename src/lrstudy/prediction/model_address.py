@@ -91,7 +91,7 @@ def _training(client: MlflowClient, address: str, run_id: str) -> Run:
     if tags.get(KIND) != TRAINING:
         raise _foreign(address)
     if KEY not in tags or run.info.status != "FINISHED":
-        state = "was pruned" if PRUNED_KEY in tags else f"is {run.info.status}"
+        state = "was stopped early" if PRUNED_KEY in tags else f"is {run.info.status}"
         raise SettingsError(setting_error("model", address, f": run {run_id} {state}; it has no trained network."))
     return run
 

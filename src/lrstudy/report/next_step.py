@@ -61,7 +61,7 @@ def advise_seeds(comparison: Comparison, study: Run | None) -> NextStep:
     seeds = min(cell.n for cell in cells) + int(answer.missing_seeds)
     names = join_and([cell.name for cell in cells[:MAX_NAMED]], len(cells))
     if study and study.tags.get(KIND) == DECISION:
-        further = int(comparison.answer.missing_seeds) * len(cells)
+        further = int(answer.missing_trainings)
         advice = f"continue the decision: about {pluralize(further, 'further training')} of {names} would settle it"
         return NextStep(advice, decide_command(study, comparison.group, _trained(comparison) + further))
     return NextStep(f"train {seeds} seeds of {names}", grid_command(comparison.group, cells, seeds=f"{seeds}"))

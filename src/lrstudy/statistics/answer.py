@@ -81,6 +81,11 @@ class Answer:
         return replace(self, image_limit=limit)
 
     @property
+    def missing_trainings(self) -> float:
+        """About how many further trainings would settle an open answer; infinite if it is not known."""
+        return self.missing_seeds * (1 + len(self.contenders))
+
+    @property
     def risk_is_unknown(self) -> bool:
         """True if no cell has two seeds, so that chance cannot be told from a difference."""
         return math.isnan(self.risk)

@@ -21,13 +21,17 @@ from lrstudy.statistics.outcomes import Cell, Outcomes
 from lrstudy.statistics.race import next_training
 from lrstudy.statistics.sentences import ESTIMATE
 from lrstudy.study.budget import Budget
+from lrstudy.study.early_stop import failure_at_half
 from lrstudy.study.optuna_study import ProposedTrial, StudyFile
 from lrstudy.study.trial_outcomes import outcome_of
 from lrstudy.study.trial_result import TrialResult
 from lrstudy.training.epoch import Epoch
+from lrstudy.training.verdict import Verdict
 
-# A budget is enlarged by at least and at most this many trainings.
-MIN_TRAININGS, MAX_TRAININGS = 4, 2000
+# The trainings that try learning rates beside the best ones.
+SURROUNDING_TRAININGS = 4
+# No command with a larger budget is printed than one with this many further trainings.
+MAX_TRAININGS = 2000
 
 
 class Decide:
@@ -40,7 +44,8 @@ class Decide:
         budget: of the decision.
     """
 
-    prunes = False
+    stops = True
+    needs_curves = False
 
     def __init__(self, settings: DecideSettings, file: StudyFile, window: int, budget: Budget) -> None:
         self._settings = settings
@@ -54,6 +59,7 @@ class Decide:
         self._starts = [Cell(label, usual_lr(choice.optimizer)) for label, choice in self._choices.items()]
         self._proposed: list[tuple[TrainSettings, ProposedTrial]] = []
         self._results: dict[int, TrialResult] = {}
+        self._epochs: dict[int, list[Epoch]] = {}
         # The last cell that was chosen, with the numbers of known and proposed trainings that it followed from.
         self._latest: tuple[tuple[int, int], Cell | None] | None = None
         # Whether the answer is sure, and whether the budget has ended before that.
@@ -120,9 +126,18 @@ class Decide:
             "seed": IntDistribution(0, 2**32 - 1),
         }
 
-    def should_prune(self, number: int, epoch: Epoch) -> bool:  # noqa: ARG002
-        """Return False: trainings of different lengths are not compared."""
-        return False
+    def verdict_to_stop(self, number: int, epoch: Epoch) -> Verdict | None:
+        """Return the verdict of a training that has failed at half of its epochs, if earlier ones have learned.
+
+        The earlier ones are those that were known when it was proposed, in whatever order workers finish.
+        """
+        history = self._epochs.setdefault(number, [])
+        history.append(epoch)
+        earlier = (self._results[place] for place in range(number - self._window + 1))
+        if not any(result.completed and not outcome_of(result).failed for result in earlier):
+            return None
+        data = self._results[0].specification.context.data
+        return failure_at_half(history, self._proposed[number][0].epochs, data)
 
     def tell(self, result: TrialResult) -> None:
         """Take the result of a trial."""
@@ -135,9 +150,9 @@ class Decide:
         if self.sure:
             return []
         answer = find_answer(self._outcomes(len(self._results)), self._settings.delta, self._settings.confidence)
-        missing = answer.missing_seeds * (1 + len(answer.contenders))
+        missing = answer.missing_trainings
         if answer.is_sure:  # of the cells tried; a cell beside the best ones was to follow
-            further = MIN_TRAININGS
+            further = SURROUNDING_TRAININGS
             spent = (
                 "The budget is spent before the best learning rates had others tried beside them, half a decade away"
             )
@@ -147,7 +162,7 @@ class Decide:
         elif missing > MAX_TRAININGS:
             return [f"The budget is spent; a sure answer takes more than {MAX_TRAININGS:,} further trainings."]
         else:
-            further = max(int(missing), MIN_TRAININGS)
+            further = int(missing)
             trainings = pluralize(further, "further training")
             spent = f"The budget is spent. About {trainings} would make the answer sure, {ESTIMATE}"
         larger = self._budget.enlarged(further)

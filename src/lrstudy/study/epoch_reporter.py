@@ -9,7 +9,7 @@ from lrstudy.study.proposer import Proposer
 from lrstudy.study.running_trials import RunningTrial, RunningTrials
 from lrstudy.study.trial_result import TrialResult
 from lrstudy.training.epoch import Epoch
-from lrstudy.training.result import WorkerResult, pruned_result
+from lrstudy.training.result import WorkerResult, stopped_result
 from lrstudy.training.specification import TrialSpecification
 
 
@@ -30,7 +30,7 @@ class StudyObserver(Protocol):
 
 
 class EpochReporter:
-    """Reports each epoch as it arrives from a worker, and requests the stop of a trial that should be pruned."""
+    """Reports each epoch as it arrives from a worker, and requests the stop of a trial that the proposer stops."""
 
     def __init__(self, channel: Progress, proposer: Proposer, observer: StudyObserver) -> None:
         self._channel = channel
@@ -40,18 +40,19 @@ class EpochReporter:
     def report_messages(self, running: RunningTrials) -> None:
         """Report the epochs that workers have sent since the last call."""
         for number, epoch in self._channel.messages():
-            if (trial := running.find(number)) and trial.stop_epoch is None:
+            if (trial := running.find(number)) and trial.stopped is None:
                 self._report(trial, epoch)
-                if trial.stop_epoch is not None:
-                    self._channel.request_stop(number, trial.stop_epoch)
+                if trial.stopped is not None:
+                    self._channel.request_stop(number, epoch.epoch)
 
     def report_result(self, trial: RunningTrial, result: WorkerResult) -> WorkerResult:
-        """Report the epochs of a result that no message has brought; truncate it at the epoch that is pruned."""
+        """Report the epochs of a result that no message has brought; truncate it where the trial stops."""
         for epoch in result.history:
-            if trial.stop_epoch is None:
+            if trial.stopped is None:
                 self._report(trial, epoch)
-        stop = trial.stop_epoch
-        return result if stop is None else pruned_result(result.history, stop, result.machine)
+        if trial.stopped is None:
+            return result
+        return stopped_result(result.history[: trial.last_reported + 1], trial.stopped, result.machine)
 
     def _report(self, trial: RunningTrial, epoch: Epoch) -> None:
         self._observer.on_epoch(trial.number, epoch)
@@ -61,5 +62,4 @@ class EpochReporter:
             trial.last_logged = epoch.epoch
         if epoch.epoch > trial.last_reported:
             trial.last_reported = epoch.epoch
-            if self._proposer.should_prune(trial.number, epoch):
-                trial.stop_epoch = epoch.epoch
+            trial.stopped = self._proposer.verdict_to_stop(trial.number, epoch)

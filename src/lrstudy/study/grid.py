@@ -22,8 +22,8 @@ from lrstudy.settings.training import OptimizerChoice
 from lrstudy.statistics.outcomes import FAILED
 from lrstudy.statistics.race import is_near
 from lrstudy.study.optuna_study import ProposedTrial, StudyFile
+from lrstudy.study.proposer import UnstoppedTrials
 from lrstudy.study.trial_result import TrialResult, best_of
-from lrstudy.training.epoch import Epoch
 
 # An extension adds a learning rate at half a decade's distance, …
 EXTENSION_FACTOR = math.sqrt(10)
@@ -33,10 +33,8 @@ MAX_EXTENSIONS = 6
 DIGITS = 3
 
 
-class Grid:
+class Grid(UnstoppedTrials):
     """The proposer of a grid: its trainings in order, then those that bracket each best learning rate."""
-
-    prunes = False
 
     def __init__(self, settings: GridSettings, file: StudyFile) -> None:
         self._settings = settings
@@ -62,10 +60,6 @@ class Grid:
             self._study.enqueue_trial(_parameters(cell))
             self._asked[cell] = ProposedTrial(self._study, self._study.ask(self._distributions))
         return cell
-
-    def should_prune(self, number: int, epoch: Epoch) -> bool:  # noqa: ARG002
-        """Return False: all trials of a grid are trained to their end."""
-        return False
 
     def tell(self, result: TrialResult) -> None:
         """Take the result of a trial."""

@@ -15,10 +15,10 @@ from lrstudy.settings import StudySettings, TrainSettings
 from lrstudy.study.display import StudyDisplay
 from lrstudy.study.estimate import estimate_study, seconds_since_start
 from lrstudy.study.executors import TrialWorkers
+from lrstudy.study.proposer import UnstoppedTrials
 from lrstudy.study.study_run import StudyRun
 from lrstudy.study.trial_result import TrialResult
 from lrstudy.study.trial_runner import TrialRunner
-from lrstudy.training.epoch import Epoch
 from lrstudy.training.specification import PreflightResult
 
 # The epochs are doubled at most this many times.
@@ -100,11 +100,10 @@ class PilotTrainings:
         return result
 
 
-class _OneTraining:
+class _OneTraining(UnstoppedTrials):
     """The proposer of a single training."""
 
-    # Not that it stops the training: the results of proposers that may do so have curves.
-    prunes = True
+    needs_curves = True
     planned = 1
 
     def __init__(self, training: TrainSettings) -> None:
@@ -112,9 +111,6 @@ class _OneTraining:
 
     def propose(self) -> TrainSettings | None:
         return self._left.pop() if self._left else None
-
-    def should_prune(self, number: int, epoch: Epoch) -> bool:  # noqa: ARG002
-        return False
 
     def tell(self, result: TrialResult) -> None:
         pass

@@ -129,7 +129,11 @@ def run_study(
         with _optional_artifacts():
             if trained:
                 print(WAITING_FOR_ARTIFACTS, flush=True)
-            ranked = [trial for trial in results if trial.completed] if settings.log_models == "all" else [best]
+            ranked = (
+                [trial for trial in results if trial.completed and not trial.stopped]
+                if settings.log_models == "all"
+                else [best]
+            )
             log_best_artifacts(study.run, ranked, helper, executor, trials.best)
             print_next_steps(study.run, _winner(best, conclusion), settings.register)
             log_best_curves(study, best.run_id)

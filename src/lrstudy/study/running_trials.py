@@ -13,6 +13,7 @@ from lrstudy.study.trial_job import TrialJob
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.result import WorkerResult
 from lrstudy.training.specification import TrialSpecification
+from lrstudy.training.verdict import Verdict
 
 POLL_SECONDS = 0.1
 
@@ -22,7 +23,7 @@ class RunningTrial:
     """A trial from the claim of its run to its end.
 
     `last_logged` is the last epoch that the server has or is being sent, `last_reported` the last that the proposer
-    knows, -1 if there is none; a pruned trial ends with `stop_epoch`.
+    knows, -1 if there is none. A trial that the proposer has stopped there has the verdict `stopped`.
     `errors` are the deaths of its workers.
     """
 
@@ -31,7 +32,7 @@ class RunningTrial:
     run: TrackedRun
     last_logged: int = -1
     last_reported: int = -1
-    stop_epoch: int | None = None
+    stopped: Verdict | None = None
     errors: list[BaseException] = field(default_factory=list)
 
 

@@ -19,8 +19,9 @@ from lrstudy.formatting import format_lr, pluralize
 from lrstudy.settings import SearchSettings, TrainSettings
 from lrstudy.study.initial_draws import evenly_spread_lr, optimizer_seed
 from lrstudy.study.optuna_study import ProposedTrial, StudyFile
-from lrstudy.study.trial_result import TrialResult
+from lrstudy.study.trial_result import PRUNED, TrialResult
 from lrstudy.training.epoch import Epoch
+from lrstudy.training.verdict import Verdict
 
 # Up to three workers, and a trial that waits for the next free one, get the same proposals as a single worker.
 MIN_WINDOW = 4
@@ -68,7 +69,7 @@ class Search:
             )
             for name in settings.optimizers
         ]
-        self.prunes = settings.pruner != "none"
+        self.stops = self.needs_curves = settings.pruner != "none"
         self._proposed: list[ProposedTrial] = []
         self._results: dict[int, TrialResult] = {}
         self._next_to_tell = 0
@@ -93,13 +94,14 @@ class Search:
         lr = float(f"{trial.params['lr']:.{DIGITS}g}")
         return settings.training(choice, lr, settings.hidden, settings.seed)
 
-    def should_prune(self, number: int, epoch: Epoch) -> bool:
-        """Return whether Optuna's pruner stops a trial after this epoch."""
-        if not self.prunes:
-            return False
+    def verdict_to_stop(self, number: int, epoch: Epoch) -> Verdict | None:
+        """Return the verdict `pruned` if Optuna's pruner stops a trial after this epoch."""
+        if not self.stops:
+            return None
         proposed = self._proposed[number]
         proposed.report(epoch.epoch, epoch.val_loss)
-        return proposed.trial.should_prune()
+        better = "other trials had a lower validation loss by then"
+        return Verdict(PRUNED, better) if proposed.trial.should_prune() else None
 
     def tell(self, result: TrialResult) -> None:
         """Take the result of a trial."""

@@ -18,7 +18,7 @@ from lrstudy.training import artifacts, checkpoint, runtime, setup
 from lrstudy.training.continuation import write_beginning
 from lrstudy.training.plan import TrainingPlan, load_data
 from lrstudy.training.progress import Progress, finalize, track_best
-from lrstudy.training.result import LAST_STATE, Beginning, Machine, WorkerResult, pruned_result
+from lrstudy.training.result import LAST_STATE, Beginning, Machine, WorkerResult
 from lrstudy.training.setup import TrainingSetup
 from lrstudy.user_code import errors_of_files
 
@@ -38,8 +38,8 @@ def run_trial(job: TrialJob) -> WorkerResult:
     with errors_of_files(plan.settings.code), gpu_errors():
         training, progress = checkpoint.resume(setup.build(plan), job.run_id)
         machine = Machine(platform.node(), hardware.describe(plan.runtime.device))
-        if (stopped := _train(job, training, progress)) is not None:
-            return pruned_result(progress.history, stopped, machine)
+        if not _train(job, training, progress):
+            return WorkerResult(tuple(progress.history), machine=machine)
         kept = {LAST_STATE: checkpoint.state(training, progress)} if job.settings.keep == "last" else {}
         result = finalize(training, progress)
     files = artifacts.artifact_files(training, result) | kept
@@ -79,8 +79,8 @@ def planned(settings: TrainSettings) -> TrainingPlan:
     return TrainingPlan(settings, loaded_data(data_settings(settings)), prepared)
 
 
-def _train(job: TrialJob, training: TrainingSetup, progress: Progress) -> int | None:
-    """Train to the end and return None, or until a stop request and return the last epoch that counts."""
+def _train(job: TrialJob, training: TrainingSetup, progress: Progress) -> bool:
+    """Train to the end, or until a stop request; return whether the end was reached."""
     sender = ProgressSender(job.progress_address, job.number)
     for epoch in progress.history:
         sender.send(epoch)
@@ -88,8 +88,8 @@ def _train(job: TrialJob, training: TrainingSetup, progress: Progress) -> int | 
     for epoch in checkpoint.save_checkpoints(training, job.run_id, progress, epochs):
         sender.send(epoch)
         if (last := sender.stop_epoch()) is not None and epoch.epoch >= last:
-            return last
-    return None
+            return False
+    return True
 
 
 def data_settings(settings: TrainSettings) -> TrainSettings:

@@ -33,17 +33,17 @@ from lrstudy.training.specification import TrialSpecification
 
 
 def claim(
-    study: StudyRun, specification: TrialSpecification, *, prunes: bool, ignore_remote_owners: bool
+    study: StudyRun, specification: TrialSpecification, *, stops: bool, ignore_remote_owners: bool
 ) -> Run | TrackedRun | None:
     """Return the finished run of a training, or a run that this process now owns; None if another process owns it.
 
     Args:
         study: the study of the trial.
         specification: the training.
-        prunes: whether a run that the same study pruned counts as finished.
+        stops: whether a run that the same study stopped counts as finished.
         ignore_remote_owners: open a second run if the owner of the first is on another machine, and may be dead.
     """
-    wanted = {KEY: specification.key}, *([{PRUNED_KEY: specification.key, SEARCH: study.identity}] if prunes else [])
+    wanted = {KEY: specification.key}, *([{PRUNED_KEY: specification.key, SEARCH: study.identity}] if stops else [])
 
     def from_server() -> Run | TrackedRun | None:
         with claim_lock():

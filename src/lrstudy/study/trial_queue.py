@@ -8,7 +8,7 @@ from collections import deque
 
 from mlflow.entities import Run
 
-from lrstudy.server_names import BEST_VAL_ACCURACY, BEST_VAL_LOSS, TEST_ACCURACY, VERDICT
+from lrstudy.server_names import BEST_VAL_ACCURACY, BEST_VAL_LOSS, PRUNED_KEY, TEST_ACCURACY, VERDICT
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.reused_losses import val_losses_reader
 from lrstudy.study.running_trials import RunningTrial
@@ -77,9 +77,9 @@ class TrialQueue:
     def _claim(
         self, number: int, specification: TrialSpecification, *, ignore_remote_owners: bool
     ) -> RunningTrial | TrialResult | None:
-        prunes = self._proposer.prunes
+        stops = self._proposer.stops
         with self._time_spent.tracking():
-            claimed = claim(self._study, specification, prunes=prunes, ignore_remote_owners=ignore_remote_owners)
+            claimed = claim(self._study, specification, stops=stops, ignore_remote_owners=ignore_remote_owners)
         if claimed is None:
             self._deferred.append((number, specification))
             return None
@@ -92,7 +92,7 @@ class TrialQueue:
         run_id, metrics, verdict = run.info.run_id, run.data.metrics, run.data.tags[VERDICT]
         outbox, client = self._study.run.outbox, self._study.run.client
         curve: list[tuple[int, float]] = []
-        if self._proposer.prunes:  # While the server is away, the pruner does without.
+        if self._proposer.needs_curves:  # While the server is away, the pruner does without.
             curve = outbox.query_or(lambda: validation_curve(client, run_id), list)
         scores = metrics[BEST_VAL_LOSS], metrics[BEST_VAL_ACCURACY]
         losses = val_losses_reader(self._study.run, run)
@@ -103,6 +103,7 @@ class TrialQueue:
             *scores,
             verdict,
             reused=True,
+            stopped=PRUNED_KEY in run.data.tags,
             curve=curve,
             test_accuracy=metrics.get(TEST_ACCURACY, math.nan),
             read_val_losses=losses,

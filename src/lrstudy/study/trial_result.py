@@ -21,7 +21,8 @@ PRUNED, DIVERGED = "pruned", "diverged"
 class TrialResult:
     """A trial that has ended. A failed one has no `verdict` but a `reason`; the run of a `reused` one existed before.
 
-    `curve` holds epochs and their validation losses if the study prunes. `test_accuracy` is that on the held-out test
+    One that was `stopped` before its end has no weights. `curve` holds epochs and their validation losses if the study
+    uses them. `test_accuracy` is that on the held-out test
     split, NaN if unknown. `read_val_losses` returns the `val_losses`.
     """
 
@@ -33,6 +34,7 @@ class TrialResult:
     verdict: str = ""
     reason: str = ""
     reused: bool = False
+    stopped: bool = False
     curve: Sequence[tuple[int, float]] = ()
     test_accuracy: float = field(default=math.nan, compare=False)
     read_val_losses: Callable[[], np.ndarray | None] = field(default=lambda: None, compare=False, repr=False)
@@ -41,7 +43,7 @@ class TrialResult:
     def val_losses(self) -> np.ndarray | None:
         """The loss of each validation image at the best epoch, float32 `(images,)`, in the order of the split.
 
-        Those of a reused trial are read from the server the first time. None for a pruned or failed trial, for a run
+        Those of a reused trial are read from the server the first time. None for a stopped or failed trial, for a run
         of an earlier version, which has no such file, and while the server is unavailable.
         """
         return self.read_val_losses()
@@ -53,7 +55,7 @@ class TrialResult:
 
     @property
     def completed(self) -> bool:
-        """True if the trial was trained to its end."""
+        """True if the trial counts: it was trained to its end, or has failed before."""
         return bool(self.verdict) and not self.pruned
 
     @property
@@ -70,8 +72,8 @@ class TrialResult:
 
 
 def best_of(results: Sequence[TrialResult]) -> TrialResult | None:
-    """Return the result with the lowest objective; None if every trial diverged, was pruned, or failed."""
-    candidates = (result for result in results if result.completed and not result.diverged)
+    """Return the result with the lowest objective; None if every trial diverged, was stopped, or failed."""
+    candidates = (result for result in results if result.completed and not (result.diverged or result.stopped))
     return min(candidates, key=lambda result: result.objective, default=None)
 
 

@@ -16,7 +16,7 @@ from lrstudy.study.study_run import StudyRun
 from lrstudy.study.time_spent import TimeSpent
 from lrstudy.study.trial_logging import log_trial_end
 from lrstudy.study.trial_queue import SECONDS_BETWEEN_QUERIES, TrialQueue
-from lrstudy.study.trial_result import PRUNED, TrialResult, best_of, failure
+from lrstudy.study.trial_result import TrialResult, best_of, failure
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.tracking.training_run import log_setup
 from lrstudy.training.result import WorkerResult
@@ -135,8 +135,8 @@ class TrialRunner:
         self._time_spent.add_training(trained)
         causes_left_out = trained.result.causes_left_out if trained.result else ""
         self.remarks |= {remark: None for remark in (causes_left_out, trained.left_out) if remark}
-        verdict = trained.result.verdict.word if trained.result else PRUNED
-        curve = [(epoch.epoch, epoch.val_loss) for epoch in trained.history] if self._proposer.prunes else ()
+        verdict = trained.stopped or (trained.result and trained.result.verdict)
+        curve = [(epoch.epoch, epoch.val_loss) for epoch in trained.history] if self._proposer.needs_curves else ()
         scores = trained.best.val_loss, trained.best.val_accuracy
         losses = trained.val_losses
         result = TrialResult(
@@ -144,7 +144,8 @@ class TrialRunner:
             trial.specification,
             trial.run.run_id,
             *scores,
-            verdict,
+            verdict.word if verdict else "",
+            stopped=trained.stopped is not None,
             curve=curve,
             test_accuracy=trained.result.test_accuracy if trained.result else math.nan,
             read_val_losses=lambda: losses,

@@ -124,9 +124,10 @@ class Machine:
 
 @dataclass(frozen=True)
 class WorkerResult:
-    """A worker's epochs, result, and files by their paths, and its machine; a pruned trial has no result.
+    """A worker's epochs, result, and files by their paths, and its machine.
 
-    `left_out` is that of the training's `Passes`.
+    A trial that the study has stopped has no result; `stopped` is its verdict. `left_out` is that of the training's
+    `Passes`.
     """
 
     history: tuple[Epoch, ...]
@@ -135,6 +136,7 @@ class WorkerResult:
     inputs: ModelInputs | None = None
     machine: Machine | None = None
     left_out: str = ""
+    stopped: Verdict | None = None
 
     @property
     def best(self) -> Epoch:
@@ -143,11 +145,11 @@ class WorkerResult:
 
     @property
     def val_losses(self) -> np.ndarray | None:
-        """The loss of each validation image at the best epoch, float32 `(images,)`; None for a pruned trial."""
+        """The loss of each validation image at the best epoch, float32 `(images,)`; None for a stopped trial."""
         return from_npy(self.files[VAL_LOSSES]) if self.result else None
 
 
-def pruned_result(epochs: Sequence[Epoch], last: int, machine: Machine | None = None) -> WorkerResult:
-    """Return the worker's result of a trial that is pruned after the epoch `last`."""
-    history = tuple(epochs[: last + 1])
-    return WorkerResult(history, files={HISTORY: history_table.to_csv(history)}, machine=machine)
+def stopped_result(history: Sequence[Epoch], verdict: Verdict, machine: Machine | None) -> WorkerResult:
+    """Return the result of a trial that was stopped with `verdict` after the last epoch of `history`."""
+    files = {HISTORY: history_table.to_csv(history)}
+    return WorkerResult(tuple(history), files=files, machine=machine, stopped=verdict)
