@@ -39,7 +39,7 @@ def running_with_pauses(name: str, *arguments: str) -> Iterator[subprocess.Popen
     source = tests.parent / "src"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(source), str(tests)])}
     pipe = subprocess.PIPE
-    without_report = f"lambda arguments: commands.run_{name}(arguments, lambda study: None)"
+    without_report = f"lambda arguments: commands.run_{name}(arguments, lambda *_: None)"
     main = "commands.run_train" if name == "train" else without_report
     command = ["-c", COMMAND.format(main=main, script=str(source / f"{name}.py")), *arguments]
     with PreloadedProcess(command, stdout=pipe, stderr=pipe, env=environment) as process:

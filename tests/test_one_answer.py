@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from lrstudy.report.command_line import report
@@ -47,3 +48,12 @@ def test_the_answer_is_one_everywhere(
     assert f"<strong>{headline}</strong>" in page
     assert all(f">{sentence}</" in page for sentence in evidence)
     assert ('class="answer recommended"' in page) == (state == "recommended")
+
+    again = run_script("grid.py", *settings)
+    first, second = studies()
+    ends = [run.stdout[run.stdout.index("\nreport: artifact") :] for run in (ended, again)]
+    assert ends[0] == ends[1]
+    assert f"The report is that of run {first.info.run_id}" in second.data.tags["mlflow.note.content"]
+    paths = [{file.path for file in mlflow.MlflowClient().list_artifacts(run.info.run_id)} for run in studies()]
+    assert "report" in paths[0]
+    assert not paths[1]

@@ -20,24 +20,29 @@ if TYPE_CHECKING:
     from lrstudy.report.group_report import Report
 
 
-def log_report(study: str) -> None:
+def log_report(study: str, earlier: str | None) -> None:
     """Log the report on a study to the study's run, and print where it is and the next command.
 
     A study whose report cannot be made is complete without it: the reason is printed.
 
     Args:
         study: the run of a study that has ended.
+        earlier: the run of a study with the same trainings that has their report; it is not logged again.
     """
     began = time.monotonic()
     again = f"`python analysis/report.py --study {study} --log true`"
     with report_interruption(lambda: f"the study is complete; {again} makes its report."):
         try:
-            report = _log(study)
-            _log_seconds(study, time.monotonic() - began)
+            report = _build(study)
+            if earlier is None:
+                _attach(study, report)
+                _log_seconds(study, time.monotonic() - began)
         except (ReportError, OSError) as error:
             print(f"warning: the report on the study could not be made: {error} {again} makes it.", file=sys.stderr)
             return
-    print(f"report: artifact report/index.html of run {study}; python analysis/report.py writes it to a folder")
+    print(
+        f"report: artifact report/index.html of run {earlier or study}; python analysis/report.py writes it to a folder"
+    )
     first = report.group_reports[0] if report.group_reports else None
     if first and first.answer.command:
         advice = [] if first.state is AnswerState.RECOMMENDED else first.answer.sentences[:1]
@@ -53,17 +58,22 @@ def _log_seconds(study: str, seconds: float) -> None:
         MlflowClient().log_metric(study, REPORT_SECONDS, seconds, step=0)
 
 
-def _log(study: str) -> Report:
+def _build(study: str) -> Report:
     from lrstudy.compat.interpreter import gc_paused
 
     with gc_paused():
         from lrstudy.report.group_report import build_report
         from lrstudy.report.load_runs import load_runs
+    return build_report(load_runs(study=study))
+
+
+def _attach(study: str, report: Report) -> None:
+    from lrstudy.compat.interpreter import gc_paused
+
+    with gc_paused():
         from lrstudy.report.sections.numbers import cell_columns
         from lrstudy.report.server import attach_report
         from lrstudy.report.write import write_report
-    report = build_report(load_runs(study=study))
     with tempfile.TemporaryDirectory(prefix="lrstudy-") as folder:
         write_report(report, Path(folder))
         attach_report(study, Path(folder), cell_columns(report))
-    return report

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,10 +14,8 @@ from lrstudy.study.fork_server import preload
 if TYPE_CHECKING:
     from lrstudy.settings import StudySettings, TrainSettings
     from lrstudy.settings.training import BasicSettings
+    from lrstudy.study.run_study import Report
     from lrstudy.tracking.continuation import Continuation
-
-# Logs the report on a study, given the id of its run.
-Report = Callable[[str], None]
 
 Settings = TypeVar("Settings", bound="BasicSettings")
 
@@ -92,7 +89,7 @@ def run_predict(arguments: list[str]) -> None:
 
 
 def run_grid(arguments: list[str], report: Report) -> None:
-    """Train the grid that the command line describes; `report` logs the report on it, given the id of its run."""
+    """Train the grid that the command line describes; `report` logs the report on it."""
     _run("grid", arguments, report)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import format_setting, pluralize, setting_error
@@ -23,7 +22,7 @@ from lrstudy.study.helper_worker import HelperWorker
 from lrstudy.study.optuna_study import StudyFile
 from lrstudy.study.pilot import MAX_DOUBLINGS, PilotTrainings, earlier_choice, run_pilot
 from lrstudy.study.proposer import Proposer
-from lrstudy.study.run_study import run_study
+from lrstudy.study.run_study import Report, run_study
 from lrstudy.study.search import proposal_window
 from lrstudy.training.specification import PreflightResult
 from lrstudy.training_steps import count_steps
@@ -37,13 +36,13 @@ RESERVE_SECONDS, RESERVE_SHARE = 1.0, 0.01
 TRAININGS_AFTER_DOUBLING = 4
 
 
-def run_decision(settings: DecideSettings, helper: HelperWorker, report: Callable[[str], None]) -> None:
+def run_decision(settings: DecideSettings, helper: HelperWorker, report: Report) -> None:
     """Decide which optimizer and learning rate to use, and print and log the answer.
 
     Args:
         settings: of the decision.
         helper: runs the preflight of trainings with any number of steps.
-        report: logs the report on a study, given the id of its run.
+        report: logs the report on a study.
 
     Raises:
         LearningRateStudyError: the study cannot begin or continue, every trial failed, or the budget is too small.
@@ -64,7 +63,7 @@ def run_decision(settings: DecideSettings, helper: HelperWorker, report: Callabl
 
 
 def _decide_split(
-    settings: DecideSettings, helper: HelperWorker, share: float, report: Callable[[str], None]
+    settings: DecideSettings, helper: HelperWorker, share: float, report: Report
 ) -> tuple[DecideSettings, Conclusion]:
     """Run the study of one split until `share` of the time is spent; return its settings and its conclusion."""
     chosen = settings

@@ -23,6 +23,7 @@ from lrstudy.server_names import (
     BEST_VAL_ACCURACY,
     BEST_VAL_LOSS,
     DESCRIPTION,
+    REPORT_SECONDS,
     TIME,
     VERDICT,
 )
@@ -43,7 +44,7 @@ from lrstudy.study.pilot import PilotTrainings
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.retried_task import RetriedTask
 from lrstudy.study.search import proposal_window
-from lrstudy.study.study_identity import is_repetition, study_identity
+from lrstudy.study.study_identity import repeated_studies, study_identity
 from lrstudy.study.study_run import StudyRun, log_best, log_best_curves, open_study
 from lrstudy.study.trial_result import TrialResult, best_of, reason_without_best
 from lrstudy.study.trial_runner import TrialRunner
@@ -55,6 +56,9 @@ from lrstudy.training.specification import DataSummary, PreflightResult
 from lrstudy.training_steps import print_steps
 
 Settings = TypeVar("Settings", bound=StudySettings)
+
+# Logs the report on a study, given the id of its run, and that of a run that has the same report, if there is one.
+Report = Callable[[str, str | None], None]
 
 # One more trial than there are workers is submitted if trials are shorter than this, so that no worker waits for the
 # next one. A longer trial in the queue would look on the server as if it were running.
@@ -72,7 +76,7 @@ def run_study(
     name: str,
     helper: HelperWorker,
     propose: Callable[[Settings, StudyFile, int], Proposer],
-    report: Callable[[str], None],
+    report: Report,
     complete: Callable[[Settings, PilotTrainings], Settings] = lambda settings, _: settings,
 ) -> Conclusion:
     """Train the missing trainings of a study; log and print the results; return the conclusion from them.
@@ -83,7 +87,7 @@ def run_study(
         name: of the run of the study, without the data.
         helper: runs the preflight and saves models.
         propose: returns the proposer, given the complete settings, Optuna's file and the most trainings at a time.
-        report: logs the report on the study, given the id of its run, once it has ended.
+        report: logs the report on the study once it has ended.
         complete: returns the settings with what trainings of the study have to show first; by default as they are.
 
     Raises:
@@ -137,7 +141,8 @@ def run_study(
             log_best_artifacts(study.run, ranked, helper, executor, trials.best)
             print_next_steps(study.run, _winner(best, conclusion), settings.register)
             log_best_curves(study, best.run_id)
-        if trained or not is_repetition(study, settings):
+        repeated = [] if trained else repeated_studies(study, settings)
+        if not repeated:
             study.run.log_files({ARTIFACT: file.path.read_bytes()})
         changes = _changes(local, results[0], preflight) if trained else []
         _print_lines([*trials.remarks, *changes])
@@ -148,8 +153,11 @@ def run_study(
             "total": seconds_since_start(),
         }
         sentences = [*preflight.context.data.warnings, *sentences, *trials.remarks, *changes]
+        reported = next((run.info.run_id for run in repeated if REPORT_SECONDS in run.data.metrics), None)
+        if reported:
+            sentences.append(f"The report is that of run {reported}, which this study repeats.")
         _log_end(study, best, seconds, _description(results, best, conclusion, sentences))
-    report(study.run.run_id)
+    report(study.run.run_id, reported)
     return conclusion
 
 

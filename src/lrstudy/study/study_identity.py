@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
+from mlflow.entities import Run
+
 from lrstudy.server_names import DECISION, GRID, STUDY
 from lrstudy.settings import StudySettings, parameters
 from lrstudy.study.study_run import StudyRun
@@ -27,8 +29,8 @@ NOT_OF_IDENTITY = {
         "register",
     ),
 }
-# Settings that say how far a study goes.
-EXTENT = ("trials", "seeds", "extend", "minutes", "trainings")
+# Settings that say how far a study goes, and what its answer allows.
+EXTENT = ("trials", "seeds", "extend", "minutes", "trainings", "delta", "confidence")
 
 
 def study_identity(kind: str, settings: StudySettings, context: StudyContext, search_window: int) -> str:
@@ -47,12 +49,13 @@ def study_identity(kind: str, settings: StudySettings, context: StudyContext, se
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def is_repetition(study: StudyRun, settings: StudySettings) -> bool:
-    """Return whether an earlier study with the same settings has logged the same trials."""
+def repeated_studies(study: StudyRun, settings: StudySettings) -> list[Run]:
+    """Return the earlier studies with the same settings, which have logged the same trials."""
     extent = {name: value for name, value in parameters(settings).items() if name in EXTENT}
-    return any(
-        run.data.tags.get(STUDY) == study.identity
+    return [
+        run
+        for run in study.known_runs
+        if run.data.tags.get(STUDY) == study.identity
         and run.info.status == "FINISHED"
         and extent.items() <= run.data.params.items()
-        for run in study.known_runs
-    )
+    ]
