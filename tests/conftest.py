@@ -19,13 +19,12 @@ import shared_by_workers
 from image_folders import fill
 from lrstudy import cache_paths
 from lrstudy.crash_safe_pool import CrashSafePool
-from preloaded_process import PreloadedProcess, run_preloaded
+from preloaded_process import run_preloaded
 from servers import Front, start_tracking_server
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = ROOT.parent / "shared" / "data" / "clothing"
 FONT_CACHE = matplotlib.get_cachedir()
-STARTED: list[PreloadedProcess] = []  # they end with the pytest run
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -99,7 +98,7 @@ def _start_shared_server() -> str:
     folder = shared_by_workers.folder() / "server"
     folder.mkdir()
     process, url = start_tracking_server(folder)
-    STARTED.append(process)
+    process.detach()
     return url
 
 

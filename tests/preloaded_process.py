@@ -46,6 +46,11 @@ class PreloadedProcess(subprocess.Popen[str]):
         finally:
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
+    def detach(self) -> None:
+        """Wait for it no longer: it ends with the pytest run, after this process."""
+        self._server.close()
+        self.returncode = 0
+
     def _line(self) -> bytes:
         while not self._status.endswith(b"\n"):
             received = self._server.recv(1)

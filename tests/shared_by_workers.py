@@ -18,7 +18,6 @@ from filelock import FileLock
 FOLDER = "LRSTUDY_TESTS_SHARED_FOLDER"
 ALIVE = "alive"
 SECONDS_TO_START = 280
-STARTED: list["subprocess.Popen[bytes]"] = []  # they end with the pytest run
 
 
 @contextmanager
@@ -83,10 +82,10 @@ def _start_command_server() -> str:
             stdout=log,
             stderr=log,
         )
-    STARTED.append(process)
     deadline = time.monotonic() + SECONDS_TO_START
     while not address.exists():
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError((folder() / "command-server.log").read_text())
         time.sleep(0.05)
+    process.returncode = 0  # it ends after this process, with the pytest run: nobody waits for it
     return str(address)
