@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -19,6 +19,8 @@ from preloaded_process import PreloadedProcess, run_preloaded
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "Log10 loss/train", "Log10 loss/val")
 
+# Where the processes that a study starts find the package.
+SOURCE = {"PYTHONPATH": str(ROOT / "src")}
 # A study whose report is not composed, which would take longer than the trainings of a test.
 WITHOUT_REPORT = """
 import sys
@@ -36,7 +38,7 @@ def run_script(script: str, *arguments: str, **environment: str) -> subprocess.C
 
 def run_study(kind: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a study of this kind, such as `grid`, as its script does, but for the report."""
-    return run_preloaded(_study_command(kind, *arguments), env=os.environ | environment)
+    return run_preloaded(_study_command(kind, *arguments), env=os.environ | SOURCE | environment)
 
 
 def run_train(*arguments: str) -> None:
@@ -60,20 +62,21 @@ def run_script_anew(script: str, *arguments: str, **environment: str) -> subproc
 @contextmanager
 def running(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a command, and kill it at the end of the block."""
-    with _running([str(ROOT / "src" / script), *arguments]) as process:
+    with _running([str(ROOT / "src" / script), *arguments], os.environ) as process:
         yield process
 
 
 @contextmanager
 def running_study(kind: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a study of this kind, such as `grid`, without its report, and kill it at the end of the block."""
-    with _running(_study_command(kind, *arguments)) as process:
+    with _running(_study_command(kind, *arguments), os.environ | SOURCE) as process:
         yield process
 
 
 @contextmanager
-def _running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    with PreloadedProcess(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+def _running(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    pipe = subprocess.PIPE
+    with PreloadedProcess(command, stdout=pipe, stderr=pipe, env=environment) as process:
         try:
             yield process
         finally:

@@ -119,8 +119,8 @@ def test_a_trial_on_other_images_than_its_study_began_with_is_rejected(folder: P
 def test_a_folder_that_changes_during_a_training_is_reported(folder: Path) -> None:
     with running("train.py", "--data", str(folder), "--hidden", "4", "--epochs", "500") as training:
         assert training.stderr is not None
-        while "epoch" not in training.stderr.readline():
-            pass
+        while "epoch" not in (line := training.stderr.readline()):
+            assert line, training.communicate()
         add(folder)
         said, complaints = training.communicate(timeout=60)
     assert training.returncode == 0, complaints
@@ -137,8 +137,8 @@ def test_a_folder_that_changes_during_a_study_is_reported_and_its_first_images_a
     settings = ("--data", str(folder), "--hidden", "4", "--epochs", "200", "--workers", "1", "--optimizers", "sgd")
     with running_study("grid", *settings) as study:
         assert study.stderr is not None
-        while "[1/3]" not in study.stderr.readline():
-            pass
+        while "[1/3]" not in (line := study.stderr.readline()):
+            assert line, study.communicate()
         change(folder)
         said, complaints = study.communicate(timeout=100)
     assert study.returncode == 0, complaints

@@ -88,10 +88,13 @@ def test_workers_start_although_the_fork_server_dies_meanwhile(moment: float) ->
         assert [future.result() for future in futures] == [0, 1]
 
 
-def test_a_shutdown_kills_running_tasks_whose_fork_server_died() -> None:
+def test_a_shutdown_kills_running_tasks_whose_fork_server_died(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
     with CrashSafePool(2, multiprocessing.get_context("forkserver")) as pool:
         pid = pool.submit(os.getpid).result()
-        running = pool.submit(time.sleep, 60)
+        running = pool.submit(eval, f"open({str(begun)!r}, 'w').close() or __import__('time').sleep(60)")
+        while not begun.exists():
+            time.sleep(0.02)
         kill_fork_server()
         pool.submit(os.getpid).result()  # the start of a worker asks for the ends of all others
         began = time.monotonic()
