@@ -14,9 +14,11 @@ import torch
 import gpu_tasks
 from lrstudy.crash_safe_pool import WorkerDied
 from lrstudy.settings import GridSettings, TrainSettings
+from lrstudy.settings.training import OptimizerChoice
 from lrstudy.study.executors import most_at_once, trainings_at_once
 from lrstudy.study.gpu_errors import CrowdedGpuError, GpuError, GpuFailedError, GpuMemoryError, gpu_errors
 from lrstudy.study.gpu_pool import GpuPool
+from lrstudy.study.pinned_settings import pin_settings
 from lrstudy.study.retried_task import may_retry
 from lrstudy.training.gpu_use import (
     Gpu,
@@ -196,3 +198,11 @@ def test_a_pool_ends_though_tasks_wait_for_a_gpu(make_pool: MakeGpuPool, tmp_pat
     futures += [pool.submit(gpu_tasks.train, TrainSettings(), tmp_path, 2) for _ in range(2)]
     pool.shutdown(cancel_futures=True)
     assert all(future.done() for future in futures)
+
+
+def test_settings_among_the_arguments_are_pinned_and_named_tuples_stay_as_they_are() -> None:
+    settings = TrainSettings(lr=0.5)
+    own, listed, choice = pin_settings((settings, [settings], settings.choice), device="cuda:1")
+    assert (own.device, own.lr, listed[0].device) == ("cuda:1", 0.5, "cuda:1")
+    assert type(choice) is OptimizerChoice
+    assert choice == settings.choice

@@ -15,6 +15,6 @@ def pin_settings(argument: Any, **fixed: Any) -> Any:
         return argument.model_copy(update=fixed)
     if isinstance(argument, TrialJob):
         return replace(argument, settings=pin_settings(argument.settings, **fixed))
-    if isinstance(argument, list | tuple):
+    if type(argument) in (list, tuple):  # a named tuple has no settings, and takes its values one by one
         return type(argument)(pin_settings(item, **fixed) for item in argument)
     return argument
