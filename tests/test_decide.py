@@ -148,6 +148,13 @@ class TestATimeBudget:
         budget.now = lambda: 7.1
         assert not budget.allows(3)
 
+    @pytest.mark.parametrize(("trainings", "setting"), [(4, "minutes=3"), (60, "minutes=6")])
+    def test_continues_for_the_time_of_the_further_trainings_but_for_no_shorter_time_than_now(
+        self, trainings: int, setting: str
+    ) -> None:
+        budget = TimeBudget(minutes=3.0, deadline=100.0, seconds=10.0, at_once=2, now=lambda: 0.0)
+        assert budget.enlarged(trainings) == setting
+
     def test_learns_nothing_from_a_training_that_was_reused(self) -> None:
         budget = TimeBudget(minutes=1.0, deadline=10.0, seconds=5.0, at_once=1, now=lambda: 6.0)
         budget.on_started(0)
@@ -227,6 +234,7 @@ class TestTheCommand:
         assert first.returncode == 0, first.stderr
         assert "batch_size=64: 20 steps per epoch of 1,257 images" in first.stdout
         assert "The budget is spent" in first.stdout
+        assert "the best so far; trainings=8 would allow 8.\n" in first.stderr
         assert len(trainings()) == 4
         again = run_study("decide", *arguments, "--trainings", "6")
         assert again.returncode == 0, again.stderr

@@ -24,6 +24,8 @@ OWNER, CONTINUES = "lrstudy.process", "lrstudy.continues"
 FILE_DIGESTS, MODEL_DIGEST = "lrstudy.file_digests", "lrstudy.model_digest"
 # Of a study: its identity, its best run, and the prefix of the tag on runs that it reuses.
 STUDY, BEST_RUN, USED_BY = "lrstudy.study", "lrstudy.best_run", "lrstudy.used_by"
+# Of a decision whose budget was spent: the setting with which the same command continues.
+LARGER_BUDGET = "lrstudy.larger_budget"
 # Of a stopped trial: the study that stopped it.
 SEARCH = "lrstudy.search"
 # Of a reproduction: the run that it repeats, and its outcome.

@@ -150,19 +150,28 @@ def test_an_open_answer_names_the_cells_that_need_more_seeds_and_how_many() -> N
     assert f"seeds={found[1]}" in answer.command
 
 
-@pytest.mark.parametrize(("seeds", "trainings"), [(1, "4"), (3, r"\d+")])
-def test_an_open_decision_is_continued_with_the_epochs_and_batch_size_that_it_chose(seeds: int, trainings: str) -> None:
+@pytest.mark.parametrize(
+    ("seeds", "tags", "budget", "other"),
+    [
+        (1, {}, "trainings=4", "minutes"),
+        (3, {}, r"trainings=\d+", "minutes"),
+        (3, {"lrstudy.larger_budget": "minutes=5"}, "minutes=5", "trainings"),
+    ],
+)
+def test_an_open_decision_is_continued_with_the_epochs_and_batch_size_that_it_chose_and_the_budget_that_it_named(
+    seeds: int, tags: dict[str, str], budget: str, other: str
+) -> None:
     params = {**SETTINGS, "epochs": "auto", "batch_size": "auto", "optimizers": "adam", "minutes": "3"}
     params |= {"chosen.epochs": "63", "chosen.batch_size": "16", "splits": "1"}
-    decision = Run("study", "decide", "FINISHED", 0, params, {}, {"lrstudy.kind": "decide"})
+    decision = Run("study", "decide", "FINISHED", 0, params, {}, {"lrstudy.kind": "decide", **tags})
     rival = cell("good", 1.01, 0.6, lr=0.01) if seeds == 1 else wavering(1.05, lr=0.01)
     cells = [cell("good", 1.0, 0.6, seeds=seeds), rival]
     state, answer = answered(*cells, study=decision)
     assert state == "open"
     assert answer.sentences[0].startswith("First, continue the decision")
     assert answer.command is not None
-    assert re.search(rf"-e decide .*-P epochs=63 -P batch_size=16 -P trainings={trainings} ", answer.command)
-    assert "minutes" not in answer.command
+    assert re.search(rf"-e decide .*-P epochs=63 -P batch_size=16 -P {budget} ", answer.command)
+    assert other not in answer.command
 
 
 def wavering(loss: float, lr: float) -> Cell:

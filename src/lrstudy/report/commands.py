@@ -13,7 +13,7 @@ import yaml
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.run_settings import OF_OPTIMIZER, OPTIMIZER_ARGS, number, optimizer_name, whole_number
 from lrstudy.report.runs import Run
-from lrstudy.server_names import CHOSEN, DECISION, GRID, KIND, TRAINING
+from lrstudy.server_names import CHOSEN, DECISION, GRID, KIND, LARGER_BUDGET, TRAINING
 from lrstudy.shown_commands import MLFLOW_RUN
 
 PROJECT = Path(__file__).parents[3] / "MLproject"
@@ -45,14 +45,15 @@ def extend_command(study: Run | None, group: Group, **changed: str) -> str | Non
 
 
 def decide_command(study: Run, group: Group, trainings: int) -> str | None:
-    """Return the command that continues a decision, with its epochs and batch size, until so many trainings are done.
+    """Return the command that continues a decision, with its epochs and batch size, by the budget that it named.
 
-    A time would include that of the trainings which are reused.
+    One that has named none, since it did not end by its budget, continues until so many trainings are done.
     """
     chosen = {name.removeprefix(CHOSEN): value for name, value in study.params.items() if name.startswith(CHOSEN)}
     defaults = _defaults().get(DECISION, {})
-    budget = {"trainings": f"{trainings}", "minutes": defaults.get("minutes", ""), "splits": "1"}
-    return extend_command(study, group, **chosen, **budget)
+    name, _, value = study.tags.get(LARGER_BUDGET, f"trainings={trainings}").partition("=")
+    budget = {budget: defaults.get(budget, "") for budget in ("minutes", "trainings")} | {name: value}
+    return extend_command(study, group, **chosen, **budget, splits="1")
 
 
 def _cells_of_a_grid(group: Group) -> Sequence[Cell]:

@@ -12,7 +12,9 @@ from lrstudy.report.comparison import FAULTS, Comparison
 from lrstudy.report.run_settings import whole_number
 from lrstudy.report.runs import Run
 from lrstudy.server_names import DECISION, KIND, SEARCH_STUDY
+from lrstudy.statistics.answer import MAX_MISSING_TRAININGS
 from lrstudy.statistics.race import MIN_SEEDS
+from lrstudy.statistics.sentences import share
 from lrstudy.training_steps import count_steps, format_changes, settings_for_more_steps
 
 # Adjacent learning rates are half a decade apart.
@@ -61,6 +63,9 @@ def advise_seeds(comparison: Comparison, study: Run | None) -> NextStep:
     seeds = min(cell.n for cell in cells) + int(answer.missing_seeds)
     names = join_and([cell.name for cell in cells[:MAX_NAMED]], len(cells))
     if study and study.tags.get(KIND) == DECISION:
+        if answer.missing_trainings > MAX_MISSING_TRAININGS:
+            more = f"a sure answer to {share(answer.delta)} takes more than {MAX_MISSING_TRAININGS:,} further trainings"
+            return NextStep(f"take the best so far, or a larger delta: {more}", None)
         further = int(answer.missing_trainings)
         advice = f"continue the decision: about {pluralize(further, 'further training')} of {names} would settle it"
         return NextStep(advice, decide_command(study, comparison.group, _trained(comparison) + further))

@@ -19,6 +19,9 @@ from lrstudy.statistics.race import MIN_SEEDS, Standing, allowed_risk, standing_
 from lrstudy.statistics.regret import regret_risk
 from lrstudy.statistics.winner import Estimate, estimate_winner
 
+# An estimate of more missing trainings than this is too rough to act on.
+MAX_MISSING_TRAININGS = 2000
+
 
 class Certainty(StrEnum):
     """The certainty of a recommendation.

@@ -25,7 +25,7 @@ class Budget(Protocol):
         """Return the number of trainings that the budget allows in all, `started` of them already."""
 
     def enlarged(self, trainings: int) -> str:
-        """Return the setting that allows that many trainings more."""
+        """Return the setting with which the same command trains about that many trainings more."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,9 @@ class TimeBudget:
         return started + int(left / self._expected_seconds * self.at_once)
 
     def enlarged(self, trainings: int) -> str:
+        # The trainings so far are reused, and so take no time; a shorter time than now might be called too short.
         further = trainings * self._expected_seconds / self.at_once / 60
-        return f"minutes={float(f'{self.minutes + further:.2g}') + 1:g}"
+        return f"minutes={max(self.minutes, float(f'{further:.2g}') + 1):g}"
 
     @property
     def _expected_seconds(self) -> float:

@@ -16,7 +16,7 @@ from lrstudy.optimizers import usual_lr
 from lrstudy.settings import TrainSettings
 from lrstudy.settings.decide import DecideSettings
 from lrstudy.settings.fields import MAX_FLOAT, MIN_FLOAT, is_valid_lr
-from lrstudy.statistics.answer import find_answer
+from lrstudy.statistics.answer import MAX_MISSING_TRAININGS, find_answer
 from lrstudy.statistics.outcomes import Cell, Outcomes
 from lrstudy.statistics.race import next_training
 from lrstudy.statistics.sentences import ESTIMATE
@@ -30,8 +30,6 @@ from lrstudy.training.verdict import Verdict
 
 # The trainings that try learning rates beside the best ones.
 SURROUNDING_TRAININGS = 4
-# No command with a larger budget is printed than one with this many further trainings.
-MAX_TRAININGS = 2000
 
 
 class Decide:
@@ -64,6 +62,7 @@ class Decide:
         self._latest: tuple[tuple[int, int], Cell | None] | None = None
         # Whether the answer is sure, and whether the budget has ended before that.
         self.sure = self.exhausted = False
+        self.larger_budget = ""
 
     @property
     def planned(self) -> int:
@@ -159,14 +158,14 @@ class Decide:
         elif math.isinf(missing):
             further = len(self._proposed)
             spent = "The budget is spent. How many further trainings would make the answer sure is not known yet"
-        elif missing > MAX_TRAININGS:
-            return [f"The budget is spent; a sure answer takes more than {MAX_TRAININGS:,} further trainings."]
+        elif missing > MAX_MISSING_TRAININGS:
+            return [f"The budget is spent; a sure answer takes more than {MAX_MISSING_TRAININGS:,} further trainings."]
         else:
             further = int(missing)
             trainings = pluralize(further, "further training")
             spent = f"The budget is spent. About {trainings} would make the answer sure, {ESTIMATE}"
-        larger = self._budget.enlarged(further)
-        return [f"{spent}: the same command with {larger} continues, and trains nothing twice."]
+        self.larger_budget = self._budget.enlarged(further)
+        return [f"{spent}: the same command with {self.larger_budget} continues, and trains nothing twice."]
 
 
 def _cell(settings: TrainSettings) -> Cell:

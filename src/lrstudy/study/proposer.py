@@ -14,11 +14,13 @@ class Proposer(Protocol):
     """The source of the trainings of a study, in the manner of Optuna's ask and tell.
 
     `stops` is whether it may stop trials before their end, `needs_curves` whether it uses the validation losses of all
-    epochs of results.
+    epochs of results. `larger_budget` is the setting with which a study whose budget is spent continues, empty for all
+    others.
     """
 
     stops: bool
     needs_curves: bool
+    larger_budget: str
 
     @property
     def planned(self) -> int:
@@ -42,6 +44,7 @@ class UnstoppedTrials:
 
     stops = False
     needs_curves = False
+    larger_budget = ""
 
     def verdict_to_stop(self, number: int, epoch: Epoch) -> Verdict | None:  # noqa: ARG002
         """Return None."""

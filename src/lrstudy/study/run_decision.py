@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 
 from lrstudy.errors import SettingsError
@@ -31,9 +32,9 @@ from lrstudy.training_steps import count_steps
 PILOT_OPTIMIZER = "adam"
 # Kept free at the end of a time, in seconds and as a share of it.
 RESERVE_SECONDS, RESERVE_SHARE = 1.0, 0.01
-# The pilot doubles the epochs only if so many trainings of each optimizer still fit in the time: three learning rates
-# and another seed.
-TRAININGS_AFTER_DOUBLING = 4
+# Fewer trainings of each optimizer than three learning rates and another seed are few: the pilot doubles the epochs
+# only if so many still fit in the time.
+FEW_TRAININGS = 4
 
 
 def run_decision(settings: DecideSettings, helper: HelperWorker, report: Report) -> None:
@@ -76,6 +77,7 @@ def _decide_split(
     def propose(settings: DecideSettings, file: StudyFile, most_at_once: int) -> Proposer:
         decide = Decide(settings, file, proposal_window(most_at_once), _budget(settings, helper, share))
         print(_chances(decide.planned, settings), flush=True)
+        _warn_of_few(decide.planned, settings, helper, share)
         return decide
 
     conclusion = run_study(DECISION, settings, "decide", helper, propose, report, complete)
@@ -142,7 +144,7 @@ def _affordable_doublings(chosen: DecideSettings, helper: HelperWorker) -> int:
     shortest = epochs * preflight.epoch_seconds + preflight.fixed_seconds
     for doublings in range(MAX_DOUBLINGS, 0, -1):
         longer = chosen.model_copy(update={"epochs": 2**doublings * epochs})
-        time_left = _time_left(longer, preflight, optimizers * TRAININGS_AFTER_DOUBLING, concurrency, 1 / chosen.splits)
+        time_left = _time_left(longer, preflight, optimizers * FEW_TRAININGS, concurrency, 1 / chosen.splits)
         if time_left > (2 ** (doublings + 1) - 1) * shortest:
             return doublings
     if _time_left(chosen, preflight, optimizers, concurrency, 1 / chosen.splits) < shortest:
@@ -157,6 +159,23 @@ def _chances(trainings: int, settings: DecideSettings) -> str:
         f"budget: about {pluralize(trainings, 'training')}; of decisions replayed on other data with 95% confidence, "
         f"{chance:.0%} were sure to {format_share(delta)} by then"
     )
+
+
+def _warn_of_few(planned: int, settings: DecideSettings, helper: HelperWorker, share: float) -> None:
+    """Print a warning if the trainings planned for a split are few, with the budget that allows enough of them."""
+    enough = len(settings.optimizers) * FEW_TRAININGS
+    if planned >= enough:
+        return
+    if settings.trainings == "auto":
+        preflight = helper.preflight()
+        concurrency = trainings_at_once(settings, preflight, helper.cluster)
+        missing = -_time_left(settings, preflight, enough, concurrency, share) / share
+        budget = f"minutes={format_minutes(60 * settings.minutes + max(missing, 0))}"
+    else:
+        budget = f"trainings={enough * settings.splits}"
+    trainings = f"{pluralize(FEW_TRAININGS, 'training')} of each optimizer"
+    problem = f"fewer than {trainings} seldom show more than which cell is the best so far"
+    print(f"warning: {problem}; {budget} would allow {enough}.", file=sys.stderr, flush=True)
 
 
 def _budget(settings: DecideSettings, helper: HelperWorker, share: float) -> Budget:

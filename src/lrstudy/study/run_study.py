@@ -23,6 +23,7 @@ from lrstudy.server_names import (
     BEST_VAL_ACCURACY,
     BEST_VAL_LOSS,
     DESCRIPTION,
+    LARGER_BUDGET,
     REPORT_SECONDS,
     TIME,
     VERDICT,
@@ -129,6 +130,8 @@ def run_study(
         kept.describe = lambda: ALL_TRAINED
         trained = any(not trial.reused for trial in results)
         conclusion, sentences = _print_results(settings, results, proposer.finish())
+        if proposer.larger_budget:
+            study.run.log_tags({LARGER_BUDGET: proposer.larger_budget})
         best = conclusion.representative or _best(results)
         with _optional_artifacts():
             if trained:

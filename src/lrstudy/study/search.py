@@ -58,6 +58,8 @@ def proposal_window(concurrency: int) -> int:
 class Search:
     """The proposer of a search: its optimizers take turns."""
 
+    larger_budget = ""
+
     def __init__(self, settings: SearchSettings, file: StudyFile, concurrency: int) -> None:
         self._settings = settings
         self._window = proposal_window(concurrency)
