@@ -142,7 +142,7 @@ class TestATimeBudget:
         clock = iter([0.0, 3.0, 3.0, 7.0]).__next__
         budget = TimeBudget(minutes=1.0, deadline=10.0, seconds=5.0, at_once=1, now=clock)
         budget.on_started(0)
-        budget.on_ended(0, reused=False)  # after 3 seconds, which is now what a training takes
+        budget.on_ended(0, whole=True)  # after 3 seconds, which is now what a training takes
         assert budget.allows(1)
         assert budget.allows(2)
         budget.now = lambda: 7.1
@@ -155,10 +155,10 @@ class TestATimeBudget:
         budget = TimeBudget(minutes=3.0, deadline=100.0, seconds=10.0, at_once=2, now=lambda: 0.0)
         assert budget.enlarged(trainings) == setting
 
-    def test_learns_nothing_from_a_training_that_was_reused(self) -> None:
+    def test_learns_nothing_from_a_training_that_was_reused_or_stopped(self) -> None:
         budget = TimeBudget(minutes=1.0, deadline=10.0, seconds=5.0, at_once=1, now=lambda: 6.0)
         budget.on_started(0)
-        budget.on_ended(0, reused=True)
+        budget.on_ended(0, whole=False)
         assert not budget.allows(1)
 
 

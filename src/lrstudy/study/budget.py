@@ -18,8 +18,8 @@ class Budget(Protocol):
     def on_started(self, number: int) -> None:
         """Take note that a training has started."""
 
-    def on_ended(self, number: int, *, reused: bool) -> None:
-        """Take note that a training has ended."""
+    def on_ended(self, number: int, *, whole: bool) -> None:
+        """Take note that a training has ended; it was `whole` unless it was reused or stopped early."""
 
     def expected(self, started: int) -> int:
         """Return the number of trainings that the budget allows in all, `started` of them already."""
@@ -40,7 +40,7 @@ class TrainingsBudget:
     def on_started(self, number: int) -> None:
         pass
 
-    def on_ended(self, number: int, *, reused: bool) -> None:
+    def on_ended(self, number: int, *, whole: bool) -> None:
         pass
 
     def expected(self, started: int) -> int:  # noqa: ARG002
@@ -72,8 +72,8 @@ class TimeBudget:
     def on_started(self, number: int) -> None:
         self._started[number] = self.now()
 
-    def on_ended(self, number: int, *, reused: bool) -> None:
-        if not reused:
+    def on_ended(self, number: int, *, whole: bool) -> None:
+        if whole:
             self._taken.append(self.now() - self._started[number])
 
     def expected(self, started: int) -> int:

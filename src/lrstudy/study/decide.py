@@ -142,7 +142,7 @@ class Decide:
         """Take the result of a trial."""
         self._results[result.number] = result
         self._proposed[result.number][1].tell(result)
-        self._budget.on_ended(result.number, reused=result.reused)
+        self._budget.on_ended(result.number, whole=not (result.reused or result.stopped))
 
     def finish(self) -> list[str]:
         """Return a sentence on what would make the answer sure if the budget has ended before."""
