@@ -49,6 +49,8 @@ def prepare(settings: CommonSettings) -> Runtime:
     check_precision(settings.precision, device)
     if device.type == "cuda":
         use_deterministic_kernels()
+        if device.index is not None:  # memory, streams and recordings belong to the current device
+            torch.cuda.set_device(device)
         if settings.precision in TF32:
             use_tf32(enabled=TF32[settings.precision])
     precision = describe_precision(settings.precision, device)
