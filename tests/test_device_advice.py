@@ -13,7 +13,7 @@ from lrstudy.training.specification import PreflightResult
 from made_trials import CONTEXT
 
 ON_GPU = PreflightResult(
-    replace(CONTEXT, device="cuda"), {}, 1, data_seconds=1.0, epoch_seconds=1.0, fixed_seconds=1.0, cpu_seconds=1.5
+    replace(CONTEXT, device="cuda"), {}, data_seconds=1.0, epoch_seconds=1.0, fixed_seconds=1.0, cpu_seconds=1.5
 )
 
 
@@ -52,7 +52,7 @@ def test_the_advice_follows_from_the_rounds_of_trainings_on_all_cores(
 
 
 def test_a_study_on_the_cpu_gets_no_advice() -> None:
-    on_cpu = PreflightResult(CONTEXT, {}, 1, data_seconds=1.0, epoch_seconds=1.0, fixed_seconds=1.0)
+    on_cpu = PreflightResult(CONTEXT, {}, data_seconds=1.0, epoch_seconds=1.0, fixed_seconds=1.0)
     assert advise_cpu(GridSettings(), on_cpu) == ""
 
 

@@ -10,7 +10,7 @@ from lrstudy.study.estimate import StudyEstimate, estimate_study
 from lrstudy.training.specification import PreflightResult
 from made_trials import CONTEXT
 
-PREFLIGHT = PreflightResult(CONTEXT, {}, 1, data_seconds=1.0, epoch_seconds=2.0, fixed_seconds=1.0)
+PREFLIGHT = PreflightResult(CONTEXT, {}, data_seconds=1.0, epoch_seconds=2.0, fixed_seconds=1.0)
 
 
 def expected(trainings: int, concurrency: int, start: float = 6.0, **settings: Any) -> StudyEstimate:

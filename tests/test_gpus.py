@@ -83,7 +83,7 @@ def test_the_sharing_is_described_with_what_it_follows_from() -> None:
 
 def test_proposals_do_not_depend_on_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lrstudy.study.executors.usable_cores", lambda: 16)
-    on_cpu = PreflightResult(CONTEXT, {}, 1, data_seconds=1.0, epoch_seconds=2.0, fixed_seconds=1.0)
+    on_cpu = PreflightResult(CONTEXT, {}, data_seconds=1.0, epoch_seconds=2.0, fixed_seconds=1.0)
     context = replace(CONTEXT, device="cuda")
     small, large = (replace(on_cpu, context=context, gpu_use=GpuUse(gpus(free), GIB)) for free in (5, 80))
     settings = GridSettings()

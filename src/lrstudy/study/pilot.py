@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from lrstudy.server_names import CHOSEN, STUDY
-from lrstudy.settings import StudySettings, TrainSettings
+from lrstudy.settings import TrainSettings
 from lrstudy.study.display import StudyDisplay
 from lrstudy.study.estimate import estimate_study, seconds_since_start
-from lrstudy.study.executors import TrialWorkers
 from lrstudy.study.proposer import UnstoppedTrials
-from lrstudy.study.study_run import StudyRun
+from lrstudy.study.study_run import RunningStudy, StudyRun
 from lrstudy.study.trial_result import TrialResult
 from lrstudy.study.trial_runner import TrialRunner
-from lrstudy.training.specification import PreflightResult
 
 # The epochs are doubled at most this many times.
 MAX_DOUBLINGS = 2
@@ -67,35 +65,30 @@ def _validation_losses(result: TrialResult) -> list[float]:
     return [loss for _, loss in sorted(result.curve)]
 
 
-def earlier_choice(study: StudyRun) -> dict[str, int]:
-    """Return the settings that the latest earlier start of the same study has chosen, by their names."""
-    for run in reversed(study.known_runs):
-        params = run.data.params
-        if run.data.tags.get(STUDY) == study.identity and f"{CHOSEN}epochs" in params:
-            return {name.removeprefix(CHOSEN): int(params[name]) for name in params if name.startswith(CHOSEN)}
-    return {}
+def earlier_epochs(study: StudyRun) -> int | None:
+    """Return the epochs that the latest earlier start of the same study has chosen; None if there is no such start."""
+    name = f"{CHOSEN}epochs"
+    earlier = [run.data.params for run in study.known_runs if run.data.tags.get(STUDY) == study.identity]
+    chosen = [params[name] for params in earlier if name in params]
+    return int(chosen[-1]) if chosen else None
 
 
 @dataclass(frozen=True)
 class PilotTrainings:
     """Trains one training at a time as a trial of a study."""
 
-    study: StudyRun
-    settings: StudySettings
-    preflight: PreflightResult
-    workers: TrialWorkers
+    running: RunningStudy
     # Below 0 and each once: late messages of a pilot are not taken for those of a trial that is proposed.
     _numbers: Iterator[int] = field(default_factory=lambda: count(-1, -1))
 
     def train(self, training: TrainSettings) -> TrialResult:
         """Train, resume, or reuse a training; return its result with its curve."""
-        proposer, workers = _OneTraining(training), self.workers
-        of_training = self.settings.model_copy(update={"epochs": training.epochs})
-        expected = estimate_study(of_training, self.preflight, seconds_since_start(), 1, 1)
+        study, preflight, workers = self.running.study, self.running.preflight, self.running.workers
+        of_training = self.running.settings.model_copy(update={"epochs": training.epochs})
+        expected = estimate_study(of_training, preflight, seconds_since_start(), 1, 1)
+        proposer = _OneTraining(training)
         with StudyDisplay(proposer, training.epochs, expected) as display:
-            runner = TrialRunner(
-                proposer, self.preflight, self.study, workers.executor, lambda: 1, display, next(self._numbers)
-            )
+            runner = TrialRunner(proposer, preflight, study, workers.executor, lambda: 1, display, next(self._numbers))
             (result,) = runner.run(workers.channel)
         return result
 

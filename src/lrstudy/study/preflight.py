@@ -61,7 +61,6 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
             weights={shape: one.weights for shape, one in zip(shapes, measured, strict=True)},
         ),
         hyperparameters={plan.settings.choice: plan.hyperparameters for plan in plans},
-        weights=measured[0].weights,
         data_seconds=data_seconds,
         epoch_seconds=fmean(one.epoch_seconds for one in measured),
         fixed_seconds=fmean(one.build_seconds + one.other_seconds for one in measured),

@@ -21,7 +21,7 @@ from lrstudy.study.estimate import estimate_study, seconds_since_start
 from lrstudy.study.executors import trainings_at_once
 from lrstudy.study.helper_worker import HelperWorker
 from lrstudy.study.optuna_study import StudyFile
-from lrstudy.study.pilot import MAX_DOUBLINGS, PilotTrainings, earlier_choice, run_pilot
+from lrstudy.study.pilot import MAX_DOUBLINGS, PilotTrainings, earlier_epochs, run_pilot
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.run_study import Report, run_study
 from lrstudy.study.search import proposal_window
@@ -67,12 +67,9 @@ def _decide_split(
     settings: DecideSettings, helper: HelperWorker, share: float, report: Report
 ) -> tuple[DecideSettings, Conclusion]:
     """Run the study of one split until `share` of the time is spent; return its settings and its conclusion."""
-    chosen = settings
 
     def complete(settings: DecideSettings, pilot: PilotTrainings) -> DecideSettings:
-        nonlocal chosen
-        chosen = _choose_epochs(settings, helper, pilot)
-        return chosen
+        return _choose_epochs(settings, helper, pilot)
 
     def propose(settings: DecideSettings, file: StudyFile, most_at_once: int) -> Proposer:
         decide = Decide(settings, file, proposal_window(most_at_once), _budget(settings, helper, share))
@@ -80,8 +77,7 @@ def _decide_split(
         _warn_of_few(decide.planned, settings, helper, share)
         return decide
 
-    conclusion = run_study(DECISION, settings, "decide", helper, propose, report, complete)
-    return chosen, conclusion
+    return run_study(DECISION, settings, "decide", helper, propose, report, complete)
 
 
 def _choose_batch_size(settings: DecideSettings, helper: HelperWorker) -> DecideSettings:
@@ -100,16 +96,17 @@ def _choose_epochs(settings: DecideSettings, helper: HelperWorker, pilot: PilotT
 
     A decision that is started again keeps its epochs, so that it continues.
     """
-    images = helper.preflight().context.data.split_sizes["train"]
-    if earlier := earlier_choice(pilot.study) if settings.epochs == "auto" else {}:
-        chosen = settings.with_steps_for(images, earlier["epochs"])
-        print(f"epochs={chosen.epochs}, as an earlier start of this decision has chosen", flush=True)
-    elif settings.epochs == "auto":
-        chosen = settings.with_steps_for(images, _epochs_by_pilot(settings.with_steps_for(images), helper, pilot))
-    else:
-        chosen = settings
-    pilot.study.run.log_params({f"{CHOSEN}{name}": str(getattr(chosen, name)) for name in ("epochs", "batch_size")})
-    return chosen
+    if settings.epochs == "auto":
+        images = helper.preflight().context.data.split_sizes["train"]
+        if epochs := earlier_epochs(pilot.running.study):
+            print(f"epochs={epochs}, as an earlier start of this decision has chosen", flush=True)
+        else:
+            epochs = _epochs_by_pilot(settings.with_steps_for(images), helper, pilot)
+        settings = settings.with_steps_for(images, epochs)
+    pilot.running.study.run.log_params(
+        {f"{CHOSEN}{name}": str(getattr(settings, name)) for name in ("epochs", "batch_size")}
+    )
+    return settings
 
 
 def _epochs_by_pilot(settings: DecideSettings, helper: HelperWorker, pilot: PilotTrainings) -> int:

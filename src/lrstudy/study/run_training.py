@@ -30,7 +30,7 @@ from lrstudy.tracking.continuation import Continuation
 from lrstudy.tracking.experiment import describe_experiment
 from lrstudy.tracking.tracked_run import TrackedRun
 from lrstudy.training.result import Result, WorkerResult
-from lrstudy.training.specification import PreflightResult, TrialSpecification
+from lrstudy.training.specification import TrialSpecification
 from lrstudy.training_steps import print_steps
 
 
@@ -54,7 +54,7 @@ def run_training(settings: TrainSettings, workers: TrainingWorkers, continuation
             continuation.check(specification)
         if advice := advise_cpu(settings, preflight):
             print(advice, flush=True)
-        print(_beginning(specification, preflight), flush=True)
+        print(_beginning(specification), flush=True)
         print_steps(specification.context.data.split_sizes["train"], settings.batch_size, settings.epochs)
         print_warnings(specification.context.data)
         with (
@@ -134,7 +134,7 @@ def _winner(specification: TrialSpecification, run: TrackedRun, trained: WorkerR
     return Winner(specification, run.run_id, f"{specification.title}: {verdict.word if verdict else ''}")
 
 
-def _beginning(specification: TrialSpecification, preflight: PreflightResult) -> str:
+def _beginning(specification: TrialSpecification) -> str:
     """Return lines on the data and on the training."""
     data, settings, context = specification.context.data, specification.settings, specification.context
     _, side, channels = data.image_shape
@@ -144,7 +144,7 @@ def _beginning(specification: TrialSpecification, preflight: PreflightResult) ->
         f"data: {data.name}, {parts} {colour} images (training + validation + test) of {side}×{side} pixels, "
         f"{data.class_list}{describe_left_out(data)}\n"
         + "".join(f"data: {remark}\n" for remark in data.remarks)
-        + f"training: {settings.model} of {preflight.weights:,} weights, {specification.name}, "
+        + f"training: {settings.model} of {context.weights[settings.hidden]:,} weights, {specification.name}, "
         f"{pluralize(settings.epochs, 'epoch')}, on {context.device}, {pluralize(context.threads, 'thread')}"
     )
 

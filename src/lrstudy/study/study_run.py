@@ -13,6 +13,7 @@ from lrstudy.compat.mlflow_internals import source_tags
 from lrstudy.formatting import format_setting
 from lrstudy.server_names import DATA_DIGEST, HARDWARE, KEY, KIND, LOG10_LOSSES, PARENT, STUDY
 from lrstudy.settings import StudySettings
+from lrstudy.study.executors import TrialWorkers
 from lrstudy.tracking.calls import MAX_ITEMS_PER_CALL, Log
 from lrstudy.tracking.claims import (
     ENDED_EARLY,
@@ -25,7 +26,7 @@ from lrstudy.tracking.claims import (
 from lrstudy.tracking.experiment import describe_experiment
 from lrstudy.tracking.stored_values import is_finite
 from lrstudy.tracking.tracked_run import MAX_OFFLINE_SECONDS, TrackedRun, track_new_run
-from lrstudy.training.specification import StudyContext, TrialSpecification
+from lrstudy.training.specification import PreflightResult, StudyContext, TrialSpecification
 
 # The latest runs on the same data are known while the server is away. The states of interrupted ones are known for
 # fewer, since each takes a query of its own.
@@ -49,6 +50,16 @@ class StudyRun:
     trial_tags: Mapping[str, str]
     known_runs: Sequence[Run]
     known_states: Mapping[str, RunState]
+
+
+@dataclass(frozen=True)
+class RunningStudy:
+    """A study while it runs: its settings, its preflight, its run on the server, and the workers of its trials."""
+
+    settings: StudySettings
+    preflight: PreflightResult
+    study: StudyRun
+    workers: TrialWorkers
 
 
 @contextmanager

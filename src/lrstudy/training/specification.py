@@ -217,16 +217,14 @@ def _without_point(lr: float) -> str:
 class PreflightResult:
     """The result of a preflight: the context of a study, the hyperparameters of each optimizer, and some measurements.
 
-    `weights` is the number of weights of the first network, `data_seconds` the time that it took to load the data (on a
-    cluster, until its machines had them and the preflight had run there), `epoch_seconds` an estimate of the time of an
-    epoch; 0 where it was not measured. `fixed_seconds` are the seconds that a training takes besides. `gpu_use` is None
-    on a CPU, and where it was not measured. `cpu_seconds` are those of a training on the CPU, measured where
-    `device=auto` is a GPU.
+    `data_seconds` is the time that it took to load the data (on a cluster, until its machines had them and the
+    preflight had run there), `epoch_seconds` an estimate of the time of an epoch; 0 where it was not measured.
+    `fixed_seconds` are the seconds that a training takes besides. `gpu_use` is None on a CPU, and where it was not
+    measured. `cpu_seconds` are those of a training on the CPU, measured where `device=auto` is a GPU.
     """
 
     context: StudyContext
     hyperparameters: Mapping[OptimizerChoice, Mapping[str, Any]]
-    weights: int
     data_seconds: float
     epoch_seconds: float
     fixed_seconds: float
