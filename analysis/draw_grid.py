@@ -4,7 +4,7 @@ import sys
 
 sys.path.insert(0, f"{sys.path[0]}/../src")
 
-from lrstudy.entry_point import run_main
+from lrstudy.cli.entry_point import run_main
 
 
 def main(arguments: list[str]) -> None:

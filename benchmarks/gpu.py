@@ -15,7 +15,7 @@ from statistics import median
 import torch
 
 from gpu_trainings import ALL_ON, Features, Images, images_per_second, plain_images_per_second
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.settings import TrainSettings
 
 DEFAULTS = ["--model", "resnet50", "--precision", "bf16", "--batch_size", "128", "--epochs", "8", "--image_size", "224"]

@@ -92,12 +92,13 @@ def measure(arguments: list[str]) -> None:
     """One training, step by step; prints each step's seconds."""
     clock = _Clock()
     with clock.step("imports: settings"):
-        from lrstudy.command_line import parse
+        from lrstudy.cli.command_line import parse
         from lrstudy.settings import TrainSettings
 
         settings = parse(TrainSettings, arguments)
     with clock.step("imports: torch"):
-        from lrstudy import cache_paths, progress
+        from lrstudy import cache_paths
+        from lrstudy.study import progress
         from lrstudy.training import checkpoint, runtime, setup
         from lrstudy.training.plan import TrainingPlan, load_data
         from lrstudy.training.progress import finalize, track_best

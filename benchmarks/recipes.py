@@ -11,7 +11,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.errors import SettingsError
 from lrstudy.settings import TrainSettings
 from lrstudy.study.trial import planned

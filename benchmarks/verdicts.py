@@ -21,9 +21,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from lrstudy.convergence import still_improves
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.verdict import Curve, judge
+from lrstudy.verdicts.convergence import still_improves
 
 CURVES = Path(__file__).with_name("judged_curves.json")
 GAIN = 0.02

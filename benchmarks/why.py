@@ -27,7 +27,6 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from lrstudy.causes import Causes, Curve, early
 from lrstudy.formatting import format_lr
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS
 from lrstudy.settings import TrainSettings
@@ -37,6 +36,7 @@ from lrstudy.training.diagnosis.diagnosis import Diagnosis
 from lrstudy.training.progress import finalize, initial_progress, track_best
 from lrstudy.training.result import Result
 from lrstudy.training.verdict_causes import causes_of
+from lrstudy.verdicts.causes import Causes, Curve, early
 
 REPETITIONS = 5
 TRAININGS: dict[str, dict[str, Any]] = {

@@ -1,6 +1,6 @@
 """Decide which optimizer and learning rate to use, within a budget: `python src/decide.py --minutes 20`."""
 
-from lrstudy.entry_point import run_main
+from lrstudy.cli.entry_point import run_main
 from lrstudy.report.study_report import log_report
 from lrstudy.study.commands import run_decide
 

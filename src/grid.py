@@ -1,6 +1,6 @@
 """Train every optimizer with every learning rate and log the study to MLflow: `python src/grid.py`."""
 
-from lrstudy.entry_point import run_main
+from lrstudy.cli.entry_point import run_main
 from lrstudy.report.study_report import log_report
 from lrstudy.study.commands import run_grid
 

@@ -1,6 +1,6 @@
 """Search the learning rate log-uniformly and log the study to MLflow: `python src/search.py --optimizer sgd`."""
 
-from lrstudy.entry_point import run_main
+from lrstudy.cli.entry_point import run_main
 from lrstudy.report.study_report import log_report
 from lrstudy.study.commands import run_search
 

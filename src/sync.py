@@ -1,16 +1,16 @@
 """Send the log calls that are queued for tracking servers that were unavailable: `python src/sync.py`."""
 
-from lrstudy.entry_point import run_main
+from lrstudy.cli.entry_point import run_main
 
 
 def main(arguments: list[str]) -> None:
     """Send, list or discard queued log calls, and print the result."""
-    from lrstudy.command_line import parse
+    from lrstudy.cli.command_line import parse
     from lrstudy.settings import SyncSettings
 
     settings = parse(SyncSettings, arguments)
 
-    from lrstudy.interruption import report_interruption
+    from lrstudy.cli.interruption import report_interruption
     from lrstudy.tracking import queued_calls, sync
 
     if settings.list:

@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 SOURCE = Path(__file__).parents[1] / "src"
 # The exit of `run_main` must be registered before all others, and the product's preloaded modules know how to import
 # scikit-learn without pandas: hence the order.
-FIRST = ("lrstudy.entry_point", "lrstudy.study.preloaded")
+FIRST = ("lrstudy.cli.entry_point", "lrstudy.study.preloaded")
 LIBRARIES = (
     *("mlflow.cli", "mlflow.pytorch", "mlflow.pyfunc", "torch._dynamo", "torch.export"),
     *("matplotlib.pyplot", "matplotlib.backends.backend_agg", "sqlalchemy.dialects.sqlite", "git"),

@@ -25,7 +25,7 @@ COMMAND = """
 import sys
 sys.argv[0] = {script!r}  # which MLflow logs as the source
 import paused
-from lrstudy.entry_point import run_main
+from lrstudy.cli.entry_point import run_main
 from lrstudy.study import commands, worker_tasks
 worker_tasks.train = paused.train
 run_main({main})

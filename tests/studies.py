@@ -25,7 +25,7 @@ SOURCE = {"PYTHONPATH": str(ROOT / "src")}
 WITHOUT_REPORT = """
 import sys
 sys.argv[0] = {script!r}  # which MLflow logs as the source
-from lrstudy.entry_point import run_main
+from lrstudy.cli.entry_point import run_main
 from lrstudy.study.commands import run_{kind}
 run_main(lambda arguments: run_{kind}(arguments, lambda *_: None))
 """

@@ -2,10 +2,10 @@
 
 import pytest
 
-from lrstudy.causes import Causes, cite, early
 from lrstudy.training.epoch import CAUSES, Epoch
 from lrstudy.training.verdict import Verdict
 from lrstudy.training.verdict_causes import causes_of, cite_causes
+from lrstudy.verdicts.causes import Causes, cite, early
 
 FALLING = {epoch: 2.0 - epoch / 100 for epoch in range(51)}
 

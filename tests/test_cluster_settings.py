@@ -12,12 +12,12 @@ import pytest
 
 from image_folders import load
 from lrstudy import user_code
+from lrstudy.cli.command_line import parse
 from lrstudy.cluster.checks import MachineRefusedError, compare_devices, compare_versions
 from lrstudy.cluster.machines import DeviceReport, MachineReport, read_inputs
 from lrstudy.cluster.pinning import StudyRuntime, choose_runtime, pin
 from lrstudy.cluster.shipped import agent_function, package_archive
 from lrstudy.cluster.workers import ClusterWorker
-from lrstudy.command_line import parse
 from lrstudy.crash_safe_pool import WorkerDied
 from lrstudy.data import received
 from lrstudy.errors import SettingsError

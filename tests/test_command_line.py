@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
+from lrstudy.cli.unknown_parameters import similar_settings
 from lrstudy.data import check_name
 from lrstudy.errors import LearningRateStudyError, SettingsError
 from lrstudy.formatting import format_setting, printable
 from lrstudy.settings import CommonSettings, GridSettings, SearchSettings, TrainSettings
 from lrstudy.study.trial import planned
 from lrstudy.training.setup import build
-from lrstudy.unknown_parameters import similar_settings
 
 REJECTED = {
     "--lr 0": ["lr='0' must be", "greater than 0"],

@@ -11,7 +11,7 @@ from torch import nn
 from torchvision import models
 from torchvision.models.vision_transformer import VisionTransformer
 
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.errors import SettingsError
 from lrstudy.networks import Shape, build_model
 from lrstudy.pretrained import PretrainedWeights, find_weights

@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.errors import SettingsError
 from lrstudy.settings import GridSettings
 from paused import EPOCHS, release, running_with_pauses, wait_for_pause

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from known_runs import falling, log_training
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.image_losses import TEST_LOSSES, VAL_LOSSES, from_npy, to_npy
 from lrstudy.report import image_losses
 from lrstudy.report.image_losses import read_val_losses

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lrstudy.interruption import NOTHING_KEPT, print_once, report_interruption
+from lrstudy.cli.interruption import NOTHING_KEPT, print_once, report_interruption
 from preloaded_process import run_preloaded
 from studies import running, runs
 
@@ -88,5 +88,5 @@ def test_an_interrupted_command_reports_what_was_kept(
 
 def test_ctrl_c_that_a_library_turns_into_its_own_error_prints_one_sentence() -> None:
     raised = "def main(_): raise ValueError('Error building a validator:\\n  KeyboardInterrupt: ')"
-    ended = run_preloaded(["-c", f"from lrstudy.entry_point import run_main\n{raised}\nrun_main(main)"])
+    ended = run_preloaded(["-c", f"from lrstudy.cli.entry_point import run_main\n{raised}\nrun_main(main)"])
     assert (ended.returncode, ended.stderr) == (130, f"{NOTHING_KEPT}\n")

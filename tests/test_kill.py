@@ -25,7 +25,7 @@ SETTINGS = ("--epochs", "40", "--hidden", "16", "--lr", "0.01")
 DOOMED = """
 import os, signal, sys, time
 import dying_tasks
-from lrstudy import progress
+from lrstudy.study import progress
 from lrstudy.study import worker_tasks
 
 def after_epoch_20(epochs, total):

@@ -9,30 +9,32 @@ import pytest
 from conftest import ROOT
 
 SOURCE = ROOT / "src"
-# Each package or module imports from layers above it in this list and from its own.
+# Each package or module imports from layers above it in this list and from its own. Of a package whose modules are in
+# several layers, each module is named.
 LAYERS = (
     ("compat",),
     (
         *("errors", "formatting", "server_names", "redaction", "csv_tables", "unquoted_parameters"),
-        *("interruption", "figure_layout", "chance_level", "convergence", "training_steps", "user_code"),
+        *("cli", "cli.interruption", "figure_layout", "training_steps", "user_code"),
         *("cache_paths", "hardware", "provenance", "image_losses", "run_artifacts", "statistics"),
-        *("verdicts", "causes", "answer_defaults", "answer_state", "shown_commands"),
+        *("verdicts", "answer_defaults", "answer_state"),
     ),
-    ("output", "crash_safe_pool", "optimizers", "networks", "pretrained", "schedules"),
-    ("settings", "command_line", "unknown_parameters"),
+    ("cli.output", "crash_safe_pool", "optimizers", "networks", "pretrained", "schedules"),
+    ("settings", "cli.command_line", "cli.unknown_parameters"),
     ("data",),
     ("training",),
     ("plots", "image_model"),
     ("tracking",),
-    ("prediction", "study", "cluster", "compare", "entry_point", "progress"),
+    ("prediction", "study", "cluster", "compare", "cli.entry_point"),
 )
+SPLIT_PACKAGES = {name.partition(".")[0] for layer in LAYERS for name in layer if "." in name}
 # Beside them: the report needs neither torch nor Optuna, and nothing of what trains.
 REPORT_MAY_IMPORT = (
     "report",
     *LAYERS[0],
     *LAYERS[1],
-    "command_line",
-    "unknown_parameters",
+    "cli.command_line",
+    "cli.unknown_parameters",
     "optimizers",
     "networks",
     "schedules",
@@ -51,7 +53,7 @@ FORBIDDEN_LIBRARIES = {
 }
 # Modules that start fast, without PyTorch: a study's driver, the report, and all that a command does first.
 WITHOUT_TORCH = (
-    *("lrstudy.command_line", "lrstudy.entry_point", "lrstudy.settings", "lrstudy.data"),
+    *("lrstudy.cli.command_line", "lrstudy.cli.entry_point", "lrstudy.settings", "lrstudy.data"),
     *("lrstudy.study.run_study", "lrstudy.study.grid", "lrstudy.study.search"),
     *("lrstudy.tracking.sync", "lrstudy.tracking.continuation", "lrstudy.prediction.decode_files"),
     *("lrstudy.plots.png", "lrstudy.report.command_line", "lrstudy.compare.command"),
@@ -64,7 +66,8 @@ MODULES = {
 
 def package_of(module: str) -> str:
     """Return the layer's entry that `module` belongs to: `lrstudy.data.cache` is in `data`."""
-    return module.split(".")[1]
+    package, _, inside = module.removeprefix("lrstudy.").partition(".")
+    return f"{package}.{inside}" if package in SPLIT_PACKAGES and inside else package
 
 
 @cache

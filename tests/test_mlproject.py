@@ -8,7 +8,7 @@ from mlflow.projects.utils import load_project
 from pydantic import BaseModel
 
 from conftest import ROOT
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.formatting import format_setting
 from lrstudy.settings.mlproject import ENTRY_POINTS, PATH, mlproject
 

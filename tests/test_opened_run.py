@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from mlflow.projects.utils import load_project
 
 from conftest import ROOT
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.errors import OtherRunError
 from lrstudy.settings import GridSettings, TrainSettings
 from lrstudy.settings.mlproject import ENTRY_POINTS

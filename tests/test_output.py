@@ -14,7 +14,7 @@ from studies import runs
 
 SCRIPT = """
 import os, sys
-from lrstudy.entry_point import run_main
+from lrstudy.cli.entry_point import run_main
 
 def main(arguments):
     with open("opened", "w") as opened:
@@ -86,7 +86,7 @@ def test_a_pipe_that_another_program_made_non_blocking_gets_every_line() -> None
 
 def test_credentials_in_what_a_library_prints_are_removed() -> None:
     code = "raise ValueError('https://me:secret@host/ is away')"
-    Path("fails.py").write_text(f"from lrstudy.entry_point import run_main\ndef main(_): {code}\nrun_main(main)\n")
+    Path("fails.py").write_text(f"from lrstudy.cli.entry_point import run_main\ndef main(_): {code}\nrun_main(main)\n")
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     ended = subprocess.run([sys.executable, "fails.py"], env=environment, capture_output=True, text=True)
     assert ended.returncode == 1

@@ -235,7 +235,7 @@ def test_any_combination_resumes_after_any_epoch_with_the_same_bits(
     ],
 )
 def test_an_invalid_recipe_is_rejected_in_one_sentence(changes: dict[str, str], sentence: str) -> None:
-    from lrstudy.command_line import parse
+    from lrstudy.cli.command_line import parse
 
     with pytest.raises(SettingsError, match=sentence):
         parse(TrainSettings, [f"--{name}={value}" for name, value in changes.items()])

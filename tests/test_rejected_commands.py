@@ -12,7 +12,7 @@ from preloaded_process import run_preloaded
 
 
 def test_too_little_memory_is_one_sentence() -> None:
-    code = "import torch; from lrstudy.entry_point import run_main; run_main(lambda _: torch.empty(10**15))"
+    code = "import torch; from lrstudy.cli.entry_point import run_main; run_main(lambda _: torch.empty(10**15))"
     ended = run_preloaded(["-c", code])
     assert ended.returncode == 2
     assert ended.stderr == "error: there is too little memory; a smaller batch_size, image_size or network would do.\n"
@@ -20,7 +20,7 @@ def test_too_little_memory_is_one_sentence() -> None:
 
 def test_no_folder_for_temporary_files_is_one_sentence() -> None:
     code = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/dev/null/folder']\n"
-    code += "from lrstudy.entry_point import run_main; run_main(lambda _: tempfile.gettempdir())"
+    code += "from lrstudy.cli.entry_point import run_main; run_main(lambda _: tempfile.gettempdir())"
     ended = run_preloaded(["-c", code])
     assert ended.returncode == 2
     assert ended.stderr == "error: no folder for temporary files can be written to; TMPDIR may name one.\n"

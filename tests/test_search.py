@@ -10,7 +10,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.errors import SettingsError
 from lrstudy.settings import SearchSettings
 from lrstudy.study.optuna_study import study_file

@@ -27,7 +27,7 @@ GRID = ("--optimizers", "adam,sgd", "--lrs", "0.1,0.01", "--epochs", str(EPOCHS)
 
 # A training that waits half a second at its end for a server that does not answer.
 IMPATIENT_TRAINING = """
-from lrstudy.entry_point import run_main
+from lrstudy.cli.entry_point import run_main
 from lrstudy.study.commands import run_train
 from lrstudy.tracking import tracked_run
 tracked_run.MAX_OFFLINE_SECONDS = 0.5
@@ -254,7 +254,7 @@ def test_a_training_whose_server_never_returns_prints_the_command_that_sends_its
 
 
 def test_unsent_calls_exit_with_code_3_and_settings_of_sync_with_2() -> None:
-    program = "from lrstudy.entry_point import run_main; from lrstudy.errors import NotSyncedError\n"
+    program = "from lrstudy.cli.entry_point import run_main; from lrstudy.errors import NotSyncedError\n"
     program += "def main(_):\n    raise NotSyncedError('it waits.')\nrun_main(main)"
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "src", capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (3, "error: it waits.\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.settings import GridSettings, TrainSettings
 from lrstudy.study.grid import Grid
 from lrstudy.study.optuna_study import study_file

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.errors import SettingsError, UserCodeError
 from lrstudy.optimizers import build_optimizer, parse_arguments
 from lrstudy.settings import GridSettings, TrainSettings

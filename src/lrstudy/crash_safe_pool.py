@@ -21,7 +21,7 @@ from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from lrstudy import output
+from lrstudy.cli import output
 from lrstudy.compat.processes import PROCESS_LOCK, block_interrupts, end_with_parent, ignore_interrupts, kill
 
 # A worker can be killed, or its fork server, before it takes its first task.

@@ -10,6 +10,9 @@ NOTHING = "–"
 MAX_NAME = 24
 MAX_QUOTED = 200
 
+# The beginning of the commands that are printed for the user to run next.
+MLFLOW_RUN = "mlflow run . --env-manager uv"
+
 
 def pluralize(number: int, noun: str, nouns: str | None = None) -> str:
     """Return `1 seed` or `2 seeds`."""

@@ -14,7 +14,7 @@ from conftest import ROOT
 SCRIPT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from lrstudy.entry_point import run_main
+from lrstudy.cli.entry_point import run_main
 
 def main(arguments):
     import multiprocessing, random
@@ -54,8 +54,8 @@ def first_imports(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("script", sorted([*(ROOT / "src").glob("*.py"), *(ROOT / "analysis").glob("*.py")]))
 def test_scripts_exclude_the_current_folder_before_they_import(script: Path) -> None:
-    assert set(first_imports(script)) <= {"sys", "lrstudy.entry_point"}
-    assert first_imports(ROOT / "src/lrstudy/entry_point.py") == ["lrstudy.compat"]
+    assert set(first_imports(script)) <= {"sys", "lrstudy.cli.entry_point"}
+    assert first_imports(ROOT / "src/lrstudy/cli/entry_point.py") == ["lrstudy.compat"]
     modules = {"os", "sys"}  # which Python itself has imported before any script
     tree = ast.parse((ROOT / "src/lrstudy/compat/import_path.py").read_text())
     assert {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names} == modules

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.data import load
 from lrstudy.data.grouping import Groups, group_files, spanning_groups
 from lrstudy.data.splitting import Labelling, missing_classes, split

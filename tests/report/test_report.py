@@ -24,7 +24,7 @@ import pytest
 
 from conftest import ROOT
 from known_runs import falling, log_study, log_training
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.errors import ReportError
 from lrstudy.report.command_line import report
 from lrstudy.report.comparison import Comparison

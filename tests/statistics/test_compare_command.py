@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT, mlflow_run
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.compare.command import run_compare
 from lrstudy.errors import LearningRateStudyError, TableError
 from lrstudy.settings import CompareSettings, ReproduceSettings
@@ -222,7 +222,7 @@ class Others:
 sys.meta_path.insert(0, Others())
 sys.argv = ["compare.py", {str(EXAMPLE)!r}]
 from lrstudy.compare.command import run_compare
-from lrstudy.entry_point import run_main
+from lrstudy.cli.entry_point import run_main
 run_main(run_compare)
 """
     ended = subprocess.run(

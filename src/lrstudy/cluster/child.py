@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from lrstudy import output
+from lrstudy.cli import output
 from lrstudy.cluster.agent import ANSWER, CONTROL, GREETING, HEADER, PROGRESS
 from lrstudy.compat.processes import ignore_interrupts
 from lrstudy.crash_safe_pool import pickled_outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
 from lrstudy.errors import TableError
 from lrstudy.formatting import setting_error
 from lrstudy.settings import CompareSettings

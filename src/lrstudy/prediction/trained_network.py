@@ -16,7 +16,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from torch import Tensor
 
-from lrstudy.command_line import from_parameters
+from lrstudy.cli.command_line import from_parameters
 from lrstudy.data.image_format import ImageFormat
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import setting_error

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from lrstudy.answer_state import AnswerState, evidence, find_state, headline
-from lrstudy.chance_level import STANDARD_ERRORS
 from lrstudy.formatting import format_epochs, format_loss, format_percent, pluralize
 from lrstudy.report.cells import Cell, format_spread, test_accuracy
 from lrstudy.report.commands import rerun_command
@@ -23,6 +22,7 @@ from lrstudy.report.next_step import (
 )
 from lrstudy.report.optimizer_summary import most_accurate
 from lrstudy.report.runs import Run
+from lrstudy.verdicts.chance_level import STANDARD_ERRORS
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lrstudy.causes import Causes, cite, early
 from lrstudy.formatting import format_loss
 from lrstudy.report.cells import Cell, Training
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.tables import best_first
 from lrstudy.server_names import CAUSE_CURVES, CONVERGED, TRAIN_LOSS
 from lrstudy.statistics.sentences import share
+from lrstudy.verdicts.causes import Causes, cite, early
 
 # A clause on a cell per verdict.
 WORDS = {

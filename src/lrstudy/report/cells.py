@@ -26,7 +26,7 @@ from lrstudy.server_names import (
     VERDICT,
 )
 from lrstudy.statistics.outcomes import Cell as StatisticsCell
-from lrstudy.verdicts import most_common_verdict
+from lrstudy.verdicts.of_seeds import most_common_verdict
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lrstudy.answer_state import AnswerState
-from lrstudy.command_line import parse
+from lrstudy.cli.command_line import parse
+from lrstudy.cli.interruption import report_interruption
 from lrstudy.errors import ReportError
 from lrstudy.formatting import join_or
-from lrstudy.interruption import report_interruption
 from lrstudy.report.drawing import FILE_TYPES, Drawing
 from lrstudy.report.group_report import Report, build_report
 from lrstudy.report.load_runs import load_runs

@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
+from lrstudy.formatting import MLFLOW_RUN
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.run_settings import OF_OPTIMIZER, OPTIMIZER_ARGS, number, optimizer_name, whole_number
 from lrstudy.report.runs import Run
 from lrstudy.server_names import CHOSEN, DECISION, GRID, KIND, LARGER_BUDGET, TRAINING
-from lrstudy.shown_commands import MLFLOW_RUN
 
 PROJECT = Path(__file__).parents[3] / "MLproject"
 MAIN, DEFAULT_EXPERIMENT = "main", "Default"

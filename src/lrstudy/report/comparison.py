@@ -11,7 +11,6 @@ from functools import cached_property
 import numpy as np
 
 from lrstudy.answer_defaults import CONFIDENCE, DELTA
-from lrstudy.chance_level import ChanceLevel
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.curve_measures import mean_curve, still_improves
 from lrstudy.report.optimizer_summary import OptimizerSummary, summarize_optimizer
@@ -24,6 +23,7 @@ from lrstudy.statistics.cell_summary import Status
 from lrstudy.statistics.comparisons import CellComparison, at_each_look, compare
 from lrstudy.statistics.outcomes import Cell as StatisticsCell
 from lrstudy.statistics.outcomes import Outcomes
+from lrstudy.verdicts.chance_level import ChanceLevel
 
 # The target accuracy is the best cell's less this, rounded down to a whole percent: near the best, but reachable.
 BELOW_BEST = 0.02

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lrstudy import convergence
 from lrstudy.report.cells import Cell, Training
+from lrstudy.verdicts import convergence
 
 
 def still_improves(cell: Cell) -> bool:

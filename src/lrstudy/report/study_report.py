@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrstudy.answer_state import AnswerState
+from lrstudy.cli.interruption import report_interruption
 from lrstudy.errors import ReportError
-from lrstudy.interruption import report_interruption
 from lrstudy.server_names import REPORT_SECONDS
 
 if TYPE_CHECKING:

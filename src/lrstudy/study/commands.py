@@ -28,7 +28,7 @@ def run_train(arguments: list[str]) -> None:
     # The fork server imports PyTorch while this process imports MLflow.
     preload("lrstudy.study.preloaded_torch")
     with gc_paused():
-        from lrstudy.command_line import parse
+        from lrstudy.cli.command_line import parse
         from lrstudy.settings import TrainSettings
 
         typed = parse(TrainSettings, arguments)
@@ -56,14 +56,14 @@ def _continuation(settings: TrainSettings) -> Continuation | None:
 
 def run_reproduce(arguments: list[str]) -> None:
     """Train a run of the server again; exit with code 1 if its data, a loss or the weights differ."""
-    from lrstudy.command_line import parse
+    from lrstudy.cli.command_line import parse
     from lrstudy.settings import ReproduceSettings
 
     settings = parse(ReproduceSettings, arguments)
 
     # After the settings, since these imports take seconds and an invalid setting should be reported at once.
-    from lrstudy.interruption import report_interruption
-    from lrstudy.progress import print_progress
+    from lrstudy.cli.interruption import report_interruption
+    from lrstudy.study.progress import print_progress
     from lrstudy.tracking.reproduction import reproduce
 
     kept = f"run {settings.run_id} is unchanged, and nothing of its repetition is kept; the same command starts again."
@@ -75,13 +75,13 @@ def run_reproduce(arguments: list[str]) -> None:
 
 def run_predict(arguments: list[str]) -> None:
     """Write the classes of images, as a trained network predicts them."""
-    from lrstudy.command_line import parse
+    from lrstudy.cli.command_line import parse
     from lrstudy.settings import PredictSettings
 
     settings = parse(PredictSettings, arguments)
 
     # After the settings, since these imports take seconds and an invalid setting should be reported at once.
-    from lrstudy.interruption import report_interruption
+    from lrstudy.cli.interruption import report_interruption
     from lrstudy.prediction.command import predict
 
     with report_interruption(lambda: "nothing is written; the same command starts again."):
@@ -124,7 +124,7 @@ def run_decide(arguments: list[str], report: Report) -> None:
 
 def _parse(kind: type[Settings], arguments: list[str]) -> Settings:
     """Return the settings of a command line, with the place of its data; choose the experiment by the data."""
-    from lrstudy.command_line import parse
+    from lrstudy.cli.command_line import parse
 
     return _with_place(parse(kind, arguments))
 

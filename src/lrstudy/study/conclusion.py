@@ -18,7 +18,7 @@ from lrstudy.statistics.outcomes import Cell, Outcomes
 from lrstudy.study.trial_outcomes import outcome_of
 from lrstudy.study.trial_result import TrialResult
 from lrstudy.training_steps import count_steps, format_changes, settings_for_more_steps
-from lrstudy.verdicts import most_common_verdict
+from lrstudy.verdicts.of_seeds import most_common_verdict
 
 
 @dataclass(frozen=True)

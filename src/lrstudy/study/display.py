@@ -14,16 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from lrstudy.formatting import format_setting, pluralize
-from lrstudy.progress import format_epoch
 from lrstudy.redaction import first_line
 from lrstudy.study.conclusion import Conclusion
 from lrstudy.study.data_messages import describe_left_out
 from lrstudy.study.estimate import StudyEstimate
+from lrstudy.study.progress import format_epoch
 from lrstudy.study.proposer import Proposer
 from lrstudy.study.trial_result import TrialResult, best_of
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.specification import PreflightResult, TrialSpecification
-from lrstudy.verdicts import most_common_verdict
+from lrstudy.verdicts.of_seeds import most_common_verdict
 
 
 def describe_study(

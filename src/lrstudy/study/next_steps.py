@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from lrstudy.formatting import setting_error
+from lrstudy.formatting import MLFLOW_RUN, setting_error
 from lrstudy.redaction import redact_credentials
 from lrstudy.schedules import SCHEDULES
 from lrstudy.server_names import ANSWER, ANSWER_CONFIDENCE, CLASSES, DATA_DIGEST, REPORT
 from lrstudy.settings import TrainSettings
 from lrstudy.settings.registration import NO_NAME
-from lrstudy.shown_commands import MLFLOW_RUN
 from lrstudy.tracking.failures import failure_reason
 from lrstudy.tracking.logged_model import model_id
 from lrstudy.tracking.registry import champion_uri, register_champion

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from lrstudy.cli.interruption import InterruptionReport, report_interruption
 from lrstudy.compat.mlflow_internals import source_tags
-from lrstudy.interruption import InterruptionReport, report_interruption
 from lrstudy.provenance import uncommitted_changes
 from lrstudy.server_names import LARGER_BUDGET
 from lrstudy.settings import StudySettings

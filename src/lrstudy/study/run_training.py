@@ -8,14 +8,13 @@ from itertools import chain, islice
 
 import mlflow
 
-from lrstudy import progress
+from lrstudy.cli.interruption import report_interruption
 from lrstudy.data import SOURCES
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.formatting import pluralize
-from lrstudy.interruption import report_interruption
 from lrstudy.redaction import redact_credentials
 from lrstudy.settings import TrainSettings
-from lrstudy.study import worker_tasks
+from lrstudy.study import progress, worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, TrainedRun, log_figures_and_model
 from lrstudy.study.data_messages import describe_left_out, print_warnings
 from lrstudy.study.device_advice import advise_cpu

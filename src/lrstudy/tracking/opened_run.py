@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from pydantic import BaseModel
 
-from lrstudy.command_line import from_parameters
+from lrstudy.cli.command_line import from_parameters
 from lrstudy.compat.mlflow_internals import limit_retries
 from lrstudy.errors import OtherRunError, SettingsError, TrackingError
 from lrstudy.formatting import format_setting, quote, setting_error

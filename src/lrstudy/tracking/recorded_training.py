@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
-from lrstudy.command_line import from_parameters
+from lrstudy.cli.command_line import from_parameters
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import quote, setting_error
 from lrstudy.redaction import redact_credentials

@@ -15,7 +15,6 @@ from decimal import Decimal
 from typing import Any
 
 from lrstudy import provenance
-from lrstudy.chance_level import ChanceLevel
 from lrstudy.data.duplicates import NO_DUPLICATES, Duplicates
 from lrstudy.data.records import BadImage
 from lrstudy.formatting import format_setting, join_and, truncate
@@ -42,6 +41,7 @@ from lrstudy.server_names import (
 from lrstudy.settings import TrainSettings, parameters
 from lrstudy.settings.training import NO_RUN, OptimizerChoice
 from lrstudy.training.gpu_use import GpuUse
+from lrstudy.verdicts.chance_level import ChanceLevel
 
 # Part of a training's identity: raise it whenever the numbers of trainings change.
 TRAINING_VERSION = 1

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from lrstudy.convergence import LAST_PART, still_improves
 from lrstudy.training.epoch import Epoch
+from lrstudy.verdicts.convergence import LAST_PART, still_improves
 
 # The final loss is the median of the last epochs: one epoch that ends on a jump is not a trend.
 END_EPOCHS = 3

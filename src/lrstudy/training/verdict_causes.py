@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lrstudy.causes import Causes, cite
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.verdict import Verdict
+from lrstudy.verdicts.causes import Causes, cite
 
 
 def cite_causes(verdict: Verdict, history: Sequence[Epoch], chance_loss: float) -> Verdict:

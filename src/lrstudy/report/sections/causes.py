@@ -7,13 +7,13 @@ from itertools import islice
 
 import numpy as np
 
-from lrstudy.causes import EARLY_EPOCHS
 from lrstudy.formatting import NOTHING, format_lr, format_percent
 from lrstudy.report.cell_causes import losers
 from lrstudy.report.drawing import Drawing, file_name
 from lrstudy.report.figures.overshoot import overshoot
 from lrstudy.report.group_report import GroupReport
 from lrstudy.report.sections.section import Block, Figures, Items, Note, Table
+from lrstudy.verdicts.causes import EARLY_EPOCHS
 
 # The page has this many sentences, of the best losers; the table of cells has a reason for each.
 MAX_SENTENCES = 24

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lrstudy.answer_defaults import CONFIDENCE, DELTA
-from lrstudy.convergence import BEST_PART
 from lrstudy.formatting import (
     NOTHING,
     format_epochs,
@@ -22,6 +21,7 @@ from lrstudy.report.group_report import GroupReport, Report
 from lrstudy.report.sections.section import Block, NamedTable, Table
 from lrstudy.statistics.cell_summary import Status
 from lrstudy.statistics.sentences import share
+from lrstudy.verdicts.convergence import BEST_PART
 
 # The tables of cells have this many, the best ones; cells.csv has all.
 MAX_CELLS = 60

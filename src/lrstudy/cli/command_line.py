@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from lrstudy.cli.unknown_parameters import DASHES, unknown_parameter
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import format_setting, join_or, quote, setting_error
-from lrstudy.unknown_parameters import DASHES, unknown_parameter
 
 Settings = TypeVar("Settings", bound=BaseModel)
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from lrstudy import interruption, output
+from lrstudy.cli import interruption, output
 from lrstudy.errors import LearningRateStudyError, NotSyncedError, OtherRunError
 
 BAD_INPUT = 2
