@@ -52,6 +52,9 @@ def gpus(*free: float) -> tuple[Gpu, ...]:
         ((40.0, 40.0, 40.0), 1.0, None, 2, {"cuda:0": 1, "cuda:1": 1, "cuda:2": 1}),
         ((40.0, 40.0), 1.0, 3, 16, {"cuda:0": 2, "cuda:1": 1}),
         ((40.0, 40.0), 1.0, 1, 16, {"cuda:0": 1}),
+        ((1.0, 40.0), 4.0, None, 16, {"cuda:1": 8}),  # other programs have filled the first one
+        ((1.0, 40.0), 4.0, 2, 16, {"cuda:1": 2}),
+        ((1.0, 2.0), 4.0, None, 16, {"cuda:1": 1}),
         ((2.0,), 1.0, 9, 2, {"cuda:0": 9}),  # as the user says
     ],
 )
@@ -168,6 +171,20 @@ def test_a_training_that_lacks_memory_alone_fails_and_the_next_one_runs(make_poo
         pool.submit(gpu_tasks.train, TrainSettings(), tmp_path, 0).result()
     assert pool.slots.total == 1
     assert pool.submit(gpu_tasks.train, TrainSettings(), tmp_path, 1).result()[0] == "cuda:0"
+
+
+def test_a_gpu_without_memory_for_a_single_training_is_not_used_any_more(
+    make_pool: MakeGpuPool, tmp_path: Path
+) -> None:
+    pool = make_pool({"cuda:0": 1, "cuda:1": 1})
+    (tmp_path / "end").touch()
+    with pytest.raises(CrowdedGpuError, match="CUDA out of memory; cuda:0 is not used any more"):
+        pool.submit(gpu_tasks.train, TrainSettings(), tmp_path, 0).result()
+    futures = [pool.submit(gpu_tasks.place, TrainSettings()) for _ in range(9)]
+    assert {future.result()[0] for future in futures} == {"cuda:1"}
+    with pytest.raises(GpuMemoryError):
+        pool.submit(gpu_tasks.train, TrainSettings(), tmp_path, 0).result()
+    assert pool.slots.total == 1
 
 
 def test_a_process_whose_gpu_failed_is_replaced_and_its_training_retried(make_pool: MakeGpuPool) -> None:

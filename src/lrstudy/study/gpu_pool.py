@@ -52,6 +52,8 @@ class GpuPool(CrashSafePool):
                 raise GpuFailedError(str(error)) from None
             if self.slots.shrink(gpu):
                 raise CrowdedGpuError(f"{error}; fewer trainings share {gpu} now") from None
+            if self.slots.close(gpu):
+                raise CrowdedGpuError(f"{error}; {gpu} is not used any more") from None
             raise
         finally:
             self.slots.give_back(gpu)

@@ -53,3 +53,11 @@ class GpuSlots:
             if beside > 0:
                 self._slots[gpu] = min(self._slots[gpu], beside)
             return beside > 0
+
+    def close(self, gpu: str) -> bool:
+        """Let no training run on `gpu` any more; return False if it is the last one, which stays."""
+        with self._changed:
+            is_last = self.total == self._slots[gpu]
+            if not is_last:
+                self._slots[gpu] = 0
+            return not is_last

@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lrstudy.hardware import free_gpu_memory
+
 if TYPE_CHECKING:
     import torch
 
@@ -54,11 +56,13 @@ def share_gpus(use: GpuUse, workers: int | None, processes: int) -> dict[str, in
         workers: trainings at a time as set by the user; None: as many as the memory and the CPU allow.
         processes: the number of trainings that the CPU can serve, since each has a process that starts its steps.
     """
-    most = most_trainings(len(use.gpus), workers, processes)
-    shares = {gpu.name: most // len(use.gpus) + (index < most % len(use.gpus)) for index, gpu in enumerate(use.gpus)}
+    fits = {gpu.name: int(MEMORY_SHARE * gpu.free / use.bytes_per_training) for gpu in use.gpus}
+    # A GPU that others have filled is left alone; if all are full, the most free one may still do.
+    usable = [name for name, count in fits.items() if count] or [max(use.gpus, key=lambda gpu: gpu.free).name]
+    most = most_trainings(len(usable), workers, processes)
+    shares = {name: most // len(usable) + (index < most % len(usable)) for index, name in enumerate(usable)}
     if workers is None:
-        fits = {gpu.name: max(1, int(MEMORY_SHARE * gpu.free / use.bytes_per_training)) for gpu in use.gpus}
-        shares = {name: min(share, fits[name]) for name, share in shares.items()}
+        shares = {name: min(share, max(1, fits[name])) for name, share in shares.items()}
     return {name: share for name, share in shares.items() if share}
 
 
@@ -93,14 +97,22 @@ def find_gpus(device: str) -> tuple[Gpu, ...]:
     import torch
 
     found = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
-    gpus = [Gpu(str(gpu), torch.cuda.get_device_name(gpu), torch.cuda.mem_get_info(gpu)[0]) for gpu in found]
-    return chosen_gpus(device, gpus)
+    return chosen_gpus(device, [Gpu(str(gpu), torch.cuda.get_device_name(gpu), _free_bytes(gpu)) for gpu in found])
+
+
+def _free_bytes(gpu: torch.device) -> int:
+    """Return the free bytes of a GPU; 0 if it cannot be used, as when other programs have filled it."""
+    try:
+        return free_gpu_memory(gpu)
+    except RuntimeError:
+        return 0
 
 
 def watch_memory(device: torch.device) -> None:
     """Give cached memory back, and begin to note the peak of what a GPU's tensors take."""
     import torch
 
+    torch.cuda.init()  # type: ignore[no-untyped-call]  # without which there are no statistics to reset
     release_gpu_memory()
     torch.cuda.reset_peak_memory_stats(device)
 

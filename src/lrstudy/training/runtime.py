@@ -46,11 +46,11 @@ def prepare(settings: CommonSettings) -> Runtime:
     import torch
 
     device = choose_device(settings.device)
+    if device.type == "cuda" and device.index is not None:  # streams and recordings belong to the current device
+        torch.cuda.set_device(device)
     check_precision(settings.precision, device)
     if device.type == "cuda":
         use_deterministic_kernels()
-        if device.index is not None:  # memory, streams and recordings belong to the current device
-            torch.cuda.set_device(device)
         if settings.precision in TF32:
             use_tf32(enabled=TF32[settings.precision])
     precision = describe_precision(settings.precision, device)
