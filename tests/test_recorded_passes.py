@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -10,12 +11,16 @@ from torch import Tensor, nn
 
 from lrstudy.networks import Shape, build_model
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS, build_optimizer
+from lrstudy.settings import TrainSettings
+from lrstudy.study.trial import planned
 from lrstudy.training.diagnosis.diagnosis import Diagnosis
 from lrstudy.training.epoch import Epoch
 from lrstudy.training.loop import train_epochs
 from lrstudy.training.passes import EagerPasses
 from lrstudy.training.recipe import PLAIN_RECIPE, Loss, Recipe
 from lrstudy.training.recorded_passes import Record, RecordedPasses, Results
+from lrstudy.training.runtime import Runtime
+from lrstudy.training.setup import UNKNOWN_CODE, choose_passes
 from small_trainings import BATCH, CLASSES, IMAGES, SIDE, STEPS, dense, split
 
 
@@ -193,3 +198,23 @@ def test_an_eager_step_between_replayed_ones_keeps_its_own_gradients() -> None:
             assert weight.grad is not None
             assert torch.equal(weight.grad, gradient)
         network.zero_grad()
+
+
+@pytest.mark.parametrize(
+    ("device", "changes", "recorded", "left_out"),
+    [
+        ("cuda", {}, True, ""),
+        ("cuda", {"model": "resnet18", "optimizer": "adafactor"}, True, ""),
+        ("cuda", {"model": "timm:resnet18"}, False, UNKNOWN_CODE),
+        ("cuda", {"optimizer": "some_package:Optimizer"}, False, UNKNOWN_CODE),
+        ("cpu", {}, False, ""),
+    ],
+)
+def test_passes_are_recorded_on_a_gpu_for_networks_and_optimizers_that_are_known(
+    device: str, changes: dict[str, str], recorded: bool, left_out: str
+) -> None:
+    settings = TrainSettings().model_copy(update=changes)
+    plan = replace(planned(TrainSettings()), settings=settings, runtime=Runtime(torch.device(device), 1, "fp32"))
+    passes = choose_passes(plan, dense(), PLAIN_RECIPE)
+    assert isinstance(passes, RecordedPasses) == recorded
+    assert passes.left_out == left_out

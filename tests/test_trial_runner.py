@@ -19,6 +19,7 @@ from lrstudy.study.trial_result import TrialResult
 from lrstudy.study.trial_runner import TrialRunner
 from lrstudy.tracking import owner
 from lrstudy.training.epoch import Epoch
+from lrstudy.training.passes import EagerPasses
 from lrstudy.training.specification import TrialSpecification
 from studies import run_study, runs, trainings
 
@@ -68,7 +69,11 @@ class Seen:
 
 
 @pytest.mark.usefixtures("tracking_uri")
-def test_another_executor_takes_the_workers_place(tmp_path: Path) -> None:
+def test_another_executor_takes_the_workers_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = "Passes ran without CUDA graphs."
+    monkeypatch.setattr(
+        "lrstudy.training.setup.choose_passes", lambda _, network, recipe: EagerPasses(network, recipe, reason)
+    )
     settings = parse(GridSettings, [*CELLS, "--epochs", "3", "--hidden", "16"])
     preflight = run_preflight(settings.cells(), time_epochs=True)
     watcher = Seen()
@@ -78,7 +83,9 @@ def test_another_executor_takes_the_workers_place(tmp_path: Path) -> None:
         ThreadPoolExecutor(1) as executor,
         ProgressChannel() as channel,
     ):
-        results = TrialRunner(Grid(settings, file), preflight, study, executor, lambda: 1, watcher).run(channel)
+        trials = TrialRunner(Grid(settings, file), preflight, study, executor, lambda: 1, watcher)
+        results = trials.run(channel)
+    assert list(trials.remarks) == [reason]  # of four trainings, once
     assert [result.number for result in results] == [0, 1, 2, 3] == watcher.begun
     assert all(result.verdict for result in results)
     assert watcher.ended == results

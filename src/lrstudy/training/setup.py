@@ -109,7 +109,7 @@ def build(plan: TrainingPlan) -> TrainingSetup:
     diagnosis = None
     if settings.diagnose is True:
         diagnosis = Diagnosis(train, recipe, epochs=settings.epochs, steps=steps, batch_size=settings.batch_size)
-    passes = _passes(plan, network, recipe)
+    passes = choose_passes(plan, network, recipe)
     return TrainingSetup(plan, classifier, optimizer, train, validation, recipe, average, diagnosis, passes)
 
 
@@ -128,7 +128,7 @@ def build_classifier(
     return Classifier(Normalise(mean, std), network)
 
 
-def _passes(plan: TrainingPlan, network: nn.Module, recipe: Recipe) -> Passes:
+def choose_passes(plan: TrainingPlan, network: nn.Module, recipe: Recipe) -> Passes:
     """Return the passes of a network, which a GPU replays where they are certain to have the same bits.
 
     Code of users may do other things from step to step, and their optimizers may move weights in memory.
