@@ -180,8 +180,8 @@ def test_shapes_that_diverged_or_collapsed_are_crosses_on_axes_that_all_panels_s
     log_training(
         experiment, falling(2.0), optimizer="adam", lr="0.1", hidden="8,4", tags={"lrstudy.verdict": "collapsed"}
     )
-    (family,) = build_report(load_runs(experiment=experiment)).shape_families
-    panels = shapes.draw_family(family).figure.axes
+    (drawing,) = shapes.draw(build_report(load_runs(experiment=experiment)))
+    panels = drawing.figure.axes
     assert len({axes.get_xlim() for axes in panels}) == 1
     crosses = [x(line) for axes in panels for line in axes.lines if line.get_marker() == "x" and x(line)]
     assert crosses == [[0.1]]

@@ -143,6 +143,11 @@ class Report:
         return tuple(tuple(family) for family in families.values() if len(family) > 1)
 
     @cached_property
+    def shape_tables(self) -> tuple[pd.DataFrame, ...]:
+        """The cells of all shapes, a frame for each of `shape_families`."""
+        return tuple(tables.shapes_table([one.comparison for one in family]) for family in self.shape_families)
+
+    @cached_property
     def shape_comparisons(self) -> tuple[ShapeComparison, ...]:
         """The comparison of the shapes in each of `shape_families`."""
         return tuple(ShapeComparison.of([one.comparison for one in family]) for family in self.shape_families)

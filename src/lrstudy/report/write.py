@@ -10,7 +10,6 @@ import pandas as pd
 
 from lrstudy.csv_tables import escape_formula
 from lrstudy.errors import ReportError
-from lrstudy.report import tables
 from lrstudy.report.group_report import GroupReport, Report
 from lrstudy.report.page import compose, render
 from lrstudy.report.summary import summarize
@@ -68,8 +67,7 @@ def _escape(frame: pd.DataFrame) -> pd.DataFrame:
 def _frames(report: Report) -> dict[str, pd.DataFrame]:
     """Return the tables of all groups, by the names of their files."""
     frames = {name: _of_all_groups(report, frame) for name, frame in FRAMES.items()}
-    families = [[group_report.comparison for group_report in family] for family in report.shape_families]
-    shapes = [tables.shapes_table(comparisons) for comparisons in families]
+    shapes = report.shape_tables
     causes = _of_all_groups(report, lambda group_report: group_report.causes)
     return {
         **frames,

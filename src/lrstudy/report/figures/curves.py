@@ -29,7 +29,8 @@ from lrstudy.report.figures.style import (
     lr_norm,
 )
 
-PANELS = {"train_loss": "training", "val_loss": "validation"}
+# The splits of the losses, a panel for each.
+SPLITS = {"train_loss": "training", "val_loss": "validation"}
 
 
 def loss_curves(
@@ -58,7 +59,7 @@ def loss_curves(
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 6.6), layout="constrained")
         panels = figure.subplots(2, 1, sharex=True)
-        for axes, (name, split) in zip(panels, PANELS.items(), strict=True):
+        for axes, (name, split) in zip(panels, SPLITS.items(), strict=True):
             for row in own.itertuples():
                 if row.lr in by_lr:
                     width = _line_width(row.kind, crowded=crowded, best=row.lr == best)
@@ -85,7 +86,7 @@ def _draw_curve(
     known = curve[curve[name].notna()]
     if known.empty:
         return
-    gid = curve_id(row.optimizer, row.lr, PANELS[name])
+    gid = curve_id(row.optimizer, row.lr, SPLITS[name])
     axes.plot(known.epoch, known[name], color=colour, linestyle=KIND_LINES[row.kind], linewidth=width, gid=gid)
     mark_cuts(axes, known.epoch.tolist(), known[name].to_numpy(), shown, colour)
     if row.n > 1:

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from lrstudy.formatting import format_loss, format_lr, join_and
 from lrstudy.report.drawing import Drawing, ascii_name, file_name
-from lrstudy.report.figures.curves import loss_curves
+from lrstudy.report.figures.curves import SPLITS, loss_curves
 from lrstudy.report.group_report import GroupReport
 from lrstudy.report.sections.section import Block, Figures, Note, Table
 
-LOSSES = {"train_loss": "training", "val_loss": "validation"}
 # The table behind a figure has at most this many learning rates and about this many rows; its CSV file has all.
 MAX_COLUMNS, MAX_ROWS = 8, 26
 MAX_DESCRIBED = 12
@@ -30,7 +29,7 @@ def draw(group_report: GroupReport) -> Iterator[Drawing]:
 def draw_optimizers(group_report: GroupReport, optimizers: Sequence[str]) -> Iterator[Drawing]:
     """Yield the loss curves of each of `optimizers` that has histories."""
     curves, cells = group_report.curves, group_report.cells
-    known = curves[list(LOSSES)].notna().any(axis=1)
+    known = curves[list(SPLITS)].notna().any(axis=1)
     for optimizer in optimizers:
         if (known & (curves.optimizer == optimizer)).any():
             name = file_name(group_report.number, f"curves_{ascii_name(optimizer)}")
@@ -62,11 +61,11 @@ def blocks(group_report: GroupReport, drawings: Sequence[Drawing]) -> Iterator[B
 def curves_table(group_report: GroupReport, optimizer: str) -> Table:
     """Return the losses of an optimizer's learning rates, of every epoch or every few epochs."""
     own = group_report.curves[group_report.curves.optimizer == optimizer]
-    wide = own.pivot_table(index="epoch", columns="lr", values=list(LOSSES), dropna=False)
+    wide = own.pivot_table(index="epoch", columns="lr", values=list(SPLITS), dropna=False)
     lrs, epochs = sorted(set(own.lr)), list(wide.index)
     shown_lrs = _shown_lrs(group_report, optimizer, lrs)
     shown_epochs = sorted({*epochs[:: max(1, math.ceil(len(epochs) / MAX_ROWS))], epochs[-1]})
-    columns = [(name, lr) for lr in shown_lrs for name in LOSSES if (name, lr) in wide.columns]
+    columns = [(name, lr) for lr in shown_lrs for name in SPLITS if (name, lr) in wide.columns]
     rows = tuple(
         (f"{epoch:g}", *(format_loss(float(wide.loc[epoch, column])) for column in columns)) for epoch in shown_epochs
     )
@@ -77,7 +76,7 @@ def curves_table(group_report: GroupReport, optimizer: str) -> Table:
     note = (
         f"The table has {join_and(omissions)}; curves.csv has all, with the bands over the seeds." if omissions else ""
     )
-    headers = tuple(f"{format_lr(lr)} {LOSSES[name]}" for name, lr in columns)
+    headers = tuple(f"{format_lr(lr)} {SPLITS[name]}" for name, lr in columns)
     return Table(("epoch", *headers), rows, labels=1, note=note)
 
 

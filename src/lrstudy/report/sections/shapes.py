@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import pandas as pd
+
 from lrstudy.formatting import format_loss, format_lr, format_percent, format_with_deviation, join_and
-from lrstudy.report import tables
 from lrstudy.report.drawing import Drawing, file_name
 from lrstudy.report.figures.shape_gaps import shape_gaps
 from lrstudy.report.figures.shapes import network_shapes
@@ -44,31 +45,28 @@ def opening_blocks(report: Report, drawings: Sequence[Drawing]) -> Iterator[Bloc
 
 def draw(report: Report) -> Iterator[Drawing]:
     """Yield a figure per family of shapes."""
-    return map(draw_family, report.shape_families)
+    return map(_draw_family, report.shape_families, report.shape_tables)
 
 
-def draw_family(family: Sequence[GroupReport]) -> Drawing:
-    """Return the figure of a family of shapes."""
+def _draw_family(family: Sequence[GroupReport], cells: pd.DataFrame) -> Drawing:
     neurons = join_and([group_report.group.settings["hidden"] for group_report in family])
     description = (
         f"For networks with {neurons} neurons: best validation loss, and the gap between validation and training loss "
         "at the end, against the learning rate, as in the table."
     )
-    table = tables.shapes_table([group_report.comparison for group_report in family])
-    figure = network_shapes(table, family[0].subject.partition(" · ")[0])
+    figure = network_shapes(cells, family[0].subject.partition(" · ")[0])
     return Drawing(file_name(family[0].number, "shapes"), description, figure)
 
 
 def blocks(report: Report, drawings: Sequence[Drawing]) -> Iterator[Block]:
     """Yield the figure of all cells per family."""
-    for family, drawing in zip(report.shape_families, drawings, strict=True):
+    for cells, drawing in zip(report.shape_tables, drawings, strict=True):
         yield Note(EXPLANATION)
-        yield Figures(((drawing, shapes_table(family)),), CAPTION)
+        yield Figures(((drawing, _format_cells(cells)),), CAPTION)
 
 
-def shapes_table(family: Sequence[GroupReport]) -> Table:
+def _format_cells(cells: pd.DataFrame) -> Table:
     """Return the cells of several shapes, the shapes of one cell together."""
-    frame = tables.shapes_table([group_report.comparison for group_report in family])
     rows = tuple(
         (
             row.optimizer,
@@ -82,7 +80,7 @@ def shapes_table(family: Sequence[GroupReport]) -> Table:
             format_with_deviation(row.generalisation_gap, row.generalisation_gap_sd, format_loss),
             row.verdict,
         )
-        for row in frame.itertuples()
+        for row in cells.itertuples()
     )
     headers = ("optimizer", "learning rate", "neurons", "seeds", "best val. loss", "val. accuracy", "final train. loss")
     return Table((*headers, "final val. loss", "gap", "verdict"), rows, labels=3)
