@@ -235,6 +235,7 @@ def test_runs_that_are_not_trainings_are_rejected(tracking_uri: str, capsys: pyt
         another(
             kind="grid", best_run="abc"
         ): "the run of a grid; give the run of one of its trainings, such as abc, its",
+        another(kind="decide", best_run="abc"): "the run of a decision; give the run of one of its trainings, such",
         another(kind="search"): "the run of a search; give the run of one of its trainings[.]",
     }
     of_training = {"kind": "train", "key": "abc"}

@@ -14,9 +14,9 @@ from mlflow.exceptions import MlflowException
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import setting_error
 from lrstudy.redaction import redact_credentials
-from lrstudy.server_names import BEST_RUN, KEY, KIND, PRUNED_KEY, STUDY_KINDS, TRAINING
+from lrstudy.server_names import KEY, KIND, PRUNED_KEY, TRAINING
 from lrstudy.tracking.failures import is_transient
-from lrstudy.tracking.recorded_training import NO_SUCH_RUN
+from lrstudy.tracking.recorded_training import NO_SUCH_RUN, best_of_study
 
 MODEL_ID = re.compile(r"(?:models:/)?(m-[0-9a-f]{32})")
 RUN_ID = re.compile(r"(?:runs:/)?([0-9a-f]{32})(?:/.*)?")
@@ -82,17 +82,17 @@ def _of_version(client: MlflowClient, address: str, name: str, alias: str | None
 def _training(client: MlflowClient, address: str, run_id: str) -> Run:
     """Return a run if it is a training of this project; of a study, the run of its best training."""
     with _missing(client, address, f"no run {run_id}"):
-        run = client.get_run(run_id)
-        tags = run.data.tags
-        if tags.get(KIND) in STUDY_KINDS:
-            if BEST_RUN not in tags:
-                raise SettingsError(setting_error("model", address, "is the run of a study without a best training."))
-            return client.get_run(tags[BEST_RUN])
+        run = best_of_study(client, client.get_run(run_id))
+    if run is None:
+        raise SettingsError(setting_error("model", address, "is the run of a study without a best training."))
+    tags = run.data.tags
     if tags.get(KIND) != TRAINING:
         raise _foreign(address)
     if KEY not in tags or run.info.status != "FINISHED":
         state = "was stopped early" if PRUNED_KEY in tags else f"is {run.info.status}"
-        raise SettingsError(setting_error("model", address, f": run {run_id} {state}; it has no trained network."))
+        raise SettingsError(
+            setting_error("model", address, f": run {run.info.run_id} {state}; it has no trained network.")
+        )
     return run
 
 

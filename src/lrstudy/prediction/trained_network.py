@@ -24,8 +24,7 @@ from lrstudy.networks import Shape
 from lrstudy.prediction.model_address import ModelRun
 from lrstudy.server_names import CODE, MODEL_DIGEST
 from lrstudy.settings import TrainSettings
-from lrstudy.tracking.checked_files import read_checked
-from lrstudy.tracking.failures import failure_reason, is_transient
+from lrstudy.tracking.checked_files import read_checked, unreadable
 from lrstudy.tracking.logged_model import model_digest
 from lrstudy.training import setup
 from lrstudy.training.result import DATA_FACTS, WEIGHTS
@@ -58,6 +57,7 @@ def load_network(client: MlflowClient, address: str, found: ModelRun) -> Trained
 
     Raises:
         SettingsError: a file is missing or was changed since it was logged, or the network cannot be rebuilt here.
+        TrackingError: a file cannot be read now.
     """
     run = found.run
     if found.model_id:
@@ -137,10 +137,7 @@ def _check_model(client: MlflowClient, address: str, model_id: str, recorded: st
         try:
             download_artifacts(f"models:/{model_id}", dst_path=folder, tracking_uri=client.tracking_uri)
         except Exception as error:  # each kind of artifact store has its own errors
-            if is_transient(error):
-                raise
-            problem = f": the files of model {model_id} cannot be read: {failure_reason(error).rstrip('.')}."
-            raise SettingsError(setting_error("model", address, problem)) from error
+            raise unreadable(f"the folder of model {model_id}", error, "model", address) from error
         if model_digest(Path(folder)) != recorded:
             problem = f": files of model {model_id} have changed since they were logged, and are not used."
             raise SettingsError(setting_error("model", address, problem))

@@ -14,7 +14,6 @@ from lrstudy.formatting import format_setting, quote, setting_error
 from lrstudy.schedules import SCHEDULES
 from lrstudy.server_names import (
     BEST_EPOCH,
-    BEST_RUN,
     CODE,
     CONTINUATION,
     CONTINUE_FROM,
@@ -23,7 +22,6 @@ from lrstudy.server_names import (
     KEY,
     KIND,
     OWNER,
-    STUDY_KINDS,
     TRAINING,
     WEIGHTS_DIGEST,
 )
@@ -32,7 +30,7 @@ from lrstudy.tracking import owner, server
 from lrstudy.tracking.checked_files import read_checked
 from lrstudy.tracking.experiment_name import choose_experiment_of
 from lrstudy.tracking.opened_run import VARIABLE, check_opened_run
-from lrstudy.tracking.recorded_training import get_run, recorded_settings
+from lrstudy.tracking.recorded_training import best_of_study, get_run, recorded_settings
 from lrstudy.training import history
 from lrstudy.training.result import HISTORY, LAST_STATE, WEIGHTS, Beginning
 from lrstudy.training.specification import TrialSpecification
@@ -100,12 +98,8 @@ def read_continuation(settings: TrainSettings) -> Continuation:
 
 
 def _run(client: MlflowClient, run_id: str) -> Run:
-    run = get_run(client, "continue_from", run_id)
-    tags = run.data.tags
-    if tags.get(KIND) in STUDY_KINDS and BEST_RUN in tags:
-        run = client.get_run(tags[BEST_RUN])
-        tags = run.data.tags
-    if tags.get(KIND) != TRAINING or KEY not in tags:
+    run = best_of_study(client, get_run(client, "continue_from", run_id))
+    if run is None or run.data.tags.get(KIND) != TRAINING or KEY not in run.data.tags:
         raise SettingsError(setting_error("continue_from", run_id, "is not a finished training of this project."))
     if run.info.status != "FINISHED":
         problem = f"is {run.info.status}; the command that started it resumes it."

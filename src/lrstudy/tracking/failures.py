@@ -31,6 +31,7 @@ TRANSIENT_CODES = {
 NETWORK_ERRORS = (RequestException, HTTPError, HTTPException, ConnectionError, TimeoutError)
 # The message of MLflow's client is long: a pattern in it, and the reason to show instead.
 _REASONS = {
+    r"(No such artifact)": "{}",
     r"too many (\d+) error responses": "it answers {}",
     r"failed with error code (\d+)": "it answers {}",
     r"^(\d{3}) (?:Client|Server) Error": "it answers {}",

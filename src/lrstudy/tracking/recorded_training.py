@@ -20,12 +20,15 @@ from lrstudy.server_names import (
     BEST_RUN,
     CODE,
     DATA_DIGEST,
+    DECISION,
     DEVICE,
     HARDWARE,
     KEY,
     KIND,
     PRUNED_KEY,
+    STUDY_KINDS,
     THREADS,
+    TRAINING,
     VERSIONS,
     WEIGHTS_DIGEST,
 )
@@ -138,16 +141,24 @@ def get_run(client: MlflowClient, setting: str, run_id: str) -> Run:
         raise SettingsError(setting_error(setting, run_id, problem)) from None
 
 
+def best_of_study(client: MlflowClient, run: Run) -> Run | None:
+    """Return the run of a study's best training, None if it has none; the run itself if it is not a study's."""
+    if run.data.tags.get(KIND) not in STUDY_KINDS:
+        return run
+    best = run.data.tags.get(BEST_RUN)
+    return client.get_run(best) if best else None
+
+
 def _get_training(client: MlflowClient, run_id: str) -> Run:
     run = get_run(client, "run_id", run_id)
     kind = run.data.tags.get(KIND)
-    if kind in ("grid", "search"):
-        best = run.data.tags.get(BEST_RUN)
+    if kind in STUDY_KINDS:
+        best, study = run.data.tags.get(BEST_RUN), "decision" if kind == DECISION else kind
         example = f", such as {best}, its best" if best else ""
         raise SettingsError(
-            f"run_id={quote(run_id)}: this is the run of a {kind}; give the run of one of its trainings{example}."
+            f"run_id={quote(run_id)}: this is the run of a {study}; give the run of one of its trainings{example}."
         )
-    if not {KEY, PRUNED_KEY} & set(run.data.tags) or kind != "train":
+    if not {KEY, PRUNED_KEY} & set(run.data.tags) or kind != TRAINING:
         raise SettingsError(f"run_id={quote(run_id)}: not a training run of this project.")
     return run
 
