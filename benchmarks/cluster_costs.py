@@ -1,4 +1,4 @@
-"""Measure what a cluster costs beside the trainings: `python benchmarks/cluster_costs.py [--workers 2]`.
+"""Measure the costs of a cluster beside its trainings: `python benchmarks/cluster_costs.py [--workers 2]`.
 
 Tasks that do nothing, and tasks with results of several sizes, run in children of Dask workers on this machine. The
 script prints the processor time per task of the driver and of the scheduler, and the size of the code that is sent to
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 async def measure(address: str, process: psutil.Process) -> None:
-    """Run the tasks, and print what they cost."""
+    """Run the tasks, and print their costs."""
     scheduler = await Scheduler.connect(address)
     workers = await scheduler.workers()
     code = package_archive()

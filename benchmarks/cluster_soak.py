@@ -27,7 +27,7 @@ from clusters import IMPATIENT, DaskCluster, children_of, dask_cluster
 SETTINGS = ("--epochs", "500", "--hidden", "8", "--optimizers", "sgd,adam", "--lrs", "0.1,0.01")
 GRID = [sys.executable, str(ROOT / "src" / "grid.py"), *SETTINGS]
 WORKERS, SECONDS_STOPPED = 3, 8.0
-LONGEST_PAUSE = 10.0
+MAX_PAUSE_SECONDS = 10.0
 MAX_STARTS, MAX_NAMED = 30, 6
 
 Numbers = dict[tuple[str, int], list[float]]
@@ -78,7 +78,7 @@ def disturb(folder: Path, chance: random.Random, ends: int) -> Counter[str]:
                     subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
                 )
                 while driver.poll() is None and sum(happened.values()) - happened["the command was started"] < ends:
-                    time.sleep(chance.uniform(1, LONGEST_PAUSE))
+                    time.sleep(chance.uniform(1, MAX_PAUSE_SECONDS))
                     happened[end_part(chance, cluster, driver)] += 1
                 driver.wait()
                 if driver.returncode == 0:

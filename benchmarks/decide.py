@@ -1,4 +1,4 @@
-"""Measure how often decisions are wrong, and what they cost: `python benchmarks/decide.py`.
+"""Measure how often decisions are wrong, and their costs: `python benchmarks/decide.py`.
 
 Without arguments, decisions are replayed on the pools of trainings in `benchmarks/pools`. A random half of a pool's
 seeds gives the trainings, drawn with replacement and the same for all cells; the mean log losses of the other half are

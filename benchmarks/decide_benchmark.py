@@ -1,4 +1,4 @@
-"""The command of `decide.py`: replays in all processes, and tables of what they came to."""
+"""The command of `decide.py`: replays in all processes, and tables of their results."""
 
 import argparse
 import json
@@ -34,7 +34,7 @@ read = lru_cache(read_pool)
 
 
 def main(description: str) -> None:
-    """Make a pool, or replay decisions and print how often they are wrong and what they cost."""
+    """Make a pool, or replay decisions and print how often they are wrong and their costs."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pools", type=Path, nargs="+", default=sorted(FOLDER.glob("*.json.gz")), metavar="FILE")
     parser.add_argument("--replays", type=int, default=REPLAYS, help="of each pool and delta (default: %(default)s)")
@@ -203,7 +203,7 @@ def _choose(path: Path, rival: str, number: int) -> Choice:
 
 
 def report_made(executor: ProcessPoolExecutor, replays: int, deltas: Sequence[float]) -> None:
-    """Replay decisions on made tables, and print how often what they say is false."""
+    """Replay decisions on made tables, and print how often their claims are false."""
     print(f"{replays} replays each")
     for delta in deltas:
         for noise in NOISES:

@@ -45,7 +45,7 @@ class Images(NamedTuple):
 
 
 class Features(NamedTuple):
-    """What a GPU does for a training, each of which can be switched off."""
+    """The accelerations of a training on a GPU, each of which can be switched off."""
 
     graphs: bool = True
     images_on_device: bool = True

@@ -19,7 +19,7 @@ SEEDS_PER_TRIAL = 10
 
 @dataclass(frozen=True)
 class Choice:
-    """A chosen cell's regret, in log units, and what the choice cost."""
+    """A chosen cell's regret, in log units, and the cost of the choice."""
 
     regret: float
     trainings: int

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CNN_FIRST_CHANNELS = 16
 CNN_MAX_CHANNELS = 128
-CNN_LAST_SIDE = 4  # convolutions halve the side until it is no larger
+CNN_LAST_SIDE = 4  # convolutions halve the side until it is at most this
 # The weights, their gradients and the best epoch's weights; most optimizers add one or two more.
 MIN_COPIES = 3
 

@@ -1,6 +1,6 @@
 """Names of tags and metrics on the tracking server: `tracking` writes them, `tracking` and `report` read them."""
 
-# Tags. `KIND` tells trainings from studies; `KEY` is a training's identity, `PRUNED_KEY` that of a stopped one.
+# Tags. `KIND` distinguishes trainings from studies; `KEY` is a training's identity, `PRUNED_KEY` that of a stopped one.
 KIND, KEY, PRUNED_KEY = "lrstudy.kind", "lrstudy.key", "lrstudy.pruned_key"
 DATA_DIGEST, DEVICE, THREADS = "lrstudy.data_digest", "lrstudy.device", "lrstudy.threads"
 PRECISION = "lrstudy.precision"

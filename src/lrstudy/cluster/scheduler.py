@@ -98,7 +98,7 @@ class Scheduler:
         """Run a function of the agent as a task of one worker, and return its result.
 
         The task is bound to the worker: Dask would otherwise start it again elsewhere when the worker dies, or move it
-        to another worker, without a word.
+        to another worker, without notice.
 
         Raises:
             TaskLostError: it has no result.
@@ -145,7 +145,7 @@ class Scheduler:
 
 
 async def _start_local(workers: int) -> LocalCluster:
-    """Start a scheduler and workers that only this process can use, since nobody else has its keys."""
+    """Start a scheduler and workers that only this process can use, since no other has its keys."""
     return await LocalCluster(
         n_workers=workers,
         threads_per_worker=1,

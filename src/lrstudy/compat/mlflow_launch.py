@@ -1,6 +1,6 @@
 """The folder where the user typed `mlflow run`, which starts the project in the project's own folder.
 
-MLflow tells its child process the run, the experiment and the tracking server, but not its own folder. Seen to work
+MLflow passes the run, the experiment and the tracking server to its child process, but not its own folder. Seen to work
 with MLflow 3.17 on Linux and macOS.
 """
 
@@ -21,7 +21,7 @@ def launch_folder() -> Path:
     relative path would be searched in the project's folder.
     """
     if all(name in os.environ for name in SET_BY_MLFLOW):
-        import psutil  # which is not needed otherwise
+        import psutil  # needed in this case only
 
         with suppress(psutil.Error):
             for ancestor in psutil.Process().parents():

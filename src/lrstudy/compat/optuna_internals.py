@@ -1,4 +1,4 @@
-"""Optuna's loop of its own and its warnings, neither of which a study by ask and tell has a use for.
+"""Optuna's own loop and its warnings, neither of which a study by ask and tell uses.
 
 Seen to work with Optuna 4 and 5.0.
 """

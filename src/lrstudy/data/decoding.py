@@ -42,7 +42,7 @@ Answer = TypeVar("Answer")
 class DecodedImage:
     """The image of row `row`: its channels' sums and whether it is grey, or the reason why it is broken.
 
-    `transient` says that the reason may lie in the machine, not in the image. `extent` and `profile_ignored` are those
+    `transient` is True if the machine may be the reason, not the image. `extent` and `profile_ignored` are those
     of `SquareImage`.
     """
 

@@ -1,7 +1,7 @@
 """Reduce samples of more than 8 bits, whose black and white no standard defines, to 8 bits.
 
 All images of a data set share one range per kind of sample: with a range per image, dark and bright images would
-look alike.
+look the same.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def _read(value: Any, image_format: ImageFormat) -> np.ndarray:
 
 
 def _from_base64(content: bytes) -> bytes | None:
-    """Return the content of a text in base64; None if it is none."""
+    """Return the content of a text in base64; None if it is not base64."""
     text = content.rstrip(b"\0")
     if not BASE64.fullmatch(text):
         return None

@@ -19,7 +19,7 @@ def describe_size(shape: Sequence[int]) -> str:
 
 
 def caption(shape: Sequence[int], number: int, layers: int) -> str:
-    """Return what the figure of a layer shows, and what to look for at its depth.
+    """Return the caption of a layer's figure, with the patterns to look for at its depth.
 
     Args:
         shape: of the layer's output.

@@ -130,7 +130,7 @@ class ShapeComparison:
             smallest = min([best, *alike], key=lambda shape: shape.weights or math.inf)
             return f"The shape does not matter: all are within {share(answer.delta)}; the smallest is {smallest.name}."
         may = join_and([shape.hidden for shape, one in others if not one.is_worse])
-        return f"Whether the shape matters is open: {may} may be as good; more seeds would tell."
+        return f"Whether the shape matters is open: {may} may be as good; more seeds would settle it."
 
     def _gap_trend(self, best: Cell) -> list[str]:
         """Return a sentence on the gap of the best cell in each shape, if two or more are known."""

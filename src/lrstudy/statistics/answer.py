@@ -1,4 +1,4 @@
-"""The answer of a study: which cell to use, how sure that is, and what would settle what is not."""
+"""The answer of a study: the cell to use, how sure that is, and the trainings that would settle an open answer."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Answer:
 
     @property
     def risk_is_unknown(self) -> bool:
-        """True if no cell has two seeds, so that chance cannot be told from a difference."""
+        """True if no cell has two seeds, so that every difference may be chance."""
         return math.isnan(self.risk)
 
     @property

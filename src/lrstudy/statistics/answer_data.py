@@ -1,4 +1,4 @@
-"""The answer of a study as data: what a program reads."""
+"""The answer of a study as data for programs."""
 
 from __future__ import annotations
 

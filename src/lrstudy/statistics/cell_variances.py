@@ -52,7 +52,7 @@ class CellVariances:
 
 
 def estimate_variances(losses: np.ndarray, known: np.ndarray, prior: VariancePrior | None) -> CellVariances:
-    """Estimate the residual variances, each shrunk toward the common one by as much as they are alike.
+    """Estimate the residual variances, each shrunk toward the common one by as much as they are similar.
 
     By empirical Bayes: Smyth 2004, https://doi.org/10.2202/1544-6115.1027, section 6.2.
 
@@ -96,7 +96,7 @@ def _residual_squares(losses: np.ndarray, known: np.ndarray) -> tuple[np.ndarray
     rows, columns = np.nonzero(known)
     design = np.zeros((len(rows), cells + seeds))
     design[np.arange(len(rows)), rows] = 1
-    shared = known.sum(axis=0) > 1  # a seed of one cell alone tells nothing of the seed
+    shared = known.sum(axis=0) > 1  # one cell alone does not show the effect of a seed
     design[np.arange(len(rows)), cells + columns] = shared[columns]
     values = losses[rows, columns]
     solution, _, rank, _ = np.linalg.lstsq(design, values, rcond=None)
@@ -107,7 +107,7 @@ def _residual_squares(losses: np.ndarray, known: np.ndarray) -> tuple[np.ndarray
 
 
 def _weight_of_common(squares: np.ndarray, df: np.ndarray) -> float:
-    """Return the prior degrees of freedom of Smyth's moment estimator; infinite if the variances are alike."""
+    """Return the prior degrees of freedom of Smyth's moment estimator; infinite if the variances are equal."""
     usable = (df > 0) & (squares > 0)
     if usable.sum() < 3:
         return math.inf

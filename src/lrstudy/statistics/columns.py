@@ -48,7 +48,7 @@ def from_columns(columns: Columns, row_numbers: Sequence[int] | None = None) -> 
         row_numbers: of the rows, for errors; by default from 0.
 
     Raises:
-        TableError: a column is missing, a value is invalid, a training is there twice, or there is one cell only.
+        TableError: a column is missing, a value is invalid, a training is duplicated, or there is one cell only.
     """
     texts = {name: [_text(value) for value in columns[name]] for name in columns}
     count = max(map(len, texts.values()), default=0)

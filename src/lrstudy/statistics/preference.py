@@ -18,7 +18,7 @@ from lrstudy.statistics.regret import regret_risk
 
 
 class Reason(StrEnum):
-    """Why a cell is preferred to others that are as good."""
+    """The reason to prefer a cell to others that are as good."""
 
     BAND = "wider usable band"
     SEEDS = "steadier over seeds"

@@ -78,7 +78,7 @@ def standing_of(outcomes: Outcomes, means: CellMeans, delta: float, confidence: 
 def next_cell(outcomes: Outcomes, pending: Sequence[Cell], state: Standing) -> Cell | None:
     """Return the cell that gets the next seed: the best one in turn with the contenders that are worth it most.
 
-    A training tells most about a contender that is likely better and has few seeds.
+    A training informs most about a contender that is likely better and has few seeds.
 
     Args:
         outcomes: of the trainings that are known.

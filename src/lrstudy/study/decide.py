@@ -95,7 +95,7 @@ class Decide:
         state = known, len(self._proposed)
         if self._latest is None or self._latest[0] != state:  # this is asked again and again while trainings run
             settings, outcomes = self._settings, self._outcomes(known)
-            # A training that failed, such as one that was killed too often, tells nothing of its cell.
+            # A training that failed, such as one that was killed too often, says nothing about its cell.
             failed = [place for place in range(known) if not self._results[place].completed]
             pending = [_cell(self._proposed[place][0]) for place in (*failed, *range(known, len(self._proposed)))]
             cell = next_training(outcomes, pending, self._starts, settings.delta, settings.confidence, _is_valid)

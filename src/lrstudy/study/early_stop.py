@@ -22,7 +22,7 @@ MIN_EPOCHS = 4
 
 
 def failure_at_half(history: Sequence[Epoch], epochs: int, data: DataSummary) -> Verdict | None:
-    """Return the verdict with which a training is stopped after the last epoch of `history`; None if it goes on.
+    """Return the verdict with which a training is stopped after the last epoch of `history`; None if it continues.
 
     Args:
         history: the epochs so far, epoch 0 first.

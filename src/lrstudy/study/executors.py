@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrialWorkers:
-    """What runs the trials of a study: an executor, the channel of their progress, and how many run at a time now."""
+    """The workers of a study's trials: an executor, the channel of their progress, and how many run at a time now."""
 
     executor: Executor
     channel: Progress

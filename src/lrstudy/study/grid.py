@@ -74,7 +74,7 @@ class Grid(UnstoppedTrials):
         return [sentence for choice, hidden in axes if (sentence := self._unsettled(choice, hidden))]
 
     def _unsettled(self, choice: OptimizerChoice, hidden: tuple[int, ...]) -> str:
-        """Return a sentence on what is missing beside the best learning rate; an empty one if it is bracketed."""
+        """Return a sentence on the missing neighbours of the best learning rate; an empty one if it is bracketed."""
         lrs = self._scores(choice, hidden)
         best = min(lrs, key=lrs.__getitem__)
         shape = f" with hidden={format_setting(hidden)}" if len(self._settings.hidden) > 1 else ""

@@ -1,4 +1,4 @@
-"""PyTorch alone, for the fork server of a single training: its workers import what else each needs, side by side."""
+"""PyTorch alone, for the fork server of a single training: its workers import the rest side by side."""
 
 from lrstudy.compat.interpreter import gc_paused
 

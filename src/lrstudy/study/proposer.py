@@ -30,7 +30,7 @@ class Proposer(Protocol):
         """Return the next training; None if there is none, or none before a running one ends."""
 
     def verdict_to_stop(self, number: int, epoch: Epoch) -> Verdict | None:
-        """Take the report of an epoch; return the verdict with which its trial stops there, None if it goes on."""
+        """Take the report of an epoch; return the verdict with which its trial stops there, None if it continues."""
 
     def tell(self, result: TrialResult) -> None:
         """Take the result of a trial."""

@@ -1,4 +1,4 @@
-"""The process that owns a run, to tell abandoned runs from those that are being trained."""
+"""The process that owns a run, which distinguishes abandoned runs from those that are being trained."""
 
 from __future__ import annotations
 

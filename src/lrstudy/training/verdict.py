@@ -37,7 +37,7 @@ VAL_JUMP = 0.15
 # share of chance.
 THROWN = 2.0
 SETTLED = 0.5
-# A descent that ends well jumps a few times while the rate is large for the slope; an unstable one keeps jumping.
+# A descent that ends well jumps a few times while the steps are large for the slope; an unstable one keeps jumping.
 JUMPS_SHARE = 0.1
 MIN_JUMPS = 2
 # A single jump is unstable if it is the end, and this share of chance above the lowest loss.

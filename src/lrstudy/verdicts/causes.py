@@ -1,4 +1,4 @@
-"""The causes of a verdict in words: what was measured in some epochs of a training, beside its loss.
+"""The causes of a verdict in words: measurements in some epochs of a training, beside its loss.
 
 All functions are pure, and need neither PyTorch nor a server. A curve is a mapping from epochs to values.
 """
@@ -22,7 +22,7 @@ from lrstudy.server_names import (
 )
 
 Curve = Mapping[int, float]
-# The epochs whose measurements foretell how a training ends.
+# The epochs whose measurements predict the verdict.
 EARLY_EPOCHS = 3
 # Steps longer than the critical one overshoot.
 CRITICAL = 1.0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 LAST_PART = 0.25
 # … is lower than that of all epochs before, by at least this share of it, …
 MIN_GAIN = 0.003
-# … and lies in this last share: a curve whose minimum is earlier has turned.
+# … and is in this last share: a curve whose minimum is earlier has turned.
 BEST_PART = 0.1
 
 

@@ -40,7 +40,7 @@ def heat_map(fields: pd.DataFrame, subject: str) -> Figure:
 
 
 def _draw_field(axes: Axes, x: int, y: int, row: Any) -> None:
-    background, letters = VERDICT_COLOURS.get(row.verdict, NO_VERDICT)
+    background, text_colour = VERDICT_COLOURS.get(row.verdict, NO_VERDICT)
     edge: dict[str, Any] = (
         {"edgecolor": INK, "linewidth": 2.5, "zorder": 3}
         if row.best
@@ -48,7 +48,7 @@ def _draw_field(axes: Axes, x: int, y: int, row: Any) -> None:
     )
     axes.add_patch(mpl.patches.Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, facecolor=background, **edge))
     text = "\n".join(_lines(row))
-    axes.text(x, y, text, ha="center", va="center", color=letters, fontsize=9, zorder=4)
+    axes.text(x, y, text, ha="center", va="center", color=text_colour, fontsize=9, zorder=4)
 
 
 def _lines(row: Any) -> list[str]:

@@ -1,6 +1,6 @@
 """Colours, lines and axes that the report's figures share.
 
-A figure is as wide as a phone's screen, so that its letters are legible there and side by side on a desk.
+A figure is as wide as a phone's screen, so that its text is legible there and side by side on a desk.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OPTIMIZER_STYLES = dict(zip(DEFAULT_OPTIMIZERS, MAIN_STYLES, strict=True))
 # The four kinds of curve that a learning rate makes, distinct without colour.
 KIND_LINES: dict[str, Any] = {"very high": ":", "high": (0, (5, 2)), "good": "-", "low": (0, (6, 2, 1, 2))}
 KIND_COLOURS = {"very high": "#D55E00", "high": "#C98A00", "good": "#009E73", "low": "#0072B2"}
-# Background and letters of each verdict: the better, the darker, so that the order shows in grey too.
+# Background and text colour of each verdict: the better, the darker, so that the order shows in grey too.
 VERDICT_COLOURS = {
     "good": ("#1B6E3C", "#FFFFFF"),
     "overfits": ("#7FB77E", "#000000"),

@@ -48,7 +48,7 @@ def not_bracketed(comparison: Comparison, study: Run | None) -> Iterator[ReportW
 
 
 def _missing(summary: OptimizerSummary) -> str:
-    """Return what is missing beside a best learning rate, as a predicate."""
+    """Return the missing neighbours of a best learning rate, as a predicate."""
     low, high = summary.open_low, summary.open_high
     if low is high is Open.EDGE:
         return "is the only one tried"

@@ -23,7 +23,7 @@ def few_seeds(comparison: Comparison, study: Run | None) -> Iterator[ReportWarni
     counts = {cell.n for cell in comparison.ranking}
     command = command_with_seeds(comparison, study, max(MIN_SEEDS, *counts))
     if counts == {1}:
-        text = "Each cell was trained with one seed only, so differences between cells cannot be told from chance."
+        text = "Each cell was trained with one seed only, so differences between cells may be chance."
         yield ReportWarning("one_seed", text, command)
     elif comparison.best.n < max(counts) and not comparison.answer.is_sure:
         text = f"The best cell has {pluralize(comparison.best.n, 'seed')}, others have {max(counts)}."

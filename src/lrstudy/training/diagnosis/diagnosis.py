@@ -1,4 +1,4 @@
-"""Measurements of why a training goes as it does, made beside its steps and epochs and without any effect on them."""
+"""Measurements of the causes of a verdict, made beside its steps and epochs and without any effect on them."""
 
 from __future__ import annotations
 

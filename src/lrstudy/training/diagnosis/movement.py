@@ -1,4 +1,4 @@
-"""A step against what it could be: its critical and best length, the gradient, and the movement of each layer."""
+"""A measured step: its critical and best length, the gradient, and the movement of each layer."""
 
 from __future__ import annotations
 

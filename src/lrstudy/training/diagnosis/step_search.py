@@ -9,13 +9,13 @@ from dataclasses import dataclass
 # A step that still lowers the loss when it is this many times longer has no critical length; one that raises it
 # even when it is this many times shorter is not a descent.
 MAX_FACTOR = 2.0**20
-# The first length has at least this many times the change that can be told from rounding.
+# The first length has at least this many times the change that can be distinguished from rounding.
 VISIBLE_FACTOR = 16.0
 # The search doubles the length, or widens by up to this factor where the loss bends little.
 MAX_GROWTH, MIN_GROWTH = 16.0, 2.0
 # A critical length is interpolated between two lengths this close; the error is then about 1% at most.
 CLOSE = 1.25
-# The next length is tried this far beyond the expected one, so that the two lie on either side of it.
+# The next length is tried this far beyond the expected one, so that the two are on either side of it.
 BEYOND = 1.04
 # The best length is refined until it changes by less than this share, or this many times.
 SETTLED, MAX_REFINEMENTS = 0.05, 3
@@ -28,7 +28,7 @@ class StepLengths:
 
     `critical` is the smallest at which the loss is not below the present one, and `best` that of the largest
     decrease. `critical` is 0 where the direction is not a descent and infinite where the loss never rises again; `best`
-    is then NaN. Both are NaN where the loss is not a finite number, or its decrease cannot be told from rounding.
+    is then NaN. Both are NaN where the loss is not a finite number, or its decrease may be rounding.
     """
 
     critical: float
@@ -49,14 +49,14 @@ def search_step(loss: Callable[[float], float], start: float, slope: float, *, r
 
     and η s_c is the critical learning rate of Kalra et al. 2026, https://arxiv.org/abs/2601.16979, whose critical
     sharpness is 2 / (η s_c). For gradient descent, η s_c = 2 ‖g‖² / gᵀHg to second order. The search begins at s = 1,
-    or where the change can be told from rounding; it widens by a quadratic model of the loss until the loss has risen,
-    and then narrows. A rise that is taken back between two lengths of the search is missed.
+    or where the change exceeds rounding; it widens by a quadratic model of the loss until the loss has risen, and then
+    narrows. A rise that is taken back between two lengths of the search is missed.
 
     Args:
         loss: returns L(θ + s Δ) for a length s.
         start: L(θ).
         slope: the derivative of `loss` at 0, gᵀΔ.
-        resolution: the smallest change of the loss that can be told from rounding.
+        resolution: the smallest change of the loss that can be distinguished from rounding.
     """
     if not (math.isfinite(start) and math.isfinite(slope)):
         return StepLengths(math.nan)
@@ -89,7 +89,7 @@ class _Search:
         """Return a length with a lower loss, and the next one without.
 
         Without the former, both are 0, or NaN if it may be below `visible`, the length from which on changes of the
-        loss can be told from rounding; without the latter, both are infinite.
+        loss can be distinguished from rounding; without the latter, both are infinite.
         """
         low, high, length = 0.0, math.inf, max(1.0, VISIBLE_FACTOR * visible)
         while max(1 / MAX_FACTOR, visible) <= length <= MAX_FACTOR:
