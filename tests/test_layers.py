@@ -17,7 +17,7 @@ LAYERS = (
         *("errors", "formatting", "server_names", "redaction", "csv_tables", "unquoted_parameters"),
         *("cli", "cli.interruption", "figure_layout", "training_steps", "user_code"),
         *("cache_paths", "hardware", "provenance", "image_losses", "run_artifacts", "statistics"),
-        *("verdicts", "answer_defaults", "answer_state"),
+        *("verdicts", "advice", "answer_defaults", "answer_state"),
     ),
     ("cli.output", "crash_safe_pool", "optimizers", "networks", "pretrained", "schedules"),
     ("settings", "cli.command_line", "cli.unknown_parameters"),

@@ -66,7 +66,7 @@ def test_where_no_accuracy_is_above_guessing_nothing_is_recommended_and_more_ste
     state, answer = answered(cell("too slow", 2.25, 0.2), cell("overfits", 2.29, 0.12, lr=0.01))
     assert state == "nothing_learned"
     assert answer.headline == "No training learned"
-    assert answer.sentences[0] == "First, try batch_size=32 and epochs=50: each training had about 20 steps."
+    assert answer.sentences[0] == "First, try batch_size=32 and epochs=50: each training had 20 steps."
     assert answer.command is not None
     assert "-P batch_size=32" in answer.command
     assert "-e grid" in answer.command
@@ -90,8 +90,8 @@ def test_where_nothing_learned_in_many_steps_other_learning_rates_are_advised() 
     state, answer = answered(*cells, batch_size="8")
     assert state == "nothing_learned"
     assert answer.sentences[0] == (
-        "First, try learning rates beyond those tried, lrs=1,0.01,0.0001, or another network: each training had about "
-        "440 steps."
+        "First, try learning rates beyond those tried, lrs=1,0.01,0.0001, or another network: each training had 440 "
+        "steps."
     )
     assert answer.command is not None
     assert "lrs=1,0.01,0.0001" in answer.command

@@ -16,12 +16,14 @@ from lrstudy.report.cells import Cell, Group
 from lrstudy.report.commands import grid_command
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.curve_measures import generalisation_gap, steadiness
+from lrstudy.report.figures.style import OPTIMIZER_STYLES, optimizer_styles
 from lrstudy.report.grouping import group_runs
 from lrstudy.report.load_runs import load_runs
 from lrstudy.report.optimizer_summary import Open
 from lrstudy.report.outcomes import number_seeds
 from lrstudy.report.run_settings import optimizer_name
 from lrstudy.report.warnings import find_warnings
+from lrstudy.settings import TrainSettings
 
 # Of a run that another program has logged.
 FOREIGN = {"lrstudy.kind": "", "lrstudy.data_digest": ""}
@@ -69,15 +71,39 @@ def test_the_settings_of_optimizers_make_cells_of_one_group_and_a_grid_of_them(e
         log_training(experiment, falling(0.2), momentum=momentum, weight_decay=weight_decay, optimizer_args=args)
     (group,) = groups(experiment)
     assert [cell.optimizer for cell in group.cells] == [
-        "adam alpha=0.5 momentum=0 weight_decay=auto",
-        "adam momentum=0 weight_decay=auto",
+        "adam",
+        "adam alpha=0.5",
+        "adam momentum=0.9",
         "adam momentum=0.9 weight_decay=0.01",
-        "adam momentum=0.9 weight_decay=auto",
     ]
     command = grid_command(group, group.cells)
     assert command is not None
-    for part in ("-P optimizers=adam", "-P 'optimizer_args=alpha=0.5|none'", "weight_decay=auto,0.01"):
+    for part in ("-P optimizers=adam", "-P 'optimizer_args=none|alpha=0.5'", "weight_decay=auto,0.01"):
         assert part in command
+
+
+def test_an_optimizer_has_the_name_that_the_study_printed(experiment: str) -> None:
+    printed = TrainSettings(optimizer="sgd", momentum=0.97).optimizer_label
+    log_training(experiment, falling(0.3), momentum="0", weight_decay="auto")
+    log_training(experiment, falling(0.2), optimizer="sgd", momentum=".97", weight_decay="'auto'")
+    (group,) = groups(experiment)
+    assert [cell.optimizer for cell in group.cells] == [printed, "adam"]
+    styles = optimizer_styles(group.optimizers)
+    assert (styles[printed], styles["adam"]) == (OPTIMIZER_STYLES["sgd"], OPTIMIZER_STYLES["adam"])
+
+
+def test_two_settings_of_an_optimizer_have_styles_of_their_own() -> None:
+    styles = optimizer_styles(["sgd momentum=0.97", "sgd momentum=0.9", "sgd"])
+    assert len({*styles.values()}) == len(styles)
+
+
+def test_a_grid_of_an_optimizer_without_momentum_beside_another_has_the_momentum_of_the_other(experiment: str) -> None:
+    log_training(experiment, falling(0.3), momentum="0", weight_decay="auto")
+    log_training(experiment, falling(0.2), optimizer="sgd", momentum="0.97", weight_decay="auto")
+    (group,) = groups(experiment)
+    command = grid_command(group, group.cells)
+    assert command is not None
+    assert "-P momentum=0.97 " in command
 
 
 def test_settings_of_the_recipe_separate_groups_unless_they_are_at_their_defaults(experiment: str) -> None:

@@ -5,10 +5,11 @@ import os
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from contrast import contrast
 from known_runs import falling, log_training
 from lrstudy.report.figures.style import VERDICT_COLOURS
 from lrstudy.report.group_report import GroupReport, build_report
@@ -206,14 +207,8 @@ def test_the_better_a_verdict_the_darker_it_is_in_grey() -> None:
 
 def test_letters_are_legible_on_their_colours() -> None:
     """A contrast of 4.5 to 1 at least: https://www.w3.org/TR/WCAG22/#contrast-minimum."""
-
-    def luminance(colour: str) -> float:
-        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgba(colour)[:3]]
-        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
-
     for back, letters in VERDICT_COLOURS.values():
-        low, high = sorted((luminance(back), luminance(letters)))
-        assert (high + 0.05) / (low + 0.05) >= 4.5
+        assert contrast(to_rgb(back), to_rgb(letters)) >= 4.5
 
 
 def test_the_same_figure_gives_the_same_file(experiment: str) -> None:

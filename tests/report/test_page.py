@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from contrast import contrast
 from databases import empty_database
 from known_runs import falling, log_study, log_training
 from lrstudy.report.command_line import report
@@ -206,8 +207,28 @@ def test_a_dark_page_has_light_letters_also_in_its_figures(browser: Browser, add
     assert backgrounds["dark"] < -150
 
 
+def test_the_curves_of_high_learning_rates_can_be_told_from_a_dark_page(browser: Browser, address: str) -> None:
+    """A contrast of 3 to 1 at least: https://www.w3.org/TR/WCAG22/#non-text-contrast."""
+    page = browser.new_page(color_scheme="dark")
+    page.goto(address)
+    paper = _rgb(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    lines = page.evaluate(
+        "[...document.querySelectorAll('figure svg [data-curve] path')]"
+        ".map(path => [getComputedStyle(path).stroke, getComputedStyle(path).filter])"
+    )
+    page.close()
+    assert lines
+    for stroke, filtered in lines:
+        brightness = float(filtered.partition("brightness(")[2].rstrip(")") or 1)
+        assert contrast([min(part * brightness, 1.0) for part in _rgb(stroke)], paper) >= 3, (stroke, filtered)
+
+
 def _grey(colour: str) -> float:
-    return sum(float(part) for part in colour.partition("(")[2].rstrip(")").split(",")[:3]) / 3
+    return sum(_rgb(colour)) * 255 / 3
+
+
+def _rgb(colour: str) -> list[float]:
+    return [float(part) / 255 for part in colour.partition("(")[2].rstrip(")").split(",")[:3]]
 
 
 def test_what_the_best_network_has_learned_is_shown_with_its_words(browser: Browser, address: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from lrstudy.formatting import MLFLOW_RUN
+from lrstudy.optimizers import has_momentum
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.run_settings import OF_OPTIMIZER, OPTIMIZER_ARGS, number, optimizer_name, whole_number
 from lrstudy.report.runs import Run
@@ -73,15 +74,21 @@ def grid_command(group: Group, cells: Sequence[Cell], **changed: str) -> str | N
         "seed": f"{min(whole_number(training.seed) for cell in cells for training in cell.trainings)}",
         "seeds": f"{max(cell.n for cell in cells)}",
         "optimizers": ",".join(dict.fromkeys(optimizer_name(run["optimizer"]) for run in params)),
-        **{
-            name: ",".join(values)
-            for name in OF_OPTIMIZER
-            if (values := dict.fromkeys(run[name] for run in params if name in run))
-        },
+        **_optimizer_axes(params),
         OPTIMIZER_ARGS: "|".join(dict.fromkeys(run.get(OPTIMIZER_ARGS, "none") for run in params)),
         "lrs": ",".join(dict.fromkeys(cell.typed for cell in sorted(cells, key=lambda cell: -cell.lr))),
     }
     return _command(GRID, {**_result_settings(group.runs[0]), **axes, **changed}, group.runs[0].experiment)
+
+
+def _optimizer_axes(params: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return the values of the optimizers' settings in trainings, without the momentum 0 of those that take none."""
+    values: dict[str, dict[str, None]] = {}
+    for run in params:
+        for name in OF_OPTIMIZER:
+            if name in run and (name != "momentum" or has_momentum(optimizer_name(run["optimizer"]))):
+                values.setdefault(name, {})[run[name]] = None
+    return {name: ",".join(texts) for name, texts in values.items()}
 
 
 def _result_settings(run: Run) -> dict[str, str]:

@@ -24,13 +24,12 @@ from lrstudy.statistics.comparisons import CellComparison, at_each_look, compare
 from lrstudy.statistics.outcomes import Cell as StatisticsCell
 from lrstudy.statistics.outcomes import Outcomes
 from lrstudy.verdicts.chance_level import ChanceLevel
+from lrstudy.verdicts.of_seeds import FAULTS
 
 # The target accuracy is the best cell's less this, rounded down to a whole percent: near the best, but reachable.
 BELOW_BEST = 0.02
 # A cell that still improves is too slow if its loss is above the best cell's after this share of the epochs.
 SLOW_SHARE = 0.25
-# Cells with one of these verdicts have worse faults than slowness.
-FAULTS = ("diverged", "collapsed", "unstable")
 # Classes are imbalanced if the largest one has more than this multiple of the mean share.
 IMBALANCE = 2
 # The verdict of a cell whose trainings have none.

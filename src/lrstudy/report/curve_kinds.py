@@ -9,14 +9,14 @@ from statistics import fmean
 
 import numpy as np
 
+from lrstudy.advice import LR_STEP
 from lrstudy.formatting import format_epochs, format_loss, format_lr
 from lrstudy.report.cells import Cell
-from lrstudy.report.comparison import FAULTS, Comparison
+from lrstudy.report.comparison import Comparison
+from lrstudy.verdicts.of_seeds import FAULTS
 
 # From the lowest learning rates to the highest.
 KINDS = ("low", "good", "high", "very high")
-# Kinds of curve follow each other about half a decade apart.
-LR_STEP = math.sqrt(10)
 # A curve stays near the loss of guessing if its lowest loss is above this share of it.
 NEAR_GUESSING = 0.95
 

@@ -21,7 +21,7 @@ from lrstudy.report.run_settings import (
     naming_parameters,
     normalize,
     number,
-    optimizer_name,
+    optimizer_label,
     usual_length,
 )
 from lrstudy.report.runs import LoadedRuns, Run
@@ -102,8 +102,8 @@ def _reason_not_ranked(run: Run) -> str:
 
 
 def _optimizer_names(runs: Sequence[Run]) -> dict[str, str]:
-    """Return each run's optimizer, by run id, with those hyperparameters that differ between runs of the optimizer."""
-    names = {run.run_id: optimizer_name(run.params["optimizer"]) for run in runs}
+    """Return each run's optimizer, by run id, with those hyperparameters that differ between runs of the same label."""
+    names = {run.run_id: optimizer_label(run) for run in runs}
     values = {run.run_id: hyperparameters(run) for run in runs}
     runs_per_optimizer = Counter(names.values())
     uses = Counter((names[run_id], *item) for run_id, items in values.items() for item in items.items())
@@ -123,5 +123,6 @@ def _cell(optimizer: str, seeds: Mapping[str, Training]) -> Cell:
 
 
 def _default_optimizers_first(optimizer: str) -> tuple[int, str]:
-    known = optimizer in DEFAULT_OPTIMIZERS
-    return (DEFAULT_OPTIMIZERS.index(optimizer) if known else len(DEFAULT_OPTIMIZERS), optimizer)
+    name = optimizer.partition(" ")[0]
+    known = name in DEFAULT_OPTIMIZERS
+    return (DEFAULT_OPTIMIZERS.index(name) if known else len(DEFAULT_OPTIMIZERS), optimizer)

@@ -6,19 +6,26 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lrstudy.advice import (
+    LR_STEP,
+    TrainingLength,
+    learning_advice,
+    longer_training_advice,
+    lower_lrs,
+    lower_lrs_advice,
+    wider_lrs,
+)
 from lrstudy.formatting import format_lr, join_and, pluralize
 from lrstudy.report.commands import FINALISTS, decide_command, extend_command, grid_command
-from lrstudy.report.comparison import FAULTS, Comparison
+from lrstudy.report.comparison import Comparison
 from lrstudy.report.run_settings import whole_number
 from lrstudy.report.runs import Run
 from lrstudy.server_names import DECISION, KIND, SEARCH_STUDY
 from lrstudy.statistics.answer import MAX_MISSING_TRAININGS
 from lrstudy.statistics.race import MIN_SEEDS
 from lrstudy.statistics.sentences import share
-from lrstudy.training_steps import count_steps, format_changes, settings_for_more_steps
+from lrstudy.verdicts.of_seeds import FAULTS
 
-# Adjacent learning rates are half a decade apart.
-LR_STEP = math.sqrt(10)
 MAX_NAMED = 6
 
 
@@ -32,24 +39,18 @@ class NextStep:
 
 def advise_learning(comparison: Comparison, study: Run | None) -> NextStep:
     """Advise a group in which no training learned: more steps if they are few, else other learning rates."""
-    steps = _steps(comparison)
-    so_far = f": each training had about {pluralize(steps, 'step')}" if steps else ""
-    if changed := _more_steps(comparison):
-        return NextStep(f"try {format_changes(changed)}{so_far}", _extended(comparison, study, changed))
-    wider = _wider_lrs(comparison)
-    return NextStep(
-        f"try learning rates beyond those tried, lrs={wider}, or another network{so_far}",
-        grid_command(comparison.group, comparison.group.cells, lrs=wider),
-    )
+    length, lrs = _length(comparison), [cell.lr for cell in comparison.group.cells]
+    advice = learning_advice(length, lrs)
+    if changed := length.more_steps:
+        return NextStep(advice, _extended(comparison, study, changed))
+    return NextStep(advice, grid_command(comparison.group, comparison.group.cells, lrs=wider_lrs(lrs)))
 
 
 def advise_lower(comparison: Comparison, _: Run | None) -> NextStep:
     """Advise a group in which each cell has a training that failed, but some learned: lower learning rates."""
     cells = [cell for cell in comparison.trained if comparison.has_learned(cell)]
     lowest = min(cell.lr for cell in cells)
-    lower = f"{format_lr(lowest / LR_STEP)},{format_lr(lowest / LR_STEP**2)}"
-    advice = f"try lower learning rates, {lower.replace(',', ' and ')}"
-    return NextStep(advice, grid_command(comparison.group, cells, lrs=lower))
+    return NextStep(lower_lrs_advice(lowest), grid_command(comparison.group, cells, lrs=lower_lrs(lowest)))
 
 
 def advise_seeds(comparison: Comparison, study: Run | None) -> NextStep:
@@ -81,13 +82,11 @@ def advise_convergence(comparison: Comparison, study: Run | None) -> NextStep:
     best = comparison.ranking[0]
     verdict = comparison.verdict(best)
     if verdict not in FAULTS:
-        changed = _more_steps(comparison) or {"epochs": 2 * whole_number(comparison.group.settings.get("epochs", ""))}
-        improving = ": it was still improving when its epochs ran out" if verdict == "too slow" else ""
-        advice = f"train longer, with {format_changes(changed)}{improving}"
-        return NextStep(advice, _extended(comparison, study, changed))
-    lower = f"{format_lr(best.lr / LR_STEP)},{format_lr(best.lr / LR_STEP**2)}"
-    advice = f"try lower learning rates, {lower.replace(',', ' and ')}: this one is {verdict}"
-    return NextStep(advice, grid_command(comparison.group, [best], lrs=lower))
+        length = _length(comparison)
+        advice = longer_training_advice(length, verdict)
+        return NextStep(advice, _extended(comparison, study, length.longer))
+    advice = lower_lrs_advice(best.lr, verdict)
+    return NextStep(advice, grid_command(comparison.group, [best], lrs=lower_lrs(best.lr)))
 
 
 def advise_comparison(comparison: Comparison, _: Run | None) -> NextStep:
@@ -111,30 +110,12 @@ def command_with_seeds(comparison: Comparison, study: Run | None, seeds: int) ->
     return extend_command(study, comparison.group, seeds=f"{seeds}")
 
 
-def _more_steps(comparison: Comparison) -> dict[str, int]:
-    images, batch_size, epochs = _sizes(comparison)
-    return settings_for_more_steps(images, batch_size, epochs) if images and batch_size and epochs else {}
-
-
-def _steps(comparison: Comparison) -> int:
-    """Return the steps of a training of the group; 0 if unknown."""
-    images, batch_size, epochs = _sizes(comparison)
-    return count_steps(images, batch_size, epochs) if batch_size else 0
-
-
-def _sizes(comparison: Comparison) -> tuple[int, int, int]:
-    """Return the number of training images, the batch size and the epochs; 0 where unknown."""
+def _length(comparison: Comparison) -> TrainingLength:
     settings = comparison.group.settings
     images = next((run.images["train"] for run in comparison.group.runs if "train" in run.images), 0)
-    return images, whole_number(settings.get("batch_size", "")), whole_number(settings.get("epochs", ""))
+    return TrainingLength(images, *(whole_number(settings.get(name, "")) for name in ("batch_size", "epochs")))
 
 
 def _extended(comparison: Comparison, study: Run | None, changed: Mapping[str, int]) -> str | None:
     texts = {name: str(value) for name, value in changed.items()}
     return extend_command(study, comparison.group, **texts)
-
-
-def _wider_lrs(comparison: Comparison) -> str:
-    """Return learning rates as typed: a decade above those tried, their geometric middle, and a decade below."""
-    lrs = sorted(cell.lr for cell in comparison.group.cells)
-    return ",".join(format_lr(lr) for lr in (10 * lrs[-1], math.sqrt(lrs[0] * lrs[-1]), lrs[0] / 10))

@@ -13,8 +13,8 @@ from lrstudy.formatting import format_setting, join_or, truncate
 from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import SWITCHES
 from lrstudy.report.runs import Run
-from lrstudy.server_names import DATA_DIGEST
-from lrstudy.settings import DATA_SETTINGS, RecipeSettings
+from lrstudy.server_names import DATA_DIGEST, KIND, TRAINING
+from lrstudy.settings import DATA_SETTINGS, OptimizerChoice, RecipeSettings
 
 # Settings of an optimizer: trainings that differ in these are other cells of one group.
 OF_OPTIMIZER = ("momentum", "weight_decay")
@@ -70,6 +70,19 @@ def optimizer_name(text: str) -> str:
         return name
     name = name.lower()
     return name.rpartition(".")[2] if re.fullmatch(r"([a-z_]\w*\.)+[a-z_]\w*", name) else name
+
+
+def optimizer_label(run: Run) -> str:
+    """Return a run's optimizer, with those settings that are not at their defaults if it is a training of this project.
+
+    A study prints its trainings with the same labels.
+    """
+    name = optimizer_name(run.params["optimizer"])
+    if run.tags.get(KIND) != TRAINING or ":" in name or not _optimizer_settings(run):
+        return name
+    momentum, weight_decay = (number(run.params[setting]) for setting in OF_OPTIMIZER)
+    arguments = run.params.get(OPTIMIZER_ARGS, "none").strip("'\"")
+    return OptimizerChoice(name, momentum, "auto" if math.isnan(weight_decay) else weight_decay, arguments).label
 
 
 def hyperparameters(run: Run) -> dict[str, str]:

@@ -12,7 +12,7 @@ from lrstudy.settings.recipe import RecipeSettings
 from lrstudy.settings.reproduce import ReproduceSettings
 from lrstudy.settings.study import GridSettings, SearchSettings, StudySettings
 from lrstudy.settings.sync import SyncSettings
-from lrstudy.settings.training import DATA_SETTINGS, CommonSettings, TrainSettings, parameters
+from lrstudy.settings.training import DATA_SETTINGS, CommonSettings, OptimizerChoice, TrainSettings, parameters
 
 __all__ = [
     "DATA_SETTINGS",
@@ -20,6 +20,7 @@ __all__ = [
     "CompareSettings",
     "DecideSettings",
     "GridSettings",
+    "OptimizerChoice",
     "PredictSettings",
     "RecipeSettings",
     "ReproduceSettings",

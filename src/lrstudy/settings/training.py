@@ -139,6 +139,16 @@ class OptimizerChoice(NamedTuple):
     weight_decay: Literal["auto"] | float
     optimizer_args: str
 
+    @property
+    def label(self) -> str:
+        """The optimizer's name, with those of its settings that are not at their defaults: `sgd momentum=0.9`."""
+        reference = file_reference("optimizer", self.optimizer)
+        parts = [reference.label if reference else self.optimizer]
+        parts += [f"momentum={format_setting(self.momentum)}"] * bool(self.momentum)
+        parts += [f"weight_decay={format_setting(self.weight_decay)}"] * (self.weight_decay != "auto")
+        parts += self.optimizer_args.split(";") * (self.optimizer_args != "none")
+        return " ".join(parts)
+
 
 class TrainSettings(RegistrationSettings, CommonSettings):
     """The settings of one training."""
@@ -166,13 +176,8 @@ class TrainSettings(RegistrationSettings, CommonSettings):
 
     @property
     def optimizer_label(self) -> str:
-        """The optimizer's name, with those of its settings that are not at their defaults: `sgd momentum=0.9`."""
-        reference = file_reference("optimizer", self.optimizer)
-        parts = [reference.label if reference else self.optimizer]
-        parts += [f"momentum={format_setting(self.momentum)}"] * bool(self.momentum)
-        parts += [f"weight_decay={format_setting(self.weight_decay)}"] * (self.weight_decay != "auto")
-        parts += self.optimizer_args.split(";") * (self.optimizer_args != "none")
-        return " ".join(parts)
+        """The optimizer with its settings, as in reports: `sgd momentum=0.9`."""
+        return self.choice.label
 
     @model_validator(mode="after")
     def _momentum_has_an_effect(self) -> Self:

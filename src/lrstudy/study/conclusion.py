@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 
+from lrstudy.advice import TrainingLength, learning_advice, longer_training_advice, lower_lrs_advice
 from lrstudy.answer_defaults import CONFIDENCE, DELTA
 from lrstudy.answer_state import AnswerState, evidence, find_state, headline
-from lrstudy.formatting import format_setting, pluralize
+from lrstudy.formatting import format_setting
 from lrstudy.server_names import CONVERGED
 from lrstudy.statistics.answer import Answer, find_answer
 from lrstudy.statistics.outcomes import Cell, Outcomes
 from lrstudy.study.trial_outcomes import outcome_of
 from lrstudy.study.trial_result import TrialResult
-from lrstudy.training_steps import count_steps, format_changes, settings_for_more_steps
-from lrstudy.verdicts.of_seeds import most_common_verdict
+from lrstudy.verdicts.of_seeds import FAULTS, most_common_verdict
 
 
 @dataclass(frozen=True)
@@ -137,19 +137,29 @@ def _has_learned(trials: Sequence[TrialResult]) -> bool:
     return chance.is_beaten_by(fmean(trial.val_accuracy for trial in trials), fmean(trial.val_loss for trial in trials))
 
 
+def _length(trial: TrialResult) -> TrainingLength:
+    settings, sizes = trial.specification.settings, trial.specification.context.data.split_sizes
+    return TrainingLength(sizes["train"], settings.batch_size, settings.epochs)
+
+
 def _advise_learning(shape: _Shape) -> list[str]:
     """Return the first change to make so that a training learns."""
     (trial, *_), *_ = shape.cells.values()
-    settings, images = trial.specification.settings, trial.specification.context.data.split_sizes["train"]
-    steps = count_steps(images, settings.batch_size, settings.epochs)
-    changed = settings_for_more_steps(images, settings.batch_size, settings.epochs)
-    advice = format_changes(changed) if changed else "other learning rates, more epochs or another network"
-    return [f"First, try {advice}: each training had {pluralize(steps, 'step')}."]
+    return [f"First, {learning_advice(_length(trial), [cell.lr for cell in shape.cells])}."]
+
+
+def _advise_lower(shape: _Shape) -> list[str]:
+    """Return the first change to make where each cell has a failed training."""
+    return [f"First, {lower_lrs_advice(min(cell.lr for cell in shape.learned))}."]
 
 
 def _advise_convergence(shape: _Shape) -> list[str]:
     """Return the first change to make so that the best cell converges, and the best cell that has."""
-    sentences = [f"First, {_remedy(shape.best)}: its verdict is {_verdict(shape.best)}."]
+    verdict, trial = _verdict(shape.best), shape.best[0]
+    failed = verdict in FAULTS
+    lr = trial.specification.settings.lr
+    advice = lower_lrs_advice(lr, verdict) if failed else longer_training_advice(_length(trial), verdict)
+    sentences = [f"First, {advice}."]
     if converged := shape.best_converged:
         trials = shape.cells[converged]
         loss, accuracy = fmean(trial.val_loss for trial in trials), fmean(trial.val_accuracy for trial in trials)
@@ -158,17 +168,8 @@ def _advise_convergence(shape: _Shape) -> list[str]:
     return sentences
 
 
-def _remedy(best: Sequence[TrialResult]) -> str:
-    specification = best[0].specification
-    settings, images = specification.settings, specification.context.data.split_sizes["train"]
-    if _verdict(best) != "too slow":
-        return "try lower learning rates"
-    changed = settings_for_more_steps(images, settings.batch_size, settings.epochs)
-    return f"try {format_changes(changed or {'epochs': 2 * settings.epochs})}"
-
-
 _ADVICE: dict[AnswerState, Callable[[_Shape], list[str]]] = {
     AnswerState.NOTHING_LEARNED: _advise_learning,
     AnswerState.NOT_CONVERGED: _advise_convergence,
-    AnswerState.ALL_FAILED: lambda _: ["First, try lower learning rates."],
+    AnswerState.ALL_FAILED: _advise_lower,
 }

@@ -5,6 +5,7 @@ A figure is as wide as a phone's screen, so that its text is legible there and s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -80,9 +81,19 @@ def curve_id(optimizer: str, lr: float, part: str) -> str:
 
 
 def optimizer_styles(optimizers: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return each optimizer's colour and marker, the same in all figures."""
-    others = [name for name in optimizers if name not in OPTIMIZER_STYLES]
-    return OPTIMIZER_STYLES | {name: OTHER_STYLES[index % len(OTHER_STYLES)] for index, name in enumerate(others)}
+    """Return each optimizer's colour and marker, the same in all figures.
+
+    `sgd momentum=0.9` has those of `sgd` if it is the only one of that name.
+    """
+    names = Counter(optimizer.partition(" ")[0] for optimizer in optimizers)
+    own = {
+        optimizer: OPTIMIZER_STYLES[name]
+        for optimizer in optimizers
+        if (name := optimizer.partition(" ")[0]) in OPTIMIZER_STYLES and names[name] == 1
+    }
+    known = OPTIMIZER_STYLES | own
+    others = [name for name in optimizers if name not in known]
+    return known | {name: OTHER_STYLES[index % len(OTHER_STYLES)] for index, name in enumerate(others)}
 
 
 @cache

@@ -10,12 +10,13 @@ from lrstudy.formatting import join_and, pluralize
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS
 from lrstudy.report.cells import Cell, Group
 from lrstudy.report.commands import extend_command
-from lrstudy.report.comparison import FAULTS, Comparison
+from lrstudy.report.comparison import Comparison
 from lrstudy.report.curve_measures import still_improves
 from lrstudy.report.run_settings import learning_rate, normalize, whole_number
 from lrstudy.report.runs import Run
 from lrstudy.report.warnings.warning import ReportWarning
 from lrstudy.server_names import GRID, KIND, SEARCH_STUDY
+from lrstudy.verdicts.of_seeds import FAULTS
 
 MAX_NAMED = 6
 # An optimizer, and in a grid also the learning rate and the network's shape.
