@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 
 SECONDS_TO_START = 120.0
+# The arguments of a grid of two short trainings.
+SHORT = ("--hidden", "8", "--epochs", "2", "--optimizers", "sgd", "--lrs", "0.1,0.01")
 # A scheduler that soon notices what was cut off, and blames a task for the first death of its worker.
 IMPATIENT = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s",

@@ -70,6 +70,12 @@ def tracking_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
 
 
 @pytest.fixture
+def experiment(tracking_uri: str) -> str:
+    """The id of the experiment in force, in a tracking database of the test's own."""
+    return os.environ["MLFLOW_EXPERIMENT_ID"]
+
+
+@pytest.fixture
 def small_disk() -> Iterator[Path]:
     """The cache, on a disk of 64 kB."""
     cache_paths.cache_folder().mkdir(parents=True)

@@ -1,10 +1,8 @@
 """The four kinds of loss curve: an example of each, and where a missing one would be seen."""
 
 import itertools
-import os
 
 import numpy as np
-import pytest
 from matplotlib.text import Text
 
 from known_runs import falling, log_training
@@ -20,11 +18,6 @@ TURNING = {
     "val_loss": [2.3, 0.4, 0.2, 0.3, 0.4],
     "val_accuracy": [0.1, 0.8, 0.9, 0.9, 0.9],
 }
-
-
-@pytest.fixture
-def experiment(tracking_uri: str) -> str:
-    return os.environ["MLFLOW_EXPERIMENT_ID"]
 
 
 def report_of(experiment: str) -> GroupReport:

@@ -1,10 +1,8 @@
 """The figures, by the data that they hold."""
 
 import math
-import os
 
 import numpy as np
-import pytest
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,11 +13,6 @@ from lrstudy.report.figures.style import VERDICT_COLOURS
 from lrstudy.report.group_report import GroupReport, build_report
 from lrstudy.report.load_runs import load_runs
 from lrstudy.report.sections import curves, heat_map, shapes, sweep
-
-
-@pytest.fixture
-def experiment(tracking_uri: str) -> str:
-    return os.environ["MLFLOW_EXPERIMENT_ID"]
 
 
 def group_report(experiment: str) -> GroupReport:

@@ -1,7 +1,6 @@
 """Reading runs from a real database and from a real server."""
 
 import math
-import os
 from pathlib import Path
 
 import mlflow
@@ -14,11 +13,6 @@ from lrstudy.compat import mlflow_internals
 from lrstudy.errors import ReportError
 from lrstudy.report.load_runs import load_runs
 from servers import tracking_server
-
-
-@pytest.fixture
-def experiment(tracking_uri: str) -> str:
-    return os.environ["MLFLOW_EXPERIMENT_ID"]
 
 
 def test_a_server_and_its_database_return_the_same_runs(

@@ -1,6 +1,5 @@
 """Shapes of network: which is best, whether that matters, how many weights, and the gap by the later neurons."""
 
-import os
 from collections.abc import Sequence
 
 import pytest
@@ -9,11 +8,6 @@ from known_runs import falling, log_training
 from lrstudy.report.group_report import build_report
 from lrstudy.report.load_runs import load_runs
 from lrstudy.report.shape_comparison import ShapeComparison
-
-
-@pytest.fixture
-def experiment(tracking_uri: str) -> str:
-    return os.environ["MLFLOW_EXPERIMENT_ID"]
 
 
 def log_shape(experiment: str, hidden: str, losses: Sequence[float], gap: float, weights: int = 0) -> None:
