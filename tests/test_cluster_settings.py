@@ -153,7 +153,7 @@ def test_provided_files_replace_those_of_this_machine() -> None:
         assert reference.load() == 2
     finally:
         user_code._provided.clear()
-        user_code._read.cache_clear()
+        user_code._read_once.cache_clear()
 
 
 def test_a_machine_without_the_drivers_folder_uses_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ LAYERS = (
     (
         *("errors", "formatting", "server_names", "redaction", "csv_tables", "unquoted_parameters"),
         *("cli", "cli.interruption", "figure_layout", "training_steps", "user_code"),
+        *("user_files", "process_times"),
         *("cache_paths", "hardware", "provenance", "image_losses", "run_artifacts", "statistics"),
         *("verdicts", "advice", "answer_defaults", "answer_state"),
     ),

@@ -1,6 +1,7 @@
 """The parts of a recipe, each against an independent computation, and trainings with all of them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,6 @@ from torch import nn
 from lrstudy import cache_paths
 from lrstudy.errors import SettingsError
 from lrstudy.networks import Shape, build_model
-from lrstudy.optimizers import build_optimizer, without_decay
 from lrstudy.schedules import Schedule
 from lrstudy.settings import TrainSettings
 from lrstudy.study.run_training import describe_early_end
@@ -118,12 +118,16 @@ def test_a_step_uses_its_learning_rate_clipped_gradient_and_loss_as_plain_torch_
         assert torch.equal(ours_weight, theirs_weight)
 
 
-def test_vectors_have_no_weight_decay_with_decay_of_matrices_alone() -> None:
-    net = network()
-    optimizer = build_optimizer("adamw", net.parameters(), lr=0.1)
-    without_decay(optimizer)
-    decay = {id(weight): group["weight_decay"] for group in optimizer.param_groups for weight in group["params"]}
-    assert [decay[id(weight)] for weight in net.parameters()] == [0.01, 0, 0.01, 0]
+@pytest.mark.parametrize("head_lr", [1.0, 0.5])
+def test_vectors_have_no_weight_decay_with_decay_of_matrices_alone(head_lr: float) -> None:
+    weights = list(network().parameters())
+    groups: list[dict[str, Any]] = [{"params": weights[:2]}, {"params": weights[2:], "lr": head_lr}]
+    plan = planned(TrainSettings(optimizer="adamw", decay="matrices", threads=1))
+    optimizer = plan.optimizer(weights) if head_lr == 1 else plan.optimizer(groups)
+    of_each = {id(weight): group for group in optimizer.param_groups for weight in group["params"]}
+    assert [of_each[id(weight)]["weight_decay"] for weight in weights] == [0.01, 0, 0.01, 0]
+    assert [of_each[id(weight)]["lr"] for weight in weights[2:]] == 2 * [0.5 if head_lr != 1 else 0.001]
+    assert len(optimizer.param_groups) == (2 if head_lr == 1 else 4)
 
 
 def test_patience_ends_a_training_and_a_resumed_one_at_the_same_epoch() -> None:

@@ -135,6 +135,7 @@ def test_a_file_that_is_not_a_study_file_is_not_overwritten(tmp_path: Path, cont
     with pytest.raises(SettingsError, match="is not an Optuna study file"), study_file(str(path), "it"):
         pass
     assert path.is_dir() if content is None else path.read_text() == content
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("name", ["/", ".", "..", "./"])

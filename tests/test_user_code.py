@@ -70,6 +70,32 @@ class Sign(torch.optim.Optimizer):
 """
 
 
+UNUSUAL = """
+import torch
+
+class Sign(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.1, base=torch.optim.SGD, scale=torch.tensor(2.0)):
+        super().__init__(params, {"lr": lr, "base": base, "scale": scale})
+
+class Closure(Sign):
+    def step(self, closure):
+        closure()
+
+class TensorLr(Sign):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, torch.tensor(lr))
+
+class OwnLr(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, {})
+
+class Matrices(Sign):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        assert all(weight.ndim == 2 for group in self.param_groups for weight in group["params"])
+"""
+
+
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
     (tmp_path / "mine.py").write_text(CODE)
@@ -146,6 +172,45 @@ def test_a_file_that_does_not_exist_is_rejected_before_anything_is_imported(tmp_
 def test_a_name_that_is_not_an_optimizer_is_rejected(code: Path) -> None:
     with pytest.raises(SettingsError, match=r"is not a subclass of torch\.optim\.Optimizer"):
         planned(TrainSettings(optimizer=f"{code}:build")).optimizer([])
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("Closure", "Closure': its step\\(\\) needs 'closure'; a training calls it without arguments"),
+        ("TensorLr", "TensorLr': its param_groups have no 'lr' that is a number"),
+        ("OwnLr", "OwnLr': its param_groups have no 'lr' that is a number"),
+    ],
+)
+def test_an_optimizer_that_is_used_in_another_way_is_rejected(tmp_path: Path, name: str, sentence: str) -> None:
+    (tmp_path / "mine.py").write_text(UNUSUAL)
+    with pytest.raises(SettingsError, match=sentence):
+        run_preflight([TrainSettings(optimizer=f"{tmp_path}/mine.py:{name}")], time_epochs=False)
+
+
+@pytest.mark.parametrize("name", ["Sign", "Matrices"])
+def test_defaults_of_any_kind_are_part_of_the_same_identity_in_each_process(tmp_path: Path, name: str) -> None:
+    (tmp_path / "mine.py").write_text(UNUSUAL)
+    settings = TrainSettings(optimizer=f"{tmp_path}/mine.py:{name}", threads=1)
+    expected = {"lr": 0.001, "base": "torch.optim.sgd.SGD", "scale": 2.0}
+    assert planned(settings).hyperparameters == expected
+
+
+@pytest.mark.parametrize("text", ["mine.py", "folder/mine.py:"])
+@pytest.mark.parametrize("setting", ["model", "optimizer"])
+def test_a_file_without_a_name_in_it_is_rejected_with_an_example(setting: str, text: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        parse(TrainSettings, [f"--{setting}", text])
+    assert str(raised.value) == (
+        f"{setting}='{text}' must also name the function or the class in the file, as in '{text.rstrip(':')}:name'."
+    )
+
+
+def test_an_import_from_the_files_own_folder_is_rejected_with_the_reason(code: Path) -> None:
+    using = code.with_name("using.py")
+    using.write_text("from mine import build")
+    with pytest.raises(SettingsError, match=r"using\.py imports 'mine' from its own folder, whose content would not"):
+        setup.build(planned(TrainSettings(model=f"{using}:build", threads=1)))
 
 
 def test_a_package_that_is_not_installed_is_named() -> None:

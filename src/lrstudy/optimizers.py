@@ -7,7 +7,7 @@ matrices) and SparseAdam (takes only sparse gradients).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lrstudy.errors import SettingsError
-from lrstudy.formatting import did_you_mean, format_setting, quote, setting_error
+from lrstudy.formatting import did_you_mean, format_setting, join_and, quote, setting_error
 from lrstudy.user_code import file_reference, import_package, package_reference, user_errors
 
 if TYPE_CHECKING:
@@ -144,7 +144,23 @@ def build_optimizer(
     cause = ("optimizer_args", format_arguments(arguments)) if arguments else ("optimizer", name)
     with user_errors(*cause, f"cannot be used with {name}" if arguments else "cannot be made"):
         optimizer: torch.optim.Optimizer = without_compiler_hooks(optimizer_class)(weights, **options, **arguments)
+    if name not in OPTIMIZERS:
+        _check_use(name, optimizer)
     return optimizer
+
+
+def _check_use(name: str, optimizer: torch.optim.Optimizer) -> None:
+    """Raise SettingsError if an optimizer of another source cannot be used as a training uses those of torch."""
+    if not all(isinstance(group.get("lr"), int | float) for group in optimizer.param_groups):
+        problem = ": its param_groups have no 'lr' that is a number; a training sets and logs the learning rate there."
+        raise SettingsError(setting_error("optimizer", name, problem))
+    step = inspect.signature(optimizer.step).parameters.values()
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    if needed := [one.name for one in step if one.default is one.empty and one.kind not in optional]:
+        problem = (
+            f": its step() needs {join_and([quote(one) for one in needed])}; a training calls it without arguments."
+        )
+        raise SettingsError(setting_error("optimizer", name, problem))
 
 
 def _check_arguments(
@@ -203,10 +219,30 @@ def _parse_argument(text: str) -> Any:
     return text
 
 
-def without_decay(optimizer: torch.optim.Optimizer) -> None:
-    """Move vectors and scalars, such as biases and the weights of normalisation, to groups without weight decay."""
-    for group in list(optimizer.param_groups):
-        vectors = [weight for weight in group["params"] if weight.ndim < 2]
-        if vectors:
-            group["params"] = [weight for weight in group["params"] if weight.ndim >= 2]
-            optimizer.add_param_group({**group, "params": vectors, "weight_decay": 0.0})
+def group_by_decay(weights: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return groups of the matrices among weights, then of the vectors and scalars, these without weight decay.
+
+    Vectors and scalars are, for example, biases and the weights of normalisation layers. Groups of weights are each
+    divided in two.
+    """
+    groups = weights if isinstance(weights[0], Mapping) else [{"params": weights}]
+    matrices = [{**group, "params": [weight for weight in group["params"] if weight.ndim >= 2]} for group in groups]
+    vectors = [
+        {**group, "params": [weight for weight in group["params"] if weight.ndim < 2], "weight_decay": 0.0}
+        for group in groups
+    ]
+    return [group for group in (*matrices, *vectors) if group["params"]]
+
+
+def plain_value(value: Any) -> Any:
+    """Return an optimizer's hyperparameter as numbers and texts, so that it can be part of a training's identity."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): plain_value(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(plain_value, value)) if type(value) in (list, tuple) else list(map(plain_value, value))
+    if hasattr(value, "tolist"):  # a tensor, or an array or a number of numpy
+        return value.tolist()
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"{named.__module__}.{named.__qualname__}"

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import join_and, join_or, quote, setting_error
 from lrstudy.networks import BUILTIN_NETWORKS
-from lrstudy.user_code import file_reference, is_file, package_reference, user_path
+from lrstudy.user_code import file_reference, package_reference
+from lrstudy.user_files import is_file, read_file, user_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -171,11 +172,7 @@ def _digest_and_state(text: str, path: Path) -> tuple[str, Mapping[str, Tensor]]
     """Return a file's digest and its state dict; read once in this process, so that the two belong together."""
     import torch
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        problem = f": {path.absolute()} cannot be read: {error.strerror}."
-        raise SettingsError(setting_error("weights", text, problem)) from None
+    content = read_file("weights", text, path)
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # a file of something else fails in many ways

@@ -20,9 +20,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lrstudy.compat.mlflow_launch import typed_path
 from lrstudy.errors import SettingsError, UserCodeError
 from lrstudy.formatting import did_you_mean, quote, setting_error
+from lrstudy.user_files import read_file, user_path
 
 FILE = re.compile(r"(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)", re.S)
 PACKAGE = re.compile(r"(?P<package>[A-Za-z_][\w.-]*):(?P<name>[\w.-]+)")
@@ -60,11 +60,7 @@ class FileReference:
         """
         if self.text in _provided:
             return _provided[self.text]
-        try:
-            return _read(self.path)
-        except OSError as error:
-            problem = f": {self.path.absolute()} cannot be read: {error.strerror}."
-            raise SettingsError(setting_error(self.setting, self.text, problem)) from None
+        return _read_once(self.setting, self.text, self.path)
 
     @property
     def label(self) -> str:
@@ -79,36 +75,24 @@ class FileReference:
         """
         module = _run_file(self)
         if not hasattr(module, self.name):
-            known = [name for name in vars(module) if not name.startswith("_")]
-            problem = f": {self.path.name} has no {quote(self.name)}; {did_you_mean(self.name, known)}"
+            known = [
+                name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
+            ]
+            suggestion = did_you_mean(self.name, known) if known else "it defines no function and no class."
+            problem = f": {self.path.name} has no {quote(self.name)}; {suggestion}"
             raise SettingsError(setting_error(self.setting, self.text, problem))
         return getattr(module, self.name)
-
-
-def user_path(text: str) -> Path:
-    """Return the path that a user typed, with `~` for a home folder; that of an unknown user stays as it is.
-
-    A relative path of a file is relative to where `mlflow run` was typed, if the file is there.
-    """
-    try:
-        path = Path(text).expanduser()
-    except RuntimeError:
-        path = Path(text)
-    return typed_path(path, is_file)
-
-
-def is_file(path: Path) -> bool:
-    """Return whether `path` is a file; False also for a name that no file can have."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long, or with a zero byte
-        return False
 
 
 def file_reference(setting: str, text: str) -> FileReference | None:
     """Return the file and the name of a value such as `path/to/file.py:name`; None for any other text."""
     match = FILE.fullmatch(text)
     return FileReference(setting, text, user_path(match["path"]), match["name"]) if match else None
+
+
+def misses_name(text: str) -> bool:
+    """Return whether `text` is a Python file without the name in it, such as `path/to/file.py`."""
+    return text.removesuffix(":").endswith(".py")
 
 
 def package_reference(text: str) -> tuple[str, str] | None:
@@ -134,17 +118,18 @@ def import_package(setting: str, text: str, package: str) -> ModuleType:
 
 
 @contextmanager
-def user_errors(setting: str, text: str, action: str) -> Iterator[None]:
+def user_errors(setting: str, text: str, action: str, unless: type[Exception] = SettingsError) -> Iterator[None]:
     """Raise the block's errors as a UserCodeError that shows lines of the user's code, and none of this project.
 
     Args:
         setting: the setting that names the code.
         text: its value.
         action: what the code was asked to do, as in "cannot build the network".
+        unless: further errors that are raised as they are.
     """
     try:
         yield
-    except SettingsError:
+    except (SettingsError, unless):
         raise
     except (Exception, SystemExit) as error:
         if _is_own_exit(error):
@@ -187,13 +172,30 @@ def provide_files(files: Mapping[str, bytes]) -> None:
 
 
 @cache
-def _read(path: Path) -> bytes:
-    """Return a file's content. It is read once per process, so that the digest is that of the code that runs."""
-    return path.read_bytes()
+def _read_once(setting: str, text: str, path: Path) -> bytes:
+    """Return a file's content, as this process read it first, so that the digest is that of the code that runs."""
+    return read_file(setting, text, path)
 
 
 def _run_file(reference: FileReference) -> ModuleType:
     return _run_content(reference, reference.content)
+
+
+@contextmanager
+def _no_files_beside(reference: FileReference) -> Iterator[None]:
+    """Raise the import of another file of the same folder as a SettingsError that says what to do."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        beside = [reference.path.with_name(f"{name}.py"), reference.path.with_name(name or "-")]
+        if not any(path.exists() for path in beside):
+            raise
+        problem = (
+            f": {reference.path.name} imports {quote(name)} from its own folder, whose content would not be part of a "
+            "training's identity; put all of the code into one file, or install the rest as a package."
+        )
+        raise SettingsError(setting_error(reference.setting, reference.text, problem)) from None
 
 
 @cache
@@ -202,6 +204,6 @@ def _run_content(reference: FileReference, content: bytes) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, reference.path)
     module = ModuleType(name) if spec is None else importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look up a class's module there
-    with user_errors(reference.setting, reference.text, "cannot be run"):
+    with user_errors(reference.setting, reference.text, "cannot be run"), _no_files_beside(reference):
         exec(compile(content, str(reference.path), "exec"), module.__dict__)  # noqa: S102 - the user's own file
     return module

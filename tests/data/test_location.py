@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
+from lrstudy import user_files
+from lrstudy.cli.command_line import parse
 from lrstudy.data import check_name, locate
 from lrstudy.errors import DataError
+from lrstudy.settings import GridSettings
+from lrstudy.study import commands
+from lrstudy.study.optuna_study import study_file
 
 # As `mlflow run` starts a project: in its folder, by a shell, with these variables.
 MLFLOW = """
@@ -40,9 +45,29 @@ def test_a_file_of_the_users_code_is_relative_to_where_mlflow_run_was_typed(tmp_
     for file in ("home/net.py", "project/net.py", "project/other.py"):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).touch()
-    home, project, find = tmp_path / "home", tmp_path / "project", "lrstudy.user_code import user_path"
+    home, project, find = tmp_path / "home", tmp_path / "project", "lrstudy.user_files import user_path"
     assert located_under_mlflow(home, project, "net.py", find) == str(home / "net.py")
     assert located_under_mlflow(home, project, "other.py", find) == "other.py"
+
+
+def test_what_is_written_is_relative_to_where_mlflow_run_was_typed(tmp_path: Path) -> None:
+    for folder in ("home", "project/kept"):
+        (tmp_path / folder).mkdir(parents=True)
+    home, project, find = tmp_path / "home", tmp_path / "project", "lrstudy.user_files import written_path"
+    assert located_under_mlflow(home, project, "kept", find) == str(home / "kept")
+    assert located_under_mlflow(home, project, str(tmp_path), find) == str(tmp_path)
+
+
+def test_checkpoints_a_study_file_and_data_sets_are_kept_where_mlflow_run_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_files, "launch_folder", lambda: tmp_path)
+    monkeypatch.setenv("LRSTUDY_CHECKPOINTS", "set by the command")  # and removed after the test
+    settings = parse(GridSettings, ["--checkpoints", "kept", "--data_root", "sets"])
+    assert commands._use_checkpoints(settings) == tmp_path / "kept"
+    assert commands._with_place(settings).data_root == str(tmp_path / "sets")
+    with study_file("study.log", "it") as file:
+        assert file.path == tmp_path / "study.log"
 
 
 def test_a_path_elsewhere_is_kept_as_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

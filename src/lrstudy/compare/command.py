@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from lrstudy.cli.command_line import parse
 from lrstudy.errors import TableError
 from lrstudy.formatting import setting_error
 from lrstudy.settings import CompareSettings
+from lrstudy.user_files import user_path
 
 
 def run_compare(arguments: list[str]) -> None:
@@ -21,7 +21,7 @@ def run_compare(arguments: list[str]) -> None:
     from lrstudy.statistics import answer_data, find_answer, from_columns
 
     try:
-        table = read_table(Path(settings.table).expanduser())
+        table = read_table(user_path(settings.table))
         outcomes = from_columns(table.columns, table.row_numbers)
     except TableError as error:
         raise TableError(setting_error("table", settings.table, str(error))) from None

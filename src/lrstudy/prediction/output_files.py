@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from lrstudy.compat.mlflow_launch import launch_folder
 from lrstudy.csv_tables import to_csv
 from lrstudy.errors import OutputError
 from lrstudy.formatting import printable, setting_error
 from lrstudy.image_model.answer import answer_columns
 from lrstudy.prediction.classify import Predictions
 from lrstudy.prediction.image_files import ImageFiles
+from lrstudy.user_files import written_path
 
 FILE = "file"
 PAGE_SUFFIX = ".html"
@@ -30,7 +30,7 @@ def output_path(out: str, *, has_page: bool) -> Path:
     Raises:
         OutputError: it cannot be written.
     """
-    path = launch_folder() / Path(out).expanduser()
+    path = written_path(out)
     if has_page and path.suffix == PAGE_SUFFIX:
         raise OutputError(
             setting_error("out", out, "is the name of the page of tiles; name the table, as in out=x.csv.")

@@ -13,7 +13,8 @@ from lrstudy.answer_defaults import MAX_CONFIDENCE
 from lrstudy.formatting import did_you_mean, quote
 from lrstudy.networks import BUILTIN_NETWORKS, torchvision_classifiers
 from lrstudy.optimizers import OPTIMIZERS, format_arguments, parse_arguments
-from lrstudy.user_code import file_reference, is_file, package_reference
+from lrstudy.user_code import file_reference, misses_name, package_reference
+from lrstudy.user_files import is_file
 
 Auto = Literal["auto"]
 NO_CLUSTER, LOCAL_CLUSTER = "none", "local:"
@@ -79,10 +80,16 @@ def known_model(name: str) -> str:
 
 
 def is_user_code(name: str) -> bool:
-    """Return whether `name` refers to code of the user or of another package; raise ValueError if its file is missing.
+    """Return whether `name` refers to code of the user or of another package.
 
     The code itself is read and run by a worker.
+
+    Raises:
+        ValueError: its file is missing, or the name in the file.
     """
+    if misses_name(name):
+        example = f"{name.removesuffix(':')}:name"
+        raise ValueError(f"must also name the function or the class in the file, as in {quote(example)}.")
     if reference := file_reference("", name):
         if not is_file(reference.path):
             raise ValueError(f": there is no file {quote(str(reference.path.absolute()))}.")

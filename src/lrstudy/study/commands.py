@@ -123,7 +123,7 @@ def run_decide(arguments: list[str], report: Report) -> None:
 
 
 def _parse(kind: type[Settings], arguments: list[str]) -> Settings:
-    """Return the settings of a command line, with the place of its data; choose the experiment by the data."""
+    """Return the settings of a command line, with the places of its data; choose the experiment by the data."""
     from lrstudy.cli.command_line import parse
 
     return _with_place(parse(kind, arguments))
@@ -132,9 +132,11 @@ def _parse(kind: type[Settings], arguments: list[str]) -> Settings:
 def _with_place(settings: Settings) -> Settings:
     from lrstudy.data import check_name, locate
     from lrstudy.tracking.experiment_name import choose_experiment
+    from lrstudy.user_files import written_path
 
     check_name(settings.data)
-    located = settings.model_copy(update={"data": locate(settings.data)})
+    root = settings.data_root if settings.data_root == "auto" else str(written_path(settings.data_root))
+    located = settings.model_copy(update={"data": locate(settings.data), "data_root": root})
     choose_experiment(located.data)
     return located
 
@@ -148,10 +150,11 @@ def _use_checkpoints(settings: StudySettings) -> Path | None:
     from lrstudy import cache_paths
     from lrstudy.errors import SettingsError
     from lrstudy.formatting import setting_error
+    from lrstudy.user_files import written_path
 
     if settings.checkpoints == "auto":
         return None
-    folder = Path(settings.checkpoints).expanduser().absolute()
+    folder = written_path(settings.checkpoints)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -45,12 +45,20 @@ def describe_study(
 
 
 class StudyDisplay:
-    """A live display in a terminal; elsewhere a line per trial that ends."""
+    """A live display in a terminal; elsewhere a line per trial that ends.
 
-    def __init__(self, proposer: Proposer, epochs: int, estimate: StudyEstimate) -> None:
+    Args:
+        proposer: of the trials.
+        epochs: of each.
+        estimate: of the time that they take, with what follows them.
+        part: the part of a command that this time is of, as in "of the pilot"; empty for all of it.
+    """
+
+    def __init__(self, proposer: Proposer, epochs: int, estimate: StudyEstimate, part: str = "") -> None:
         self._proposer = proposer
         self._epochs = epochs
         self._estimate = estimate
+        self._left = f"left {part}".strip()
         self._results: list[TrialResult] = []
         self._best: TrialResult | None = None
         self._running: dict[int, tuple[TrialSpecification, Epoch | None]] = {}
@@ -103,7 +111,7 @@ class StudyDisplay:
         return Group(Text(f"{self._progress()} trials done, {self._time_left()}"), *map(Text, lines))
 
     def _time_left(self) -> str:
-        return f"about {_duration(self._seconds_left())} left"
+        return f"about {_duration(self._seconds_left())} {self._left}"
 
     def _seconds_left(self) -> float:
         """Return the seconds left: at first by the estimate, then more and more by the time that trials take."""

@@ -1,21 +1,19 @@
-"""Estimate how long a study takes, from its preflight and from the time that this process took to start."""
+"""Estimate how long a study takes, from its preflight and from the time that this process took to import."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
-import psutil
-
 from lrstudy.hardware import usable_cores
+from lrstudy.process_times import import_seconds, seconds_since_start
 from lrstudy.settings import StudySettings
 from lrstudy.settings.fields import LOCAL_CLUSTER, NO_CLUSTER
 from lrstudy.training.specification import PreflightResult
 
-# Multiples of the seconds of the start, which consists of imports and so measures the machine's speed: the tracking of
-# a training; the figures, the model and the summary after the trainings; the report; and the earliest end before the
-# report, since the exporter of models is imported while the trainings run. Measured by `benchmarks/estimates.py`.
-TRACKING, END, REPORT, EARLIEST_END = 0.02, 0.5, 0.8, 2.0
+# Multiples of the seconds of this process's imports, which measure the machine's speed: the tracking of a training; the
+# figures, the model and the summary after the trainings; the report; and the earliest end before the report, since the
+# exporter of models is imported while the trainings run. Measured by `benchmarks/estimates.py`.
+TRACKING, END, REPORT, EARLIEST_END = 0.025, 0.6, 1.2, 2.0
 # Trainings on all cores slow each other and the process that logs them down by this factor.
 CROWDED = 1.3
 
@@ -42,14 +40,13 @@ class StudyEstimate:
 
 
 def estimate_study(
-    settings: StudySettings, preflight: PreflightResult, start_seconds: float, trainings: int, concurrency: int
+    settings: StudySettings, preflight: PreflightResult, trainings: int, concurrency: int
 ) -> StudyEstimate:
-    """Return the estimate of a study.
+    """Return the estimate of a study whose trainings begin now.
 
     Args:
         settings: of the study.
         preflight: of the study.
-        start_seconds: since the command was started.
         trainings: of the study.
         concurrency: trainings at a time.
     """
@@ -58,18 +55,13 @@ def estimate_study(
     if here and context.device == "cpu":
         at_once = min(at_once, max(1, usable_cores() // context.threads))
     is_crowded = here and at_once > 1 and at_once * context.threads >= usable_cores()
-    imports = max(0.0, start_seconds - preflight.data_seconds)
+    imports = import_seconds()
     seconds = settings.epochs * preflight.epoch_seconds + preflight.fixed_seconds
     share = -(-trainings // at_once) / trainings
     models = trainings if settings.log_models == "all" else 1
     return StudyEstimate(
-        start=start_seconds,
+        start=seconds_since_start(),
         per_training=seconds * share * (CROWDED if is_crowded else 1) + TRACKING * imports,
         end=(END * models + REPORT) * imports,
         earliest_end=(EARLIEST_END + REPORT) * imports,
     )
-
-
-def seconds_since_start() -> float:
-    """Return the seconds since this process started."""
-    return time.time() - psutil.Process().create_time()

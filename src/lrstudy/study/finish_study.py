@@ -14,6 +14,7 @@ from rich.console import Console
 from lrstudy.data import SOURCES
 from lrstudy.errors import LearningRateStudyError
 from lrstudy.formatting import pluralize, setting_error
+from lrstudy.process_times import seconds_since_start
 from lrstudy.redaction import first_line
 from lrstudy.server_names import (
     BEST_RUN,
@@ -30,7 +31,6 @@ from lrstudy.study import worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, log_best_artifacts
 from lrstudy.study.conclusion import Conclusion, conclude
 from lrstudy.study.display import result_table
-from lrstudy.study.estimate import seconds_since_start
 from lrstudy.study.helper_worker import HelperWorker
 from lrstudy.study.next_steps import Winner, print_next_steps
 from lrstudy.study.optuna_study import ARTIFACT, StudyFile

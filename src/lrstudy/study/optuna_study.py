@@ -22,6 +22,7 @@ from optuna.trial import TrialState
 from lrstudy.compat.optuna_internals import silence_optuna
 from lrstudy.errors import SettingsError
 from lrstudy.study.trial_result import TrialResult
+from lrstudy.user_files import written_path
 
 IDENTITY = "lrstudy.identity"
 ARTIFACT = "optuna_study.log"
@@ -55,25 +56,32 @@ def study_file(setting: str, identity: str) -> Iterator[StudyFile]:
         with tempfile.TemporaryDirectory(prefix="lrstudy-") as folder:
             yield _new(Path(folder, ARTIFACT), identity)
         return
-    path = Path(setting).expanduser()
-    if not path.name:  # such as `.`
+    path = written_path(setting)
+    if path.is_dir():
         raise SettingsError(f"study_file={setting!r} is not an Optuna study file; use another file.")
     in_use = FileLock(path.with_name(f"{path.name}.in-use"), timeout=0)
     try:
         in_use.acquire()
-        _check(path, identity)
-        for stale in (path, path.with_name(f"{path.name}.lock")):
-            stale.unlink(missing_ok=True)
-        file = _new(path, identity)
     except Timeout:
         raise SettingsError(f"study_file={setting!r} is in use by another study; use another file.") from None
     except OSError as error:
         raise SettingsError(f"study_file={setting!r} cannot be written ({error.strerror or error}).") from error
     try:
-        yield file
+        yield _emptied(setting, path, identity)
     finally:
         in_use.release()
         Path(in_use.lock_file).unlink(missing_ok=True)
+
+
+def _emptied(setting: str, path: Path, identity: str) -> StudyFile:
+    """Return the file at `path` without the trials of an earlier start of the same study."""
+    _check(path, identity)
+    try:
+        for stale in (path, path.with_name(f"{path.name}.lock")):
+            stale.unlink(missing_ok=True)
+        return _new(path, identity)
+    except OSError as error:
+        raise SettingsError(f"study_file={setting!r} cannot be written ({error.strerror or error}).") from error
 
 
 def _new(path: Path, identity: str) -> StudyFile:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from lrstudy.server_names import CHOSEN, STUDY
 from lrstudy.settings import TrainSettings
 from lrstudy.study.display import StudyDisplay
-from lrstudy.study.estimate import estimate_study, seconds_since_start
+from lrstudy.study.estimate import estimate_study
 from lrstudy.study.proposer import UnstoppedTrials
 from lrstudy.study.study_run import RunningStudy, StudyRun
 from lrstudy.study.trial_result import TrialResult
@@ -85,9 +85,10 @@ class PilotTrainings:
         """Train, resume, or reuse a training; return its result with its curve."""
         study, preflight, workers = self.running.study, self.running.preflight, self.running.workers
         of_training = self.running.settings.model_copy(update={"epochs": training.epochs})
-        expected = estimate_study(of_training, preflight, seconds_since_start(), 1, 1)
+        # The figures and the report follow the trainings after the pilot.
+        expected = replace(estimate_study(of_training, preflight, 1, 1), end=0.0, earliest_end=0.0)
         proposer = _OneTraining(training)
-        with StudyDisplay(proposer, training.epochs, expected) as display:
+        with StudyDisplay(proposer, training.epochs, expected, "of this training") as display:
             runner = TrialRunner(proposer, preflight, study, workers.executor, lambda: 1, display, next(self._numbers))
             (result,) = runner.run(workers.channel)
         return result

@@ -11,18 +11,20 @@ from statistics import fmean
 
 import torch
 
+from lrstudy.optimizers import OPTIMIZERS
 from lrstudy.settings import TrainSettings
 from lrstudy.study.cpu_speed import cpu_seconds
-from lrstudy.study.gpu_errors import gpu_errors
+from lrstudy.study.gpu_errors import GpuError, gpu_errors
 from lrstudy.study.trial import planned
 from lrstudy.training import setup
 from lrstudy.training.gpu_use import GpuUse, find_gpus, measure_memory, release_gpu_memory, watch_memory
+from lrstudy.training.hidden_state import describe_hidden_state
 from lrstudy.training.loop import EVALUATION_BATCH
 from lrstudy.training.plan import TrainingPlan
 from lrstudy.training.recorded_passes import EAGER_CALLS
 from lrstudy.training.setup import TrainingSetup
 from lrstudy.training.specification import PreflightResult
-from lrstudy.user_code import errors_of_files
+from lrstudy.user_code import errors_of_files, package_reference, user_errors
 
 # A step of this many images is timed first; if it is slow, no whole batch is tried.
 FEW_IMAGES = 16
@@ -49,14 +51,15 @@ def run_preflight(trainings: Sequence[TrainSettings], *, time_epochs: bool) -> P
     began = time.perf_counter()
     plans = [planned(settings.model_copy(update={"diagnose": False})) for settings in trainings]
     data_seconds = time.perf_counter() - began
-    for plan in plans:
-        _try_code(plan)
-    shapes = {plan.settings.hidden: plan for plan in plans}
     with gpu_errors():
+        remarks = [remark for plan in plans for remark in _try_code(plan)]
+        shapes = {plan.settings.hidden: plan for plan in plans}
         measured = [_measure(plan, time_epochs=time_epochs) for plan in shapes.values()]
+    context = plans[0].context
     return PreflightResult(
         context=replace(
-            plans[0].context,
+            context,
+            data=replace(context.data, warnings=(*context.data.warnings, *dict.fromkeys(remarks))),
             code={name: digest for plan in plans for name, digest in plan.digests.items()},
             weights={shape: one.weights for shape, one in zip(shapes, measured, strict=True)},
         ),
@@ -128,16 +131,26 @@ def _gpu_use(plan: TrainingPlan, gpu_bytes: int) -> GpuUse | None:
     return GpuUse(find_gpus(plan.settings.device), gpu_bytes)
 
 
-def _try_code(plan: TrainingPlan) -> None:
-    """Train one step with the user's own network or optimizer: it may fail only then.
+def _try_code(plan: TrainingPlan) -> list[str]:
+    """Train one step with a network or an optimizer of the user or of a package; return remarks on the user's own.
+
+    Such code may fail only then.
 
     Raises:
         UserCodeError: it does.
     """
-    if plan.settings.code:
-        training = setup.build(plan)
-        with errors_of_files(plan.settings.code):
-            _step_seconds(training, min(FEW_IMAGES, plan.settings.batch_size, len(training.train)))
+    settings = plan.settings
+    if not (settings.code or package_reference(settings.model) or settings.optimizer not in OPTIMIZERS):
+        return []
+    training = setup.build(plan)
+    few = torch.arange(min(FEW_IMAGES, settings.batch_size, len(training.train)))
+    training.recipe.set_training_mode(training.network)
+    with errors_of_files(settings.code):
+        with user_errors("model", settings.model, "fails while it trains", unless=GpuError), gpu_errors():
+            training.passes.backward(*training.train.batch(few))
+        with user_errors("optimizer", settings.optimizer, "fails while it trains", unless=GpuError), gpu_errors():
+            training.optimizer.step()
+        return describe_hidden_state(plan)
 
 
 def _epoch_seconds(training: TrainingSetup) -> tuple[float, float]:

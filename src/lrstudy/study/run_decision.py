@@ -8,6 +8,7 @@ import time
 
 from lrstudy.errors import SettingsError
 from lrstudy.formatting import format_setting, pluralize, setting_error
+from lrstudy.process_times import import_seconds, seconds_since_start
 from lrstudy.server_names import CHOSEN, DECISION
 from lrstudy.settings import DecideSettings
 from lrstudy.statistics.answer import Answer
@@ -17,7 +18,7 @@ from lrstudy.study.budget import Budget, TimeBudget, TrainingsBudget
 from lrstudy.study.conclusion import Conclusion
 from lrstudy.study.decide import Decide
 from lrstudy.study.decision_lengths import chance_of_sure_answer
-from lrstudy.study.estimate import estimate_study, seconds_since_start
+from lrstudy.study.estimate import estimate_study
 from lrstudy.study.executors import trainings_at_once
 from lrstudy.study.helper_worker import HelperWorker
 from lrstudy.study.optuna_study import StudyFile
@@ -48,6 +49,7 @@ def run_decision(settings: DecideSettings, helper: HelperWorker, report: Report)
     Raises:
         LearningRateStudyError: the study cannot begin or continue, every trial failed, or the budget is too small.
     """
+    import_seconds()
     settings = _choose_batch_size(settings, helper)
     answers: dict[int, Answer] = {}
     for number in range(settings.splits):
@@ -185,7 +187,7 @@ def _budget(settings: DecideSettings, helper: HelperWorker, share: float) -> Bud
         return TrainingsBudget(settings.trainings // settings.splits)
     trainings, preflight = len(settings.optimizers), helper.preflight()
     concurrency = trainings_at_once(settings, preflight, helper.cluster)
-    estimate = estimate_study(settings, preflight, seconds_since_start(), trainings, concurrency)
+    estimate = estimate_study(settings, preflight, trainings, concurrency)
     at_once = min(concurrency, trainings)
     left = _time_left(settings, preflight, 0, concurrency, share)
     if left < trainings * estimate.per_training:
@@ -197,7 +199,7 @@ def _time_left(
     settings: DecideSettings, preflight: PreflightResult, trainings: int, concurrency: int, share: float
 ) -> float:
     """Return the seconds left of a `share` of the time, besides those of `trainings`; below 0 if these take longer."""
-    estimate = estimate_study(settings, preflight, seconds_since_start(), max(trainings, 1), concurrency)
+    estimate = estimate_study(settings, preflight, max(trainings, 1), concurrency)
     total = 60 * settings.minutes * share
     reserve = RESERVE_SECONDS + RESERVE_SHARE * total
     return total - seconds_since_start() - estimate.end - reserve - trainings * estimate.per_training
@@ -209,7 +211,7 @@ def _too_short(settings: DecideSettings, preflight: PreflightResult, concurrency
     `pilot` are the seconds of a pilot before the trainings.
     """
     trainings = len(settings.optimizers)
-    estimate = estimate_study(settings, preflight, seconds_since_start(), trainings, concurrency)
+    estimate = estimate_study(settings, preflight, trainings, concurrency)
     seconds = (estimate.total(trainings) + RESERVE_SECONDS + pilot) * settings.splits
     first, take = ("a pilot and ", "take") if pilot else ("", "takes")
     problem = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lrstudy.cli.interruption import InterruptionReport, report_interruption
 from lrstudy.compat.mlflow_internals import source_tags
+from lrstudy.process_times import import_seconds, seconds_since_start
 from lrstudy.provenance import uncommitted_changes
 from lrstudy.server_names import LARGER_BUDGET
 from lrstudy.settings import StudySettings
@@ -15,7 +16,7 @@ from lrstudy.study.conclusion import Conclusion
 from lrstudy.study.data_messages import print_warnings
 from lrstudy.study.device_advice import advise_cpu
 from lrstudy.study.display import StudyDisplay, describe_study
-from lrstudy.study.estimate import StudyEstimate, estimate_study, seconds_since_start
+from lrstudy.study.estimate import StudyEstimate, estimate_study
 from lrstudy.study.executors import gpu_slots, most_at_once, open_trial_workers, trainings_at_once
 from lrstudy.study.finish_study import TrainedStudy, finish_study
 from lrstudy.study.helper_worker import HelperWorker, WarmUpExecutor
@@ -71,6 +72,7 @@ def run_study(
     Raises:
         LearningRateStudyError: the study cannot begin, cannot continue, or every trial failed.
     """
+    import_seconds()
     # Both take a moment and are cached: the preflight is still running.
     source_tags()
     uncommitted_changes()
@@ -104,7 +106,7 @@ def _print_beginning(
 ) -> StudyEstimate:
     """Print the data, the trainings and the machines of a study; return how long it takes."""
     concurrency = trainings_at_once(settings, preflight, cluster)
-    expected = estimate_study(settings, preflight, seconds_since_start(), proposer.planned, concurrency)
+    expected = estimate_study(settings, preflight, proposer.planned, concurrency)
     print(describe_study(preflight, expected, proposer.planned, settings.epochs, concurrency), flush=True)
     if cluster:
         print(cluster.describe(), flush=True)

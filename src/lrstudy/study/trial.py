@@ -16,6 +16,7 @@ from lrstudy.study.progress_channel import ProgressSender
 from lrstudy.study.trial_job import TrialJob
 from lrstudy.training import artifacts, checkpoint, runtime, setup
 from lrstudy.training.continuation import write_beginning
+from lrstudy.training.hidden_state import has_hidden_state
 from lrstudy.training.plan import TrainingPlan, load_data
 from lrstudy.training.progress import Progress, finalize, track_best
 from lrstudy.training.result import LAST_STATE, Beginning, Machine, WorkerResult
@@ -85,7 +86,9 @@ def _train(job: TrialJob, training: TrainingSetup, progress: Progress) -> bool:
     for epoch in progress.history:
         sender.send(epoch)
     epochs = track_best(training, progress, training.epochs(len(progress.history) - 1))
-    for epoch in checkpoint.save_checkpoints(training, job.run_id, progress, epochs):
+    if not has_hidden_state(training.plan):
+        epochs = checkpoint.save_checkpoints(training, job.run_id, progress, epochs)
+    for epoch in epochs:
         sender.send(epoch)
         if (last := sender.stop_epoch()) is not None and epoch.epoch >= last:
             return False

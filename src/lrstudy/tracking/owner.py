@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from lrstudy.process_times import start_ticks
+
 # Without ticks, a process's start time is computed from the clock, which may be adjusted meanwhile.
 START_TOLERANCE_SECONDS = 2.0
 
@@ -27,7 +29,7 @@ class OwnerState(Enum):
 def this_process() -> str:
     """Return JSON that identifies this process among all processes of all machines, for a run's tag."""
     pid = os.getpid()
-    start = {"started": psutil.Process().create_time(), "ticks": _start_ticks(pid)}
+    start = {"started": psutil.Process().create_time(), "ticks": start_ticks(pid)}
     return json.dumps({**_machine(), "pid": pid, **start})
 
 
@@ -55,25 +57,12 @@ def _is_alive(pid: int, ticks: int | None, started: float) -> bool:
         if ticks is None:
             is_same = abs(process.create_time() - started) < START_TOLERANCE_SECONDS
         else:
-            is_same = _start_ticks(pid) == ticks
+            is_same = start_ticks(pid) == ticks
         return is_same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
         return True
-
-
-def _start_ticks(pid: int) -> int | None:
-    """Return the kernel's ticks from boot to the start of a process, which no adjustment of the clock changes.
-
-    None if the system does not report them, or there is no such process.
-    """
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    # Field 22; the second one is the name in parentheses, which may contain both spaces and parentheses.
-    return int(status.rpartition(")")[2].split()[19])
 
 
 @cache

@@ -21,6 +21,7 @@ from lrstudy.training.epoch import BATCH_SUMS, Epoch
 from lrstudy.training.image_results import ImageResults
 from lrstudy.training.passes import EagerPasses, Passes
 from lrstudy.training.recipe import PLAIN_RECIPE, Recipe
+from lrstudy.training.seeding import seed_random_draws
 from lrstudy.training.weight_average import WeightAverage
 
 # Images per forward pass of an evaluation: its numbers do not depend on the setting batch_size.
@@ -168,7 +169,7 @@ def _seed_epoch(seed: int, epoch: int, images: int) -> Tensor:
     optimizer and learning rate, alone, beside other trainings or after a resumption.
     """
     order, global_seed = np.random.SeedSequence([seed, epoch]).generate_state(2, np.uint64).tolist()
-    torch.manual_seed(global_seed)
+    seed_random_draws(global_seed)
     return torch.randperm(images, generator=torch.Generator().manual_seed(order))
 
 

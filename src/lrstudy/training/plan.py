@@ -15,7 +15,7 @@ from lrstudy.data import ImageData
 from lrstudy.data.splitting import SPLITS
 from lrstudy.errors import CacheError, DataError
 from lrstudy.formatting import setting_error
-from lrstudy.optimizers import build_optimizer, parse_arguments, without_decay
+from lrstudy.optimizers import build_optimizer, group_by_decay, parse_arguments, plain_value
 from lrstudy.pretrained import NONE, PretrainedWeights, find_weights
 from lrstudy.schedules import Schedule
 from lrstudy.settings import TrainSettings
@@ -38,7 +38,9 @@ class TrainingPlan:
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """The optimizer's hyperparameters: the settings, and its own defaults for the rest."""
-        return self.optimizer([torch.nn.Parameter(torch.zeros(1))]).defaults
+        # A matrix, since some optimizers take nothing else.
+        defaults = self.optimizer([torch.nn.Parameter(torch.zeros(1, 1))]).defaults
+        return {name: plain_value(value) for name, value in defaults.items()} | {"lr": self.settings.lr}
 
     @property
     def specification(self) -> TrialSpecification:
@@ -142,10 +144,8 @@ class TrainingPlan:
         settings = self.settings
         decay = None if settings.weight_decay == "auto" else settings.weight_decay
         arguments = parse_arguments(settings.optimizer_args)
-        optimizer = build_optimizer(settings.optimizer, weights, settings.lr, settings.momentum, decay, arguments)
-        if settings.decay == "matrices":
-            without_decay(optimizer)
-        return optimizer
+        grouped = group_by_decay(weights) if settings.decay == "matrices" else weights
+        return build_optimizer(settings.optimizer, grouped, settings.lr, settings.momentum, decay, arguments)
 
     def _shares(self, rows: np.ndarray) -> np.ndarray:
         return np.bincount(self.data.labels[rows], minlength=len(self.data.classes)) / len(rows)

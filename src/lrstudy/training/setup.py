@@ -24,6 +24,7 @@ from lrstudy.training.passes import EagerPasses, Passes
 from lrstudy.training.plan import TrainingPlan
 from lrstudy.training.recipe import Recipe
 from lrstudy.training.recorded_passes import RecordedPasses
+from lrstudy.training.seeding import seed_random_draws
 from lrstudy.training.weight_average import WeightAverage
 from lrstudy.user_code import package_reference
 
@@ -121,7 +122,7 @@ def build_classifier(
     Raises:
         SettingsError: the network cannot take images of this shape.
     """
-    torch.manual_seed(settings.seed)
+    seed_random_draws(settings.seed)
     network = build_model(settings.model, shape, settings.hidden)
     if has_convolutions(network):
         network.to(memory_format=torch.channels_last)
