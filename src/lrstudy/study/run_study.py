@@ -66,17 +66,12 @@ def run_study(
         helper: runs the preflight and saves models.
         propose: returns the proposer, given the complete settings, Optuna's file and the most trainings at a time.
         report: logs the report on the study once it has ended.
-        complete: returns the settings with those that trainings of the study have to show first; by default as they
-            are.
+        complete: returns the settings with those that a pilot has to show; by default as they are.
 
     Raises:
         LearningRateStudyError: the study cannot begin, cannot continue, or every trial failed.
     """
-    import_seconds()
-    # Both take a moment and are cached: the preflight is still running.
-    source_tags()
-    uncommitted_changes()
-    preflight = helper.preflight()
+    preflight = _wait_for_preflight(helper)
     start_seconds = seconds_since_start()
     most = most_at_once(settings, preflight, helper.cluster)
     identity = study_identity(kind, settings, preflight.context, proposal_window(most))
@@ -86,9 +81,7 @@ def run_study(
         open_trial_workers(settings, preflight, helper.cluster) as workers,
         report_interruption(lambda: NOTHING_TRAINED) as kept,
     ):
-        if advice := advise_cpu(settings, preflight):
-            print(advice, flush=True)
-        print(study.experiment_line, flush=True)
+        print(*filter(None, [advise_cpu(settings, preflight), study.experiment_line]), sep="\n", flush=True)
         running = RunningStudy(settings, preflight, study, workers)
         settings = complete(settings, PilotTrainings(running))
         proposer = propose(settings, file, most)
@@ -99,6 +92,14 @@ def run_study(
         finished = finish_study(trained, helper, file, start_seconds)
     report(study.run.run_id, finished.reported_run)
     return settings, finished.conclusion
+
+
+def _wait_for_preflight(helper: HelperWorker) -> PreflightResult:
+    """Return the result of the preflight; do meanwhile what takes a moment and is cached."""
+    import_seconds()
+    source_tags()
+    uncommitted_changes()
+    return helper.preflight()
 
 
 def _print_beginning(
