@@ -18,7 +18,7 @@ LAYERS = (
         *("cli", "cli.interruption", "figure_layout", "training_steps", "user_code"),
         *("user_files", "process_times"),
         *("cache_paths", "hardware", "provenance", "image_losses", "run_artifacts", "statistics"),
-        *("verdicts", "advice", "answer_defaults", "answer_state"),
+        *("verdicts", "answer"),
     ),
     ("cli.output", "crash_safe_pool", "optimizers", "networks", "pretrained", "schedules"),
     ("settings", "cli.command_line", "cli.unknown_parameters"),

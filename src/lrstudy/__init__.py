@@ -6,8 +6,8 @@ figures of a training. A `study` runs many trainings; `report` reads them from M
 all three answer by `statistics`. `compat` holds every use of another library's private parts. The docstring of each
 package describes its modules.
 
-All packages share the `cli`, which is the command line and the terminal, the `verdicts`, which judge curves, and the
-modules beside them: the tables of `optimizers`, `networks` and `schedules`, with the `user_code` of a user's own files
-and `pretrained` weights; `answer_defaults` and `answer_state` of an answer; `figure_layout`, which places the parts
-of a figure; `image_losses` and `run_artifacts`, files of runs; and the `errors` of every command.
+All packages share the `cli`, which is the command line and the terminal, the `verdicts`, which judge curves, the
+`answer` in words, and the modules beside them: the tables of `optimizers`, `networks` and `schedules`, with the
+`user_code` of a user's own files and `pretrained` weights; `figure_layout`, which places the parts of a figure;
+`image_losses` and `run_artifacts`, files of runs; and the `errors` of every command.
 """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pytest
 
-from lrstudy.answer_state import AnswerState
+from lrstudy.answer.state import AnswerState
 from lrstudy.report.answer import AnswerText, answer_state, make_answer
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.comparison import Comparison

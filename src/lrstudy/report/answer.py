@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 
-from lrstudy.answer_state import AnswerState, evidence, find_state, headline
+from lrstudy.answer.state import AnswerState, evidence, find_state, headline
 from lrstudy.formatting import format_epochs, format_loss, format_percent, pluralize
 from lrstudy.report.cells import Cell, format_spread, test_accuracy
 from lrstudy.report.commands import rerun_command

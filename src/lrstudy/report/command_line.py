@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from lrstudy.answer_state import AnswerState
+from lrstudy.answer.state import AnswerState
 from lrstudy.cli.command_line import parse
 from lrstudy.cli.interruption import report_interruption
 from lrstudy.errors import ReportError

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lrstudy.answer_defaults import CONFIDENCE, DELTA
+from lrstudy.answer.defaults import CONFIDENCE, DELTA
 from lrstudy.report.cells import Cell, Group, Training
 from lrstudy.report.curve_measures import mean_curve, still_improves
 from lrstudy.report.optimizer_summary import OptimizerSummary, summarize_optimizer

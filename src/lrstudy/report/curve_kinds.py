@@ -9,7 +9,7 @@ from statistics import fmean
 
 import numpy as np
 
-from lrstudy.advice import LR_STEP
+from lrstudy.answer.advice import LR_STEP
 from lrstudy.formatting import format_epochs, format_loss, format_lr
 from lrstudy.report.cells import Cell
 from lrstudy.report.comparison import Comparison

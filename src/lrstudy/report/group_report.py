@@ -12,8 +12,8 @@ from statistics import fmean
 import numpy as np
 import pandas as pd
 
-from lrstudy.answer_defaults import CONFIDENCE, DELTA
-from lrstudy.answer_state import AnswerState
+from lrstudy.answer.defaults import CONFIDENCE, DELTA
+from lrstudy.answer.state import AnswerState
 from lrstudy.formatting import pluralize
 from lrstudy.report import tables
 from lrstudy.report.answer import AnswerText, answer_state, make_answer

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lrstudy.advice import (
+from lrstudy.answer.advice import (
     LR_STEP,
     TrainingLength,
     learning_advice,

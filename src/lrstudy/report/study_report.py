@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrstudy.answer_state import AnswerState
+from lrstudy.answer.state import AnswerState
 from lrstudy.cli.interruption import report_interruption
 from lrstudy.errors import ReportError
 from lrstudy.server_names import REPORT_SECONDS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lrstudy.answer_state import evidence
+from lrstudy.answer.state import evidence
 from lrstudy.report.cells import Cell, test_accuracy
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.group_report import GroupReport, Report

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from lrstudy.answer_state import AnswerState
+from lrstudy.answer.state import AnswerState
 from lrstudy.report.cells import Cell, Group, Spread, Training
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.curve_kinds import describe_curve

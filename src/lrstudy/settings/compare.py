@@ -4,7 +4,7 @@ import warnings
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lrstudy.answer_defaults import CONFIDENCE, DELTA
+from lrstudy.answer.defaults import CONFIDENCE, DELTA
 from lrstudy.settings.fields import Confidence, Delta, UserPath
 
 with warnings.catch_warnings():

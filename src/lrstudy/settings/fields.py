@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from lrstudy.answer_defaults import MAX_CONFIDENCE
+from lrstudy.answer.defaults import MAX_CONFIDENCE
 from lrstudy.formatting import did_you_mean, quote
 from lrstudy.networks import BUILTIN_NETWORKS, torchvision_classifiers
 from lrstudy.optimizers import OPTIMIZERS, format_arguments, parse_arguments

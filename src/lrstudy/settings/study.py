@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
-from lrstudy.answer_defaults import CONFIDENCE, DELTA
+from lrstudy.answer.defaults import CONFIDENCE, DELTA
 from lrstudy.formatting import format_setting, join_or, quote, setting_error
 from lrstudy.networks import BUILTIN_NETWORKS
 from lrstudy.optimizers import DEFAULT_OPTIMIZERS, has_momentum

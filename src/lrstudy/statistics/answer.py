@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from lrstudy.answer_defaults import CONFIDENCE, DELTA, MAX_CONFIDENCE
+from lrstudy.answer.defaults import CONFIDENCE, DELTA, MAX_CONFIDENCE
 from lrstudy.statistics.band import usable_band
 from lrstudy.statistics.cell_means import CellMeans, estimate_means
 from lrstudy.statistics.comparisons import CellComparison, at_each_look, compare

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 
-from lrstudy.advice import TrainingLength, learning_advice, longer_training_advice, lower_lrs_advice
-from lrstudy.answer_defaults import CONFIDENCE, DELTA
-from lrstudy.answer_state import AnswerState, evidence, find_state, headline
+from lrstudy.answer.advice import TrainingLength, learning_advice, longer_training_advice, lower_lrs_advice
+from lrstudy.answer.defaults import CONFIDENCE, DELTA
+from lrstudy.answer.state import AnswerState, evidence, find_state, headline
 from lrstudy.formatting import format_setting
 from lrstudy.server_names import CONVERGED
 from lrstudy.statistics.answer import Answer, find_answer

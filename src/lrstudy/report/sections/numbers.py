@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lrstudy.answer_defaults import CONFIDENCE, DELTA
+from lrstudy.answer.defaults import CONFIDENCE, DELTA
 from lrstudy.formatting import (
     NOTHING,
     format_epochs,
