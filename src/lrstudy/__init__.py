@@ -6,6 +6,12 @@ figures of a training. A `study` runs many trainings; `report` reads them from M
 all three answer by `statistics`. `compat` holds every use of another library's private parts. The docstring of each
 package describes its modules.
 
+The way of one setting, `--lr 0.1`: `cli.command_line.parse` puts it into `settings.TrainSettings`,
+`training.plan.TrainingPlan.optimizer` builds the optimizer with it, and `training.loop.train_epochs` yields the losses.
+`tracking.training_run.log_setup` logs it as the parameter `lr` of a run, and `log_epochs` of `tracking.tracked_run`
+the losses as metrics. `report.grouping.group_runs` collects the runs with this learning rate in a `Cell`,
+`report.tables.cells_table` makes it a row, and `report.figures.sweep` draws the row as a point.
+
 All packages share the `cli`, which is the command line and the terminal, the `verdicts`, which judge curves, the
 `answer` in words, and the modules beside them: the tables of `optimizers`, `networks` and `schedules`, with the
 `user_code` of a user's own files and `pretrained` weights; `figure_layout`, which places the parts of a figure;

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from mlflow.entities import Run as MlflowRun
 
 from lrstudy.report.histories import restore_infinity
+from lrstudy.report.run_settings import whole_number
 from lrstudy.report.runs import Curve, Run
 from lrstudy.server_names import DATA_CONTEXT, KIND
 from lrstudy.unquoted_parameters import unquoted_parameters
@@ -62,8 +63,7 @@ def is_logged_by_batch(run: MlflowRun, curves: Mapping[str, Curve]) -> bool:
 
 def _epochs(run: MlflowRun) -> int:
     """Return the number of epochs that a run declares, 0 if it declares none."""
-    text = run.data.params.get("epochs", "").strip("'\" ")
-    return int(text) if text.isdecimal() else 0
+    return whole_number(run.data.params.get("epochs", ""))
 
 
 def _by_epoch(curves: Mapping[str, Curve], epochs: int) -> dict[str, Curve]:

@@ -22,6 +22,7 @@ from lrstudy.report.run_settings import (
     normalize,
     number,
     optimizer_label,
+    unquote,
     usual_length,
 )
 from lrstudy.report.runs import LoadedRuns, Run
@@ -118,7 +119,7 @@ def _optimizer_names(runs: Sequence[Run]) -> dict[str, str]:
 
 def _cell(optimizer: str, seeds: Mapping[str, Training]) -> Cell:
     trainings = [seeds[seed] for seed in sorted(seeds, key=lambda seed: (number(seed), seed))]
-    typed = trainings[0].run.params["lr"].strip("'\" ")
+    typed = unquote(trainings[0].run.params["lr"])
     return Cell(optimizer, learning_rate(trainings[0].run), typed, tuple(trainings))
 
 

@@ -35,10 +35,15 @@ MIN_NAMED = 4
 NAMING = {"run", "trial", "out", "output", "outputs", "log", "logs", "logging", "logdir", "save", "checkpoint", "ckpt"}
 
 
+def unquote(text: str) -> str:
+    """Return a parameter without blanks and quotes around it, as other programs may log them."""
+    return text.strip("'\" ")
+
+
 def number(text: str) -> float:
     """Return a parameter as a number, however it was typed (`1e-3`, `.001`, `'0.001'`); NaN if it is not a number."""
     try:
-        return float(text.strip().strip("'\""))
+        return float(unquote(text))
     except ValueError:
         return math.nan
 
@@ -56,7 +61,7 @@ def learning_rate(run: Run) -> float:
 
 def normalize(text: str) -> str:
     """Return a setting so that equal settings are equal texts: numbers as numbers, lists without blanks."""
-    parts = [part.strip().strip("'\"") for part in text.split(",")]
+    parts = [unquote(part) for part in text.split(",")]
     return ",".join(part if math.isnan(number(part)) else f"{number(part):.12g}" for part in parts)
 
 
@@ -65,7 +70,7 @@ def optimizer_name(text: str) -> str:
 
     A class of the user or of another package, `path/to/file.py:Class`, stays as it was typed.
     """
-    name = text.strip("'\" ")
+    name = unquote(text)
     if ":" in name:
         return name
     name = name.lower()

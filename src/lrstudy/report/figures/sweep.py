@@ -26,6 +26,7 @@ from lrstudy.report.figures.style import (
     label,
     optimizer_styles,
 )
+from lrstudy.report.run_settings import number
 
 # With more cells than this, all markers are smaller.
 MAX_LARGE_POINTS = 40
@@ -108,7 +109,7 @@ def _draw_optimizer(
 
 def _draw_seeds(axes: Axes, own: pd.DataFrame, runs: pd.DataFrame, colour: Any, shown: LossRange) -> None:
     """Draw an optimizer's trainings as points and the span of each cell's seeds as a band."""
-    trainings = runs.assign(lr=pd.to_numeric(runs.lr.str.strip("'\" "), errors="coerce"))
+    trainings = runs.assign(lr=runs.lr.map(number))
     trainings = trainings[np.isfinite(trainings.best_val_loss)]
     spread = trainings.groupby("lr").best_val_loss.agg(["min", "max"]).loc[lambda frame: frame.index.isin(own.lr)]
     axes.fill_between(spread.index, spread["min"], spread["max"], color=colour, alpha=0.15, linewidth=0)
