@@ -8,7 +8,18 @@ from lrstudy.formatting import pluralize
 from lrstudy.training.specification import DataSummary
 
 
-def describe_left_out(data: DataSummary) -> str:
+def describe_data(data: DataSummary) -> str:
+    """Return lines on the images, the classes, and remarks on them."""
+    height, width, channels = data.image_shape
+    parts = " + ".join(str(images) for images in data.split_sizes.values())
+    colour = "grey" if channels == 1 else "colour"
+    return (
+        f"data: {data.name}, {parts} {colour} images (training + validation + test) of {height}×{width} pixels, "
+        f"{data.class_list}{_left_out(data)}\n"
+    ) + "".join(f"data: {remark}\n" for remark in data.remarks)
+
+
+def _left_out(data: DataSummary) -> str:
     """Return clauses that count the images and files that are left out, and those that are equal, if any."""
     counts = [
         (len(data.bad_images), "broken image", "left out"),

@@ -16,7 +16,7 @@ from rich.text import Text
 from lrstudy.formatting import format_setting, pluralize
 from lrstudy.redaction import first_line
 from lrstudy.study.conclusion import Conclusion
-from lrstudy.study.data_messages import describe_left_out
+from lrstudy.study.data_messages import describe_data
 from lrstudy.study.estimate import StudyEstimate
 from lrstudy.study.progress import format_epoch
 from lrstudy.study.proposer import Proposer
@@ -30,15 +30,11 @@ def describe_study(
     preflight: PreflightResult, estimate: StudyEstimate, trainings: int, epochs: int, concurrency: int
 ) -> str:
     """Return lines on the data, the trainings, and the estimated time of the whole command."""
-    data = preflight.context.data
-    height, width, _ = data.image_shape
-    parts = " + ".join(str(number) for number in data.split_sizes.values())
+    context = preflight.context
     return (
-        f"data: {data.name}, {parts} images (training + validation + test) of {height}×{width} pixels, "
-        f"{data.class_list}{describe_left_out(data)}\n"
-        + "".join(f"data: {remark}\n" for remark in data.remarks)
-        + f"study: {pluralize(trainings, 'training')} of {pluralize(epochs, 'epoch')} on {preflight.context.device}, "
-        f"{concurrency} at a time, {pluralize(preflight.context.threads, 'thread')} each: "
+        f"{describe_data(context.data)}"
+        f"study: {pluralize(trainings, 'training')} of {pluralize(epochs, 'epoch')} on {context.device}, "
+        f"{concurrency} at a time, {pluralize(context.threads, 'thread')} each: "
         f"about {_duration(estimate.total(trainings))} in all, with start, figures, model and report, "
         "minus trainings that are already on the server"
     )

@@ -16,7 +16,7 @@ from lrstudy.redaction import redact_credentials
 from lrstudy.settings import TrainSettings
 from lrstudy.study import progress, worker_tasks
 from lrstudy.study.best_artifacts import WAITING_FOR_ARTIFACTS, TrainedRun, log_figures_and_model
-from lrstudy.study.data_messages import describe_left_out, print_warnings
+from lrstudy.study.data_messages import describe_data, print_warnings
 from lrstudy.study.device_advice import advise_cpu
 from lrstudy.study.kept_files import kept_on_failure
 from lrstudy.study.next_steps import Winner, print_next_steps
@@ -135,15 +135,10 @@ def _winner(specification: TrialSpecification, run: TrackedRun, trained: WorkerR
 
 def _beginning(specification: TrialSpecification) -> str:
     """Return lines on the data and on the training."""
-    data, settings, context = specification.context.data, specification.settings, specification.context
-    _, side, channels = data.image_shape
-    parts = " + ".join(str(images) for images in data.split_sizes.values())
-    colour = "grey" if channels == 1 else "colour"
+    settings, context = specification.settings, specification.context
     return (
-        f"data: {data.name}, {parts} {colour} images (training + validation + test) of {side}×{side} pixels, "
-        f"{data.class_list}{describe_left_out(data)}\n"
-        + "".join(f"data: {remark}\n" for remark in data.remarks)
-        + f"training: {settings.model} of {context.weights[settings.hidden]:,} weights, {specification.name}, "
+        f"{describe_data(context.data)}"
+        f"training: {settings.model} of {context.weights[settings.hidden]:,} weights, {specification.name}, "
         f"{pluralize(settings.epochs, 'epoch')}, on {context.device}, {pluralize(context.threads, 'thread')}"
     )
 
