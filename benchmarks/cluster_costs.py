@@ -47,8 +47,8 @@ async def measure(address: str, process: psutil.Process) -> None:
     code = package_archive()
     print(f"code: {len(code) / 1e6:.2f} MB per worker")
     for worker in workers:
-        variables, greeting = {RELAY_SECONDS: "0.25"}, pickle.dumps(partial(os.getpid))
-        await scheduler.call(worker, "open_session", SESSION, code, variables, greeting, [])
+        variables, initializer = {RELAY_SECONDS: "0.25"}, pickle.dumps(partial(os.getpid))
+        await scheduler.call(worker, "open_session", SESSION, code, variables, initializer, [])
 
     async def run(worker: str, size: int, tasks: int) -> None:
         for number in range(tasks):

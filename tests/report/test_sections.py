@@ -13,7 +13,7 @@ from lrstudy.report.group_report import GroupReport, Report, build_report
 from lrstudy.report.load_runs import load_runs
 from lrstudy.report.runs import Run
 from lrstudy.report.sections import GROUP_SECTIONS
-from lrstudy.report.sections.section import Block, Facts, Items, NamedTable, Note, Section, Table
+from lrstudy.report.sections.section import Block, Items, KeyValues, NamedTable, Note, Section, Table
 from lrstudy.report.warnings.warning import ReportWarning
 
 
@@ -38,7 +38,7 @@ def test_a_new_section_is_a_row_with_blocks_of_any_kind(content: Report, monkeyp
         yield Note(f"{len(group_report.cells)} cells & no more", quiet=True)
         yield Items(("first sentence", "second sentence"))
         yield NamedTable("Speeds", "Seconds per epoch.", Table(("optimizer", "lr", "s"), (("adam", "0.1", "3.25"),)))
-        yield Facts((("fastest", "adam"),))
+        yield KeyValues((("fastest", "adam"),))
 
     monkeypatch.setattr(page, "GROUP_SECTIONS", (*GROUP_SECTIONS, Section("Speed", blocks)))
     text = html(content)

@@ -51,7 +51,7 @@ class _Study:
 
 
 class Admission:
-    """Admits workers. Its methods belong to one event loop; `runtime` is known once a study has begun."""
+    """The admission of workers. Its methods belong to one event loop; `runtime` is known once a study has begun."""
 
     runtime: StudyRuntime
 
@@ -189,7 +189,7 @@ class Admission:
         study = self._study
         assert study is not None  # noqa: S101
         seconds = max(MIN_SECONDS_BETWEEN_MESSAGES, len(self._workers.by_address) / MESSAGES_PER_SECOND)
-        greeting = partial(
+        initializer = partial(
             machines.prepare,
             Path.cwd(),
             study.inputs.settings,
@@ -197,7 +197,7 @@ class Admission:
             study.inputs.files,
             study.checkpoints,
         )
-        facts = await self._tasks.until_lost(
+        opened = await self._tasks.until_lost(
             worker,
             self._scheduler.call(
                 worker.address,
@@ -205,12 +205,12 @@ class Admission:
                 self._session,
                 self._code,
                 {RELAY_SECONDS: str(seconds)},
-                pickle.dumps(greeting),
+                pickle.dumps(initializer),
                 [name for name in self._versions if name != "python"],
             ),
         )
-        worker.machine, worker.threads = facts["machine"], facts["threads"]
-        compare_versions(facts["versions"], self._versions)
+        worker.machine, worker.threads = opened["machine"], opened["threads"]
+        compare_versions(opened["versions"], self._versions)
         inspect = partial(machines.inspect, study.training, study.checkpoints)
         report = await self._tasks.run(worker, inspect)
         if report.digest == MISSING:

@@ -28,7 +28,7 @@ from typing import Any
 
 # A frame between a worker and its child: its kind, the length of its content, and the content.
 HEADER = struct.Struct("!cQ")
-GREETING, TASK, CONTROL, PROGRESS, ANSWER = b"G", b"T", b"C", b"P", b"A"
+INITIALIZER, TASK, CONTROL, PROGRESS, ANSWER = b"I", b"T", b"C", b"P", b"A"
 # The kinds of outcomes of a task.
 ANSWERED, DIED, CLOSED = "answered", "died", "closed"
 ATTRIBUTE = "lrstudy_sessions"
@@ -74,7 +74,7 @@ class Child:
             env={**os.environ, **environment, "PYTHONPATH": path, "TMPDIR": self.folder, SESSION_FOLDER: code},
             start_new_session=True,
         )
-        self.greeting = b""
+        self.initializer = b""
         self._sending, self._poll = threading.Lock(), select.poll()
         self._poll.register(self.process.stdout, select.POLLIN)  # type: ignore[arg-type]
 
@@ -120,7 +120,7 @@ class Session:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.environment: dict[str, str] = {}
-        self.greeting = b""
+        self.initializer = b""
         self.idle: list[Child] = []
         self.busy: dict[str, Child] = {}
         self.lock = threading.Lock()
@@ -136,9 +136,9 @@ class Session:
             else:
                 child = Child(self.folder, self.environment)
             self.busy[task] = child
-        if child.greeting is not self.greeting:
-            child.greeting = self.greeting
-            child.send(GREETING, self.greeting)
+        if child.initializer is not self.initializer:
+            child.initializer = self.initializer
+            child.send(INITIALIZER, self.initializer)
         return child
 
     def give_back(self, task: str) -> None:
@@ -160,14 +160,14 @@ def open_session(
     session: str,
     code: bytes,
     environment: dict[str, str],
-    greeting: bytes,
+    initializer: bytes,
     packages: list[str],
     dask_worker: Any,
 ) -> dict[str, Any]:
     """Unpack the code of a study; return the name of the machine, the worker's threads, and versions.
 
-    `code` is a zip archive of the package, `environment` are variables of the children, and `greeting` is sent to each
-    before its first task. Of `packages` the versions are returned, empty for one that is not installed.
+    `code` is a zip archive of the package, `environment` are variables of the children, and `initializer` is sent to
+    each before its first task. Of `packages` the versions are returned, empty for one that is not installed.
     """
     sessions = _sessions(dask_worker)
     if session not in sessions:
@@ -175,7 +175,7 @@ def open_session(
         with zipfile.ZipFile(io.BytesIO(code)) as archive:
             archive.extractall(folder)
         sessions[session] = Session(folder)
-    sessions[session].environment, sessions[session].greeting = environment, greeting
+    sessions[session].environment, sessions[session].initializer = environment, initializer
     versions = {"python": ".".join(map(str, sys.version_info[:3]))} | {name: _version(name) for name in packages}
     return {"machine": socket.gethostname(), "threads": dask_worker.state.nthreads, "versions": versions}
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from lrstudy.cli import output
-from lrstudy.cluster.agent import ANSWER, CONTROL, GREETING, HEADER, PROGRESS
+from lrstudy.cluster.agent import ANSWER, CONTROL, HEADER, INITIALIZER, PROGRESS
 from lrstudy.compat.processes import ignore_interrupts
 from lrstudy.crash_safe_pool import pickled_outcome
 from lrstudy.study.progress_channel import ProgressChannel
@@ -59,7 +59,7 @@ def serve() -> None:
             except queue.Empty:
                 _end()
             outcome = pickled_outcome(partial(_run, content, channel.address))
-            if kind != GREETING:
+            if kind != INITIALIZER:
                 send(ANSWER, bytes(outcome))
 
 

@@ -31,7 +31,7 @@ Answer = TypeVar("Answer")
 
 
 class ClusterExecutor(Executor):
-    """Runs tasks on the workers of a Dask scheduler, as many at a time as they have free slots.
+    """An executor of tasks on the workers of a Dask scheduler, as many at a time as they have free slots.
 
     A task whose worker is lost fails with `WorkerLost`, one whose process dies with `WorkerDied`; once the scheduler is
     lost, all tasks fail with `ClusterError`. `progress` has the messages of the trials that run.

@@ -13,7 +13,7 @@ from lrstudy.training.epoch import Epoch
 
 
 class ClusterProgress:
-    """Receives messages and requests trials to stop, as `lrstudy.study.progress_channel.ProgressChannel` does.
+    """A receiver of messages that requests trials to stop, like `lrstudy.study.progress_channel.ProgressChannel`.
 
     Messages of lost workers are discarded: their trials run elsewhere.
     """

@@ -18,7 +18,7 @@ from lrstudy.data.received import SentData
 
 
 class Sender:
-    """Sends the data of a study: once to each cache, which workers on a machine share.
+    """A sender of the data of a study: once to each cache, which workers on a machine share.
 
     Args:
         scheduler: forwards the data.

@@ -16,8 +16,8 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from lrstudy.compat.mlflow_serving import convert_inputs
 from lrstudy.data.image_format import ImageFormat
-from lrstudy.image_model.answer import answer_frame
 from lrstudy.image_model.image_inputs import COLUMN, read_row, to_frame
+from lrstudy.image_model.prediction_table import prediction_frame
 
 # The names of the model's artifacts, and of their files.
 NETWORK, FACTS = "network", "facts"
@@ -47,7 +47,7 @@ class ImageClassifier(PythonModel):
         starts = range(0, len(images), IMAGES_PER_BATCH)
         batches = [self._classify(images.iloc[start : start + IMAGES_PER_BATCH], start) for start in starts]
         none = np.empty((0, len(self._classes)), np.float32)
-        return answer_frame(np.concatenate([none, *batches]), self._classes).set_index(frame.index)
+        return prediction_frame(np.concatenate([none, *batches]), self._classes).set_index(frame.index)
 
     def _classify(self, images: pd.Series, first: int) -> np.ndarray:
         pixels = np.stack([read_row(number, value, self._format) for number, value in enumerate(images, first)])

@@ -17,7 +17,7 @@ MODULES = (
     *("compat/mlflow_serving", "compat/pillow_internals"),
     *("data/colour_profiles", "data/file_formats", "data/image_format", "data/image_preprocessing", "data/png_gamma"),
     *("data/scaling", "data/transparency", "data/value_ranges", "data/wide_samples"),
-    *("image_model/answer", "image_model/classifier", "image_model/image_inputs"),
+    *("image_model/prediction_table", "image_model/classifier", "image_model/image_inputs"),
 )
 INIT = "__init__.py"
 NOTE = '"""A copy of the code that reads images, from the project that trained the model."""\n'

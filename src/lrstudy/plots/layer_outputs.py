@@ -114,7 +114,7 @@ def _batches(split: DataSplit, start: int, stop: int) -> Iterator[tuple[Tensor, 
 
 
 class _Recorder:
-    """Records the outputs of chosen layers; a layer that is called several times counts as several."""
+    """A recorder of the outputs of chosen layers; a layer that is called several times counts as several."""
 
     def __init__(self, network: nn.Module, image: Tensor) -> None:
         self._network = network

@@ -11,7 +11,7 @@ from pathlib import Path
 from lrstudy.csv_tables import to_csv
 from lrstudy.errors import OutputError
 from lrstudy.formatting import printable, setting_error
-from lrstudy.image_model.answer import answer_columns
+from lrstudy.image_model.prediction_table import prediction_columns
 from lrstudy.prediction.classify import Predictions
 from lrstudy.prediction.image_files import ImageFiles
 from lrstudy.user_files import written_path
@@ -74,7 +74,7 @@ def table_of(files: ImageFiles, predictions: Predictions, classes: Sequence[str]
         for row, path in enumerate(files.paths)
         if row not in predictions.broken
     ]
-    return to_csv([[FILE, *answer_columns(classes)], *rows])
+    return to_csv([[FILE, *prediction_columns(classes)], *rows])
 
 
 @contextmanager

@@ -62,18 +62,18 @@ def load_network(client: MlflowClient, address: str, found: ModelRun) -> Trained
     run = found.run
     if found.model_id:
         _check_model(client, address, found.model_id, run.data.tags.get(MODEL_DIGEST))
-    facts = _Facts.parse(address, read_checked(client, run, DATA_FACTS, "model", address))
+    recorded = _RecordedData.parse(address, read_checked(client, run, DATA_FACTS, "model", address))
     settings = _settings(address, run)
-    shape = Shape(facts.channels, facts.side, len(facts.classes))
-    classifier = setup.build_classifier(settings, shape, facts.mean, facts.std)
+    shape = Shape(recorded.channels, recorded.side, len(recorded.classes))
+    classifier = setup.build_classifier(settings, shape, recorded.mean, recorded.std)
     _load(address, classifier.network, read_checked(client, run, WEIGHTS, "model", address))
-    image_format = ImageFormat(facts.side, facts.channels, settings.fit, facts.ranges)
-    return TrainedNetwork(run.info.run_id, settings, facts.name, classifier.eval(), image_format, facts.classes)
+    image_format = ImageFormat(recorded.side, recorded.channels, settings.fit, recorded.ranges)
+    return TrainedNetwork(run.info.run_id, settings, recorded.name, classifier.eval(), image_format, recorded.classes)
 
 
 @dataclass(frozen=True)
-class _Facts:
-    """The facts that a training logged about its data: name, classes, and the images' format and normalisation."""
+class _RecordedData:
+    """The description of its data that a training has logged: name, classes, and the images' format and normalisation."""
 
     name: str
     classes: tuple[str, ...]
@@ -84,18 +84,21 @@ class _Facts:
     ranges: Mapping[str, tuple[float, float]]
 
     @classmethod
-    def parse(cls, address: str, content: bytes) -> _Facts:
+    def parse(cls, address: str, content: bytes) -> _RecordedData:
         try:
-            facts = json.loads(content)
-            image, normalisation = facts["image"], facts["normalisation"]
+            recorded = json.loads(content)
+            image, normalisation = recorded["image"], recorded["normalisation"]
             return cls(
-                str(facts["name"]),
-                tuple(str(name) for name in facts["classes"]),
+                str(recorded["name"]),
+                tuple(str(name) for name in recorded["classes"]),
                 int(image["side"]),
                 int(image["channels"]),
                 _numbers(normalisation["mean"]),
                 _numbers(normalisation["std"]),
-                {str(kind): (float(black), float(white)) for kind, (black, white) in facts.get("ranges", {}).items()},
+                {
+                    str(kind): (float(black), float(white))
+                    for kind, (black, white) in recorded.get("ranges", {}).items()
+                },
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             problem = f": its {DATA_FACTS} is damaged, or of an early version of this project."

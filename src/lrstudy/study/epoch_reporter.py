@@ -30,7 +30,7 @@ class StudyObserver(Protocol):
 
 
 class EpochReporter:
-    """Reports each epoch as it arrives from a worker, and requests the stop of a trial that the proposer stops."""
+    """A reporter of each epoch as it arrives from a worker, which stops the trials that the proposer stops."""
 
     def __init__(self, channel: Progress, proposer: Proposer, observer: StudyObserver) -> None:
         self._channel = channel

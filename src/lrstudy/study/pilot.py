@@ -75,7 +75,7 @@ def earlier_epochs(study: StudyRun) -> int | None:
 
 @dataclass(frozen=True)
 class PilotTrainings:
-    """Trains one training at a time as a trial of a study."""
+    """Trainings one at a time, each as a trial of a study."""
 
     running: RunningStudy
     # Below 0 and each once: late messages of a pilot are not taken for those of a trial that is proposed.

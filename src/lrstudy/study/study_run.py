@@ -35,7 +35,7 @@ MAX_KNOWN_RUNS, MAX_KNOWN_STATES = 1000, 50
 
 @dataclass(frozen=True)
 class StudyRun:
-    """A study's run, and the facts that its trials' runs need.
+    """A study's run, and the properties that its trials' runs share.
 
     `identity` distinguishes studies with different proposals; `superseded` are interrupted studies, whose trials this
     one adopts; `experiment_line` describes the experiment; `trial_tags` are the tags of every trial's run. `known_runs`

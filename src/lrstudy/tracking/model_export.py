@@ -32,9 +32,9 @@ from lrstudy import cache_paths
 from lrstudy.compat.interpreter import gc_paused
 from lrstudy.compat.mlflow_internals import prepare_to_save_models
 from lrstudy.errors import LearningRateStudyError
-from lrstudy.image_model.answer import CLASS, answer_columns
 from lrstudy.image_model.classifier import FACTS, FACTS_FILE, NETWORK, NETWORK_FILE
 from lrstudy.image_model.image_inputs import COLUMN
+from lrstudy.image_model.prediction_table import CLASS, prediction_columns
 from lrstudy.image_model.source_copy import write_source
 from lrstudy.redaction import first_line
 from lrstudy.tracking.logged_model import MODEL_FILE, model_digest
@@ -80,7 +80,7 @@ def warm_up() -> None:
 
 
 def _save(network: torch.nn.Module, inputs: ModelInputs, path: Path, model: Model) -> None:
-    probabilities = [ColSpec(DataType.float, name) for name in answer_columns(inputs.classes) if name != CLASS]
+    probabilities = [ColSpec(DataType.float, name) for name in prediction_columns(inputs.classes) if name != CLASS]
     signature = ModelSignature(
         inputs=Schema([ColSpec(DataType.binary, COLUMN)]),
         outputs=Schema([ColSpec(DataType.string, CLASS), *probabilities]),

@@ -10,7 +10,7 @@ from lrstudy.report.drawing import Drawing
 from lrstudy.report.group_report import Report
 from lrstudy.report.run_settings import recipe_settings
 from lrstudy.report.runs import Run
-from lrstudy.report.sections.section import Block, Facts, Items
+from lrstudy.report.sections.section import Block, Items, KeyValues
 from lrstudy.server_names import COMMIT, DATA_DIGEST, DEVICE, HARDWARE, PRECISION, THREADS, UNCOMMITTED, VERSIONS
 
 TAGS = {
@@ -37,7 +37,7 @@ def blocks(report: Report, _: Sequence[Drawing]) -> Iterator[Block]:
     """Yield the report's sources by name."""
     loaded = report.loaded
     statuses = join_and([f"{number} {status}" for status, number in report.statuses.items()])
-    yield Facts(
+    yield KeyValues(
         (
             ("tracking server", loaded.server),
             ("experiment", loaded.experiment),

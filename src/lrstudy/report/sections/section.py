@@ -70,11 +70,11 @@ class HeatMap:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """Names with values."""
+class KeyValues:
+    """A table of names with their values."""
 
-    kind: ClassVar[str] = "facts"
-    facts: tuple[tuple[str, str], ...]
+    kind: ClassVar[str] = "key_values"
+    items: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Pictures:
     small: bool = False
 
 
-Block = Note | Items | NamedTable | Figures | HeatMap | Facts | Statement | Bars | Pictures
+Block = Note | Items | NamedTable | Figures | HeatMap | KeyValues | Statement | Bars | Pictures
 
 
 def _no_drawings(_: object) -> Iterator[Drawing]:

@@ -54,7 +54,7 @@ def measure_activations(network: nn.Module, inputs: Tensor) -> Activations:
 
 
 class _RectifierCounter(TorchFunctionMode):
-    """Counts dead units while a network runs, also of rectifiers that are not layers.
+    """A counter of dead units while a network runs, also of rectifiers that are not layers.
 
     A unit is a neuron of a dense layer, a channel of a convolution, or a feature of a sequence of tokens.
     """
