@@ -73,7 +73,7 @@ def load_network(client: MlflowClient, address: str, found: ModelRun) -> Trained
 
 @dataclass(frozen=True)
 class _RecordedData:
-    """The description of its data that a training has logged: name, classes, and the images' format and normalisation."""
+    """The data as a training has logged them: name, classes, and the images' format and normalisation."""
 
     name: str
     classes: tuple[str, ...]

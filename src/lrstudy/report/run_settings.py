@@ -86,7 +86,7 @@ def optimizer_label(run: Run) -> str:
     if run.tags.get(KIND) != TRAINING or ":" in name or not _optimizer_settings(run):
         return name
     momentum, weight_decay = (number(run.params[setting]) for setting in OF_OPTIMIZER)
-    arguments = run.params.get(OPTIMIZER_ARGS, "none").strip("'\"")
+    arguments = unquote(run.params.get(OPTIMIZER_ARGS, "none"))
     return OptimizerChoice(name, momentum, "auto" if math.isnan(weight_decay) else weight_decay, arguments).label
 
 
