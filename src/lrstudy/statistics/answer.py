@@ -40,11 +40,11 @@ class Answer:
     """The answer from a table of trainings.
 
     `best` is the recommended cell, None if each cell has a failed training. `risk` is the chance that another cell is
-    better by more than `delta`, NaN where one seed each leaves it unknown. `comparisons` are those of all other cells
-    without a failed training, from the lowest loss to the highest. `contenders` may be better by more than `delta`, the
-    likeliest first, if the answer is open. `failed` are the cells with failed trainings. `band` are the learning rates
-    of the best cell's optimizer, next to each other, that are not surely worse than it by more than `delta`; empty
-    where one seed each leaves it unknown.
+    better by more than the `required_delta`, NaN where one seed each leaves it unknown. `comparisons` are those of all
+    other cells without a failed training, from the lowest loss to the highest. `contenders` may be better by more than
+    that, the likeliest first, if the answer is open. `failed` are the cells with failed trainings. `band` are the
+    learning rates of the best cell's optimizer, next to each other, that are not surely worse than it by more than
+    `delta`; empty where one seed each leaves it unknown.
     `missing_seeds` is about how many further seeds of the best cell and of each contender would settle an open answer;
     infinite if unknown. `image_limit` is known if the losses per image are. `preference` is among cells that tie, if
     several are surely within `delta` of the best. `means` are those of the cells without a failed training.

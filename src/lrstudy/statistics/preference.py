@@ -13,7 +13,7 @@ from lrstudy.statistics.band import usable_band, width
 from lrstudy.statistics.cell_means import CellMeans
 from lrstudy.statistics.comparisons import at_each_look, compare
 from lrstudy.statistics.outcomes import Cell, Outcomes
-from lrstudy.statistics.race import MIN_SEEDS, allowed_risk
+from lrstudy.statistics.race import MIN_SEEDS, allowed_risk, required_delta
 from lrstudy.statistics.regret import regret_risk
 
 
@@ -64,7 +64,8 @@ def find_preference(outcomes: Outcomes, means: CellMeans, delta: float, confiden
 def _sure_cells(outcomes: Outcomes, means: CellMeans, delta: float, confidence: float) -> Sequence[Cell]:
     """Return the cells that could be recommended as surely as the best one."""
     repeated = [cell for cell in means.cells if len(outcomes.of(cell)) >= MIN_SEEDS]
-    return [cell for cell in repeated if regret_risk(means, cell, delta).total <= allowed_risk(confidence)]
+    required, allowed = required_delta(delta), allowed_risk(confidence)
+    return [cell for cell in repeated if regret_risk(means, cell, required).total <= allowed]
 
 
 def _tied(outcomes: Outcomes, means: CellMeans, cell: Cell, delta: float, confidence: float) -> TiedCell:

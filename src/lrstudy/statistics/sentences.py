@@ -11,7 +11,7 @@ from lrstudy.statistics.band import width
 from lrstudy.statistics.comparisons import CellComparison
 from lrstudy.statistics.outcomes import Cell
 from lrstudy.statistics.preference import Reason
-from lrstudy.statistics.race import MIN_SEEDS, allowed_risk
+from lrstudy.statistics.race import MIN_SEEDS, allowed_risk, required_delta
 from lrstudy.statistics.winner import Estimate
 
 # A list of cells names this many.
@@ -69,12 +69,10 @@ def _certainty(answer: Answer) -> str:
         return f"Sure to {share(answer.delta)}: no other cell tried is better by more ({allowed})."
     if answer.risk_is_unknown:
         return "Open: one seed per cell cannot show what is noise."
-    chance = (
-        f"the chance that another cell is better by more than {share(answer.delta)} is {format_percent(answer.risk)}"
-    )
-    limit = (
-        f"a sure answer allows {share(allowed_risk(answer.confidence))}, since chance has an opportunity at each look"
-    )
+    required = required_delta(answer.delta)
+    chance = f"the chance that another cell is better by more than {share(required)} is {format_percent(answer.risk)}"
+    sure = "a sure answer" if required == answer.delta else f"an answer called sure to {share(answer.delta)}"
+    limit = f"{sure} allows {share(allowed_risk(answer.confidence))}, since chance has an opportunity at each look"
     if not answer.contenders:
         return f"Open: a sure answer takes at least {MIN_SEEDS} seeds; {chance} so far."
     return f"Open: {chance}, most likely {_list(answer.contenders)}; {limit}."
