@@ -85,7 +85,7 @@ def test_data_have_all_that_the_text_has(answer: dict[str, Any]) -> None:
 
 
 def test_a_larger_delta_makes_the_answer_sure(capsys: pytest.CaptureFixture[str]) -> None:
-    run_compare([str(EXAMPLE), "--delta", "1", "--json"])
+    run_compare([str(EXAMPLE), "--delta", "0.3", "--json"])
     data = json.loads(capsys.readouterr().out)
     assert (data["certainty"], data["recommendation"], data["limit"]) == ("within delta", data["best"], None)
     assert (data["missing_seeds"], data["missing_seeds_of"]) == (0, [])

@@ -20,9 +20,9 @@ MIN_SEEDS = 3
 # Looking at the results after each round gives chance as many opportunities: at each look the chance of an error has
 # to be below this share of the one allowed. Set by `benchmarks/decide.py`, on stored trainings and made ones.
 LOOK = 0.05
-# Up to this share of the loss, a recommendation is called sure to δ if it is sure to just that. Beyond, it has to be
-# sure to less: a race that may be wrong by more ends with fewer seeds, which differ from others as much as before.
-PLAIN_DELTA = 0.05
+# A recommendation is called sure to δ if it is sure to just that, up to this δ. Beyond, it has to be sure to this share
+# of it: a race that may be wrong by more ends with fewer seeds, and those differ from others as much as before.
+PLAIN_DELTA, LARGE_DELTA_SHARE = 0.05, 0.7
 # The share of that which may be spent on excluding cells.
 EXCLUSION = 0.5
 # Learning rates at most this factor apart are neighbours: half a decade, √10, also as it is typed, 0.01 and 0.003.
@@ -70,10 +70,10 @@ def allowed_risk(confidence: float) -> float:
 def required_delta(delta: float) -> float:
     """Return the share of the loss to which a recommendation has to be sure, to be called sure to `delta`.
 
-    Up to `PLAIN_DELTA` it is `delta`, beyond it the geometric mean of both: 7% for 10%, 10% for 20%. With `delta`
-    itself, 16 of 159 replayed decisions that were sure to 10% were wrong by other seeds (`benchmarks/decide.py`).
+    Up to 5% it is `delta`, beyond it 0.7 of it, but no less than 5%. With `delta` itself, 16 of 159 replayed decisions
+    that were sure to 10% were wrong by other seeds (`benchmarks/decide.py`).
     """
-    return delta if delta <= PLAIN_DELTA else math.sqrt(PLAIN_DELTA * delta)
+    return min(delta, max(PLAIN_DELTA, LARGE_DELTA_SHARE * delta))
 
 
 def standing_of(outcomes: Outcomes, means: CellMeans, delta: float, confidence: float) -> Standing:
