@@ -163,7 +163,7 @@ def test_a_study_of_several_seeds_ends_with_a_row_per_cell_and_marks_no_lucky_se
     assert "seeds" in lines[0]
     high, low = lines[1:]
     assert " 3 " in high
-    assert "0.700 ± 0.265" in high
+    assert "0.70 ± 0.26" in high
     assert "good (2 of 3)" in high
     assert "0.510 ± 0.010" in low
     assert "best" in low

@@ -9,6 +9,8 @@ from difflib import get_close_matches
 NOTHING = "–"
 MAX_NAME = 24
 MAX_QUOTED = 200
+# More digits of a mean than these say nothing, however small its deviation.
+MAX_DIGITS = 5
 
 # The beginning of the commands that are printed for the user to run next.
 MLFLOW_RUN = "mlflow run . --env-manager uv"
@@ -61,14 +63,21 @@ def format_epochs(value: float) -> str:
 
 
 def format_with_deviation(mean: float, deviation: float, show: Callable[[float], str]) -> str:
-    """Format a mean with its standard deviation or margin, if known, to two digits of the latter: `0.089 ± 0.013`."""
+    """Format a mean with its standard deviation or margin, if known, to two digits of the latter: `0.089 ± 0.013`.
+
+    The mean has at most `MAX_DIGITS` digits.
+    """
     if not (math.isfinite(mean) and math.isfinite(deviation)):
         return show(mean)
     if show is format_percent:
-        return f"{show(mean)} ± {show(deviation) if deviation >= 0.0005 else '<0.1%'}"
+        return f"{show(mean)} ± {'<0.1%' if 1e-12 < deviation < 0.0005 else show(deviation)}"
     if deviation < 1e-12 * abs(mean) or deviation == 0:  # rounding errors can make the first of a zero
         return f"{show(mean)} ± 0"
     decimals = max(0, 1 - math.floor(math.log10(deviation)))
+    most = MAX_DIGITS - 1 - math.floor(math.log10(abs(mean))) if mean else decimals
+    if decimals > most >= 0:
+        smallest = 10.0**-most
+        return f"{mean:.{most}f} ± {f'{deviation:.{most}f}' if deviation >= smallest else f'<{smallest:.{most}f}'}"
     return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from compared_runs import cell, compared, groups, log_losses
 from known_runs import falling, log_training
-from lrstudy.formatting import format_loss, format_with_deviation
+from lrstudy.formatting import format_loss, format_percent, format_with_deviation
 from lrstudy.report.commands import grid_command
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.curve_measures import generalisation_gap, steadiness
@@ -225,3 +225,8 @@ def test_a_deviation_within_rounding_is_shown_as_zero() -> None:
     assert format_with_deviation(0.019914463593015807, 2e-17, format_loss) == "0.01991 ± 0"
     assert format_with_deviation(0.0, 0.0, format_loss) == "0 ± 0"
     assert format_with_deviation(0.019914463593015807, 0.0012, format_loss) == "0.0199 ± 0.0012"
+    assert format_with_deviation(0.5859545, 0.0000018, format_loss) == "0.58595 ± <0.00001"
+    assert format_with_deviation(0.5859545, 0.000018, format_loss) == "0.58595 ± 0.00002"
+    assert format_with_deviation(4.071e-05, 3.4e-06, format_loss) == "0.0000407 ± 0.0000034"
+    assert format_with_deviation(0.727, 0.0, format_percent) == "72.7% ± 0.0%"
+    assert format_with_deviation(0.727, 0.0001, format_percent) == "72.7% ± <0.1%"

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lrstudy.formatting import format_setting, pluralize
+from lrstudy.formatting import format_loss, format_percent, format_setting, format_with_deviation, pluralize
 from lrstudy.redaction import first_line
 from lrstudy.study.conclusion import Conclusion
 from lrstudy.study.data_messages import describe_data
@@ -154,7 +154,10 @@ def _scores(trials: Sequence[TrialResult]) -> tuple[str, str]:
     ended = [trial for trial in trials if trial.verdict]
     losses, accuracies = [trial.val_loss for trial in ended], [trial.val_accuracy for trial in ended]
     if len(ended) > 1 and all(map(math.isfinite, losses)):
-        return f"{fmean(losses):.3f} ± {stdev(losses):.3f}", f"{fmean(accuracies):.1%} ± {stdev(accuracies):.1%}"
+        return (
+            format_with_deviation(fmean(losses), stdev(losses), format_loss),
+            format_with_deviation(fmean(accuracies), stdev(accuracies), format_percent),
+        )
     return (f"{fmean(losses):.4f}", f"{fmean(accuracies):.1%}") if ended else ("", "")
 
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 # An accuracy is better than chance if it exceeds the largest class's share by this many binomial standard errors.
 STANDARD_ERRORS = 3
-# A large class, such as one of 99%, leaves no room for that: a loss of at most this share of chance shows learning too.
+# A large class leaves little or no room for that: a loss of at most this share of chance shows learning too, …
 LOSS_SHARE = 0.5
+# … and one of at most this share, if it is no luck: by Markov's inequality, predictions that do not depend on the labels
+# are 10,000 times as likely as chance in at most one of 10,000 cases.
+LARGER_LOSS_SHARE, LUCK = 0.75, math.log(10_000)
 
 
 @dataclass(frozen=True)
@@ -37,4 +40,6 @@ class ChanceLevel:
 
     def is_beaten_by(self, accuracy: float, loss: float) -> bool:
         """Return True if a network with these scores has learned; scores that are NaN have not."""
-        return accuracy > self.limit or loss <= LOSS_SHARE * self.loss
+        evidence = self.images * (self.loss - loss)
+        by_loss = loss <= LOSS_SHARE * self.loss or (loss <= LARGER_LOSS_SHARE * self.loss and evidence >= LUCK)
+        return accuracy > self.limit or by_loss
