@@ -1,5 +1,7 @@
 """Augmentation, compared image by image with torchvision's functions."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from lrstudy.settings import TrainSettings
 from lrstudy.training.augmentation import AUGMENTATIONS, Draws, draw, padding
 from lrstudy.training.data_splits import DataSplit, Normalise, load_split
 
@@ -97,3 +100,8 @@ def test_draws_cover_their_ranges() -> None:
 def test_images_below_eight_pixels_are_not_cropped() -> None:
     images = stored(1, side=7)
     assert torch.equal(draw(AUGMENTATIONS["crop"], 0, 1, 40, 7).apply(images, torch.arange(40)), images)
+
+
+def test_each_value_of_the_setting_is_an_augmentation() -> None:
+    values = get_args(TrainSettings.model_fields["augment"].annotation)
+    assert set(values) == {"none", *AUGMENTATIONS}
