@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from sklearn.neighbors import KNeighborsClassifier
 
-from lrstudy.plots.layer_outputs import MAX_LAYERS, read_outputs
+from lrstudy.plots.layer_figures import LABEL_SIZE, ShownImage, maps_figure
+from lrstudy.plots.layer_outputs import MAX_LAYERS, LayerOutput, read_outputs
 from lrstudy.plots.network_figures import network_figures
 from lrstudy.settings import TrainSettings
 from lrstudy.study.trial import planned
@@ -105,3 +106,15 @@ def test_a_network_that_takes_no_empty_batch_is_shown(tmp_path: Path) -> None:
     training.network.eval()
     (layer,) = read_outputs(training, [0]).layers
     assert layer.shape == (8,)
+
+
+def test_the_labels_of_layers_are_within_the_figure() -> None:
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    images = [ShownImage(pixels, "boots & leather", "WWWWWWWWWWWWWW"), ShownImage(pixels, "cat", "cat")]
+    maps = np.zeros((2, 6, 4, 4))
+    figure = maps_figure("title", images, LayerOutput("layer", (6, 4, 4), 0.5, np.zeros((2, 6)), maps), None)
+    figure.draw_without_rendering()
+    wide, narrow = figure.axes[0].texts
+    assert wide.get_text() == "boots & leath…\n→ WWWWWWWWWWWWWW"
+    assert wide.get_window_extent().x0 >= 0
+    assert narrow.get_fontsize() == LABEL_SIZE

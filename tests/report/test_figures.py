@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from contrast import contrast
 from known_runs import falling, log_training
-from lrstudy.report.figures.style import VERDICT_COLOURS
+from lrstudy.report.figures.style import VERDICT_COLOURS, WIDTH, add_legend
 from lrstudy.report.group_report import GroupReport, build_report
 from lrstudy.report.load_runs import load_runs
 from lrstudy.report.sections import curves, heat_map, shapes, sweep
@@ -98,6 +98,19 @@ def test_the_line_of_the_best_cell_is_the_boldest_however_many_points_an_optimiz
     widths = {line.get_label(): line.get_linewidth() for line in axes.lines if line.get_label() in ("sgd", "adam")}
     assert widths["sgd"] > 1.5 * widths["adam"]
     assert all(line.get_alpha() is None for line in axes.lines if line.get_label() in widths)
+
+
+def test_a_legend_of_long_names_has_as_many_columns_as_the_figure_has_room_for() -> None:
+    figure = Figure(figsize=(WIDTH, 3), layout="constrained")
+    for number in range(4):
+        figure.subplots().plot([0, 1], label=f"rmsprop momentum=0.9{number}")
+    add_legend(figure)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+    first, _, third, _ = (text.get_window_extent() for text in legend.get_texts())
+    assert third.x0 > first.x1
 
 
 def test_a_diverged_training_is_drawn_to_where_it_died(experiment: str) -> None:

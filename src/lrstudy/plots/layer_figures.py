@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lrstudy.plots.layer_outputs import LayerOutput
@@ -16,7 +17,9 @@ MAPS, NEURONS, IMAGES_PER_NEURON = 6, 6, 6
 GAP = 0.08
 # Filters smaller than this look like confetti.
 MIN_FILTER_SIDE = 5
-LABEL_CHARACTERS = 14
+LABEL_CHARACTERS, LABEL_SIZE = 14, 8.0
+# Of the room to the left, letters take this share: smaller ones are not narrower in proportion.
+LABEL_ROOM = 0.9
 # Legible on light and on dark pages, since the figures have no background of their own.
 TEXT = "#7a7a7a"
 
@@ -32,7 +35,7 @@ class ShownImage:
     @property
     def label(self) -> str:
         """The class, or `true → predicted` where they differ."""
-        true, predicted = (name[:LABEL_CHARACTERS] for name in (self.true, self.predicted))
+        true, predicted = (_shortened(name) for name in (self.true, self.predicted))
         return true if self.true == self.predicted else f"{true}\n→ {predicted}"
 
 
@@ -78,7 +81,7 @@ def neurons_figure(
         images = [image(int(index)) for index in top]
         weights = [] if templates is None else [_diverging(templates[neuron])]
         rows.append([*weights, *(_unit(one.pixels) for one in images)])
-        labels.append("\n".join(_commonest([one.true[:LABEL_CHARACTERS] for one in images])))
+        labels.append("\n".join(_commonest([_shortened(one.true) for one in images])))
     return _tiles(title, rows, labels)
 
 
@@ -126,13 +129,22 @@ def _tiles(title: str, rows: Sequence[Sequence[np.ndarray]], labels: Sequence[st
     axes = figure.add_axes((label_width / WIDTH, 0.0, 1 - label_width / WIDTH, height / (height + 0.35)))
     axes.imshow(canvas, interpolation="nearest", aspect="auto")
     axes.set_axis_off()
-    for y, text in enumerate(labels):
-        place = (-0.02, 1 - (y * step + side / 2) / canvas.shape[0])
-        axes.text(
-            *place, text, transform=axes.transAxes, ha="right", va="center", fontsize=8, color=TEXT, parse_math=False
-        )
+    _draw_labels(axes, [1 - (y * step + side / 2) / canvas.shape[0] for y in range(len(rows))], labels)
     figure.text(0.01, 1 - 0.06 / (height + 0.35), title, fontsize=9, va="top", color=TEXT, parse_math=False)
     return figure
+
+
+def _draw_labels(axes: Axes, heights: Sequence[float], labels: Sequence[str]) -> None:
+    """Draw labels to the left of the axes, in letters that are small enough for the room there."""
+    for height, label in zip(heights, labels, strict=True):
+        text = axes.text(-0.02, height, label, transform=axes.transAxes, ha="right", va="center", color=TEXT)
+        text.set(fontsize=LABEL_SIZE, parse_math=False)
+        extent = text.get_window_extent()
+        text.set_fontsize(LABEL_SIZE * min(1.0, LABEL_ROOM * extent.x1 / extent.width))
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LABEL_CHARACTERS else f"{name[: LABEL_CHARACTERS - 1]}…"
 
 
 def _enlarge(tile: np.ndarray, side: int) -> np.ndarray:

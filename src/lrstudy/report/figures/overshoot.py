@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -14,6 +15,7 @@ from lrstudy.report.figures.style import (
     QUIET,
     STYLE,
     WIDTH,
+    add_legend,
     add_title,
     draw_crosses,
     format_lr_axis,
@@ -55,7 +57,7 @@ def overshoot(causes: pd.DataFrame, subject: str) -> Figure:
         axes.set_ylabel("learning rate / critical learning rate")
         axes.set_xlabel("learning rate")
         add_title(figure, "How far the longest step went", subject)
-        _add_legend(figure, axes, set(known.verdict))
+        add_legend(figure, _handles(axes, set(known.verdict)))
     return figure
 
 
@@ -78,12 +80,12 @@ def _format_ratio_axis(axes: Axes, known: pd.DataFrame) -> None:
     )
 
 
-def _add_legend(figure: Figure, axes: Axes, verdicts: set[str]) -> None:
+def _handles(axes: Axes, verdicts: set[str]) -> list[Artist]:
+    """Return the legend's entries: the lines of the optimizers, and the marks of the verdicts."""
     lines, _ = axes.get_legend_handles_labels()
     marks = [
         Line2D([], [], color=QUIET, linestyle="", marker=marker, label=verdict)
         for verdict, marker in VERDICT_MARKERS.items()
         if verdict in verdicts
     ]
-    handles = [*lines, *marks]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=1.8, columnspacing=1.2)
+    return [*lines, *marks]

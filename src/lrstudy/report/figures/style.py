@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm, Normalize
@@ -46,6 +47,7 @@ NO_VERDICT = ("#EEEEEE", "#000000")
 BEST_WIDTH, OTHER_WIDTH = 2.8, 1.3
 # More lines than this are identified by a colour bar instead of a legend.
 MAX_IN_LEGEND = 8
+MAX_LEGEND_COLUMNS = 4
 # The crosses of diverged trainings stand at this share of an axis's height.
 CROSS_HEIGHT = 0.95
 STYLE: dict[Any, Any] = FIXED_TITLES | {
@@ -124,6 +126,16 @@ def add_title(figure: Figure, title: str, subject: str) -> None:
     """
     figure.suptitle(title, fontweight="bold")
     figure.axes[0].set_title(plain(subject), fontsize=8.5, color=QUIET, loc="left")
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist] | None = None) -> None:
+    """Add a legend below the axes, with as many columns as its width allows; without handles, of all labelled lines."""
+    own = {} if handles is None else {"handles": [*handles]}
+    for columns in range(MAX_LEGEND_COLUMNS, 0, -1):
+        legend = figure.legend(**own, loc="outside lower center", ncols=columns, handlelength=1.8, columnspacing=1.2)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def draw_crosses(axes: Axes, lrs: pd.Series, colour: str, height: float = CROSS_HEIGHT) -> None:

@@ -19,6 +19,7 @@ from lrstudy.report.figures.style import (
     QUIET,
     STYLE,
     WIDTH,
+    add_legend,
     add_title,
     draw_crosses,
     format_loss_axis,
@@ -73,7 +74,7 @@ def lr_sweep(cells: pd.DataFrame, runs: pd.DataFrame, start: StartLoss, subject:
         axes.set_ylabel("best validation loss (nats)")
         axes.set_xlabel("learning rate")
         add_title(figure, "Learning-rate sweep", subject)
-        figure.legend(loc="outside lower center", ncols=4, handlelength=1.8, columnspacing=1.2)
+        add_legend(figure)
     return figure
 
 
