@@ -138,6 +138,13 @@ def test_the_trials_of_each_momentum_are_told_apart() -> None:
     assert [line.split("  ")[0] for line in lines[1:]] == ["sgd", "sgd", "sgd momentum=0.9", "sgd momentum=0.9"]
 
 
+def test_learning_rates_that_were_tried_are_not_advised() -> None:
+    results = [trial(0.1, "unstable", 0.9, 0.7), trial(0.0316, "unstable", 1.0, 0.6)]
+    assert conclude(results).sentences[0] == (
+        "First, try lower learning rates, 0.01 and 0.00316: this one is unstable."
+    )
+
+
 def test_where_all_diverged_there_is_no_best() -> None:
     results = [trial(0.1, "diverged", 2.2, 0.3)]
     assert (conclude(results).best_label, conclude(results).best, conclude(results).sentences) == ("", (), ())

@@ -120,6 +120,13 @@ def test_an_unstable_best_cell_needs_a_lower_learning_rate() -> None:
     assert "lrs=0.0316,0.01" in answer.command
 
 
+def test_learning_rates_that_were_tried_are_not_advised() -> None:
+    _, answer = answered(cell("unstable", 1.9, 0.4, lr=0.1), cell("too slow", 2.2, 0.12, lr=0.03))
+    assert answer.sentences[0] == "First, try lower learning rates, 0.01 and 0.00316: this one is unstable."
+    assert answer.command is not None
+    assert "lrs=0.01,0.00316" in answer.command
+
+
 def test_a_converged_cell_that_learned_and_is_surely_the_best_makes_a_recommendation() -> None:
     state, answer = answered(cell("good", 1.0, 0.6, seeds=3), cell("too slow", 2.2, 0.12, lr=0.0001, seeds=3))
     assert state == "recommended"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count, islice
 
 from lrstudy.formatting import format_lr, pluralize
 from lrstudy.training_steps import count_steps, format_changes, settings_for_more_steps
 
 # Adjacent learning rates, and kinds of curve, are about half a decade apart.
 LR_STEP = math.sqrt(10)
+# Learning rates that differ by less are the same: they are typed with few digits, such as 0.03.
+SAME_LR = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,18 @@ def longer_training_advice(length: TrainingLength, verdict: str) -> str:
     return f"train longer, with {format_changes(length.longer)}{improving}"
 
 
-def lower_lrs_advice(lr: float, verdict: str = "") -> str:
-    """Return the advice to try learning rates lower than `lr`, with the verdict of the best training as the reason."""
+def lower_lrs_advice(lr: float, tried: Iterable[float], verdict: str = "") -> str:
+    """Return the advice to try learning rates below `lr`, with the verdict of the best training as the reason."""
     reason = f": this one is {verdict}" if verdict else ""
-    return f"try lower learning rates, {lower_lrs(lr).replace(',', ' and ')}{reason}"
+    return f"try lower learning rates, {lower_lrs(lr, tried).replace(',', ' and ')}{reason}"
 
 
-def lower_lrs(lr: float) -> str:
-    """Return two learning rates below `lr`, as typed."""
-    return f"{format_lr(lr / LR_STEP)},{format_lr(lr / LR_STEP**2)}"
+def lower_lrs(lr: float, tried: Iterable[float]) -> str:
+    """Return the next two learning rates below `lr` that were not tried, as typed."""
+    known = [*tried]
+    lower = (lr / LR_STEP**step for step in count(1))
+    new = (one for one in lower if not any(math.isclose(one, other, rel_tol=SAME_LR) for other in known))
+    return ",".join(map(format_lr, islice(new, 2)))
 
 
 def wider_lrs(lrs: Iterable[float]) -> str:

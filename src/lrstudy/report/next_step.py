@@ -50,7 +50,9 @@ def advise_lower(comparison: Comparison, _: Run | None) -> NextStep:
     """Advise a group in which each cell has a training that failed, but some learned: lower learning rates."""
     cells = [cell for cell in comparison.trained if comparison.has_learned(cell)]
     lowest = min(cell.lr for cell in cells)
-    return NextStep(lower_lrs_advice(lowest), grid_command(comparison.group, cells, lrs=lower_lrs(lowest)))
+    tried = [cell.lr for cell in comparison.group.cells]
+    command = grid_command(comparison.group, cells, lrs=lower_lrs(lowest, tried))
+    return NextStep(lower_lrs_advice(lowest, tried), command)
 
 
 def advise_seeds(comparison: Comparison, study: Run | None) -> NextStep:
@@ -85,8 +87,9 @@ def advise_convergence(comparison: Comparison, study: Run | None) -> NextStep:
         length = _length(comparison)
         advice = longer_training_advice(length, verdict)
         return NextStep(advice, _extended(comparison, study, length.longer))
-    advice = lower_lrs_advice(best.lr, verdict)
-    return NextStep(advice, grid_command(comparison.group, [best], lrs=lower_lrs(best.lr)))
+    tried = [cell.lr for cell in comparison.group.of(best.optimizer)]
+    command = grid_command(comparison.group, [best], lrs=lower_lrs(best.lr, tried))
+    return NextStep(lower_lrs_advice(best.lr, tried, verdict), command)
 
 
 def advise_comparison(comparison: Comparison, _: Run | None) -> NextStep:

@@ -150,16 +150,19 @@ def _advise_learning(shape: _Shape) -> list[str]:
 
 def _advise_lower(shape: _Shape) -> list[str]:
     """Return the first change to make where each cell has a failed training."""
-    return [f"First, {lower_lrs_advice(min(cell.lr for cell in shape.learned))}."]
+    lowest = min(cell.lr for cell in shape.learned)
+    return [f"First, {lower_lrs_advice(lowest, [cell.lr for cell in shape.cells])}."]
 
 
 def _advise_convergence(shape: _Shape) -> list[str]:
     """Return the first change to make so that the best cell converges, and the best cell that has."""
     verdict, trial = _verdict(shape.best), shape.best[0]
-    failed = verdict in FAULTS
-    lr = trial.specification.settings.lr
-    advice = lower_lrs_advice(lr, verdict) if failed else longer_training_advice(_length(trial), verdict)
-    sentences = [f"First, {advice}."]
+    if verdict in FAULTS:
+        settings = trial.specification.settings
+        tried = [cell.lr for cell in shape.cells if cell.optimizer == settings.optimizer_label]
+        sentences = [f"First, {lower_lrs_advice(settings.lr, tried, verdict)}."]
+    else:
+        sentences = [f"First, {longer_training_advice(_length(trial), verdict)}."]
     if converged := shape.best_converged:
         trials = shape.cells[converged]
         loss, accuracy = fmean(trial.val_loss for trial in trials), fmean(trial.val_accuracy for trial in trials)
