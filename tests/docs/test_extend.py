@@ -66,7 +66,8 @@ def test_the_tests_of_all_changes_pass(project: Path) -> None:
     for change in CHANGES.values():
         apply(change, project)
     tests = [name for change in CHANGES.values() for name in changed_files(change) if name.startswith("tests/")]
-    command = [sys.executable, "-m", "pytest", "-n0", "-q", "-p", "no:cacheprovider", *tests]
+    own_folder = f"--basetemp={project.parent / 'temporary'}"  # other runs of pytest clean up the usual one
+    command = [sys.executable, "-m", "pytest", "-n0", "-q", "-p", "no:cacheprovider", own_folder, *tests]
     outcome = subprocess.run(command, cwd=project, env=os.environ, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stdout
     assert re.search(rf"^{len(tests)} passed", outcome.stdout, re.M), outcome.stdout
