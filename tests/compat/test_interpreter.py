@@ -3,6 +3,7 @@
 import gc
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +42,27 @@ with gc_paused():
 """
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "src", capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["src/predict.py --model=m-1 --images=.", "analysis/report.py"])
+def test_a_command_imports_without_full_collections(command: str, tmp_path: Path) -> None:
+    program = """
+import gc, runpy, sys
+full = 0
+def count(phase, info):
+    global full
+    full += phase == "start" and info["generation"] == 2
+gc.callbacks.append(count)
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    print(full)
+"""
+    script, *arguments = command.split()
+    code = f"import sys; del sys.argv[0]\n{program}"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, f"{ROOT / script}", *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "no tracking database" in ended.stderr or "does not exist" in ended.stderr
+    assert int(ended.stdout) <= 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 
+from lrstudy.compat.interpreter import gc_paused
 from lrstudy.data.decoding import decoding_pool
 from lrstudy.data.progress import image_progress
 from lrstudy.errors import DataError, SettingsError
@@ -67,7 +68,7 @@ def _load(settings: PredictSettings) -> TrainedNetwork:
             f": there is no tracking database {redact_credentials(uri)}; MLFLOW_TRACKING_URI can name another one."
         )
         raise SettingsError(setting_error("model", settings.model, problem))
-    with connected_client() as client:
+    with gc_paused(), connected_client() as client:  # which imports MLflow's store
         return load_network(client, settings.model, find_model(client, settings.model))
 
 

@@ -56,15 +56,16 @@ def _continuation(settings: TrainSettings) -> Continuation | None:
 
 def run_reproduce(arguments: list[str]) -> None:
     """Train a run of the server again; exit with code 1 if its data, a loss or the weights differ."""
-    from lrstudy.cli.command_line import parse
-    from lrstudy.settings import ReproduceSettings
+    with gc_paused():
+        from lrstudy.cli.command_line import parse
+        from lrstudy.settings import ReproduceSettings
 
-    settings = parse(ReproduceSettings, arguments)
+        settings = parse(ReproduceSettings, arguments)
 
-    # After the settings, since these imports take seconds and an invalid setting should be reported at once.
-    from lrstudy.cli.interruption import report_interruption
-    from lrstudy.study.progress import print_progress
-    from lrstudy.tracking.reproduction import reproduce
+        # After the settings, since these imports take seconds and an invalid setting should be reported at once.
+        from lrstudy.cli.interruption import report_interruption
+        from lrstudy.study.progress import print_progress
+        from lrstudy.tracking.reproduction import reproduce
 
     kept = f"run {settings.run_id} is unchanged, and nothing of its repetition is kept; the same command starts again."
     with report_interruption(lambda: kept):
@@ -75,14 +76,15 @@ def run_reproduce(arguments: list[str]) -> None:
 
 def run_predict(arguments: list[str]) -> None:
     """Write the classes of images, as a trained network predicts them."""
-    from lrstudy.cli.command_line import parse
-    from lrstudy.settings import PredictSettings
+    with gc_paused():
+        from lrstudy.cli.command_line import parse
+        from lrstudy.settings import PredictSettings
 
-    settings = parse(PredictSettings, arguments)
+        settings = parse(PredictSettings, arguments)
 
-    # After the settings, since these imports take seconds and an invalid setting should be reported at once.
-    from lrstudy.cli.interruption import report_interruption
-    from lrstudy.prediction.command import predict
+        # After the settings, since these imports take seconds and an invalid setting should be reported at once.
+        from lrstudy.cli.interruption import report_interruption
+        from lrstudy.prediction.command import predict
 
     with report_interruption(lambda: "nothing is written; the same command starts again."):
         predict(settings)
