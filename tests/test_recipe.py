@@ -150,6 +150,29 @@ def test_the_validation_loss_and_the_logged_training_loss_are_plain_cross_entrop
     assert [epoch.train_loss for epoch in plain] == [epoch.train_loss for epoch in smoothed]
 
 
+@pytest.mark.parametrize(
+    "recipe",
+    [Recipe(autocast=torch.bfloat16), Recipe(loss=Loss(0.3, torch.tensor([1.0, 2.0, 3.0])))],
+    ids=["bf16", "smoothed and weighted"],
+)
+def test_evaluations_are_plain_cross_entropies_in_float32_whatever_is_trained(recipe: Recipe) -> None:
+    net, validation = network(), part(30, 2)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
+    records = list(
+        train_epochs(net, optimizer, part(50, 1), validation, epochs=1, batch_size=16, seed=0, recipe=recipe)
+    )
+    inputs, labels = validation.batch(torch.arange(30))
+    with torch.no_grad():
+        expected = nn.functional.cross_entropy(net(inputs), labels).item()
+    assert records[-1].val_loss == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_schedule_counts_the_smaller_last_batch_of_each_epoch() -> None:
+    # 1,257 images in batches of 500 are three steps; the last of OneCycleLR's rates is the peak / 25 / 10,000.
+    records = trained(made(schedule="one_cycle", epochs=2, batch_size=500))
+    assert records[-1].learning_rate == pytest.approx(0.05 / 25 / 1e4)
+
+
 def test_averaged_weights_are_evaluated_and_kept_beside_the_others() -> None:
     training = made(ema=0.9)
     progress = initial_progress(training)

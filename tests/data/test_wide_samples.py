@@ -53,10 +53,16 @@ def test_a_tiff_of_16_bit_colours_has_the_range_of_its_values(
 
 
 @pytest.mark.parametrize("deflate", [False, True])
-def test_a_tiff_of_16_bit_planes_has_its_colours(deflate: bool, tmp_path: Path) -> None:
-    values = RANDOM.integers(0, 65536, (6, 6, 3)).astype("<u2")
-    (tmp_path / "image.tif").write_bytes(tiff(values, 2, deflate=deflate, planar=True))
-    assert np.abs(read(tmp_path / "image.tif", 6) - levels(values, 65535)).max() <= 1
+@pytest.mark.parametrize("byte_order", ["<", ">"])
+@pytest.mark.parametrize(("bits", "extra"), [(16, ()), (12, ()), (12, (2,))])
+def test_a_tiff_of_wide_planes_has_the_range_of_its_values(
+    bits: int, extra: tuple[int, ...], byte_order: str, deflate: bool, tmp_path: Path
+) -> None:
+    white = 2**bits - 1
+    values = RANDOM.integers(0, 2**bits, (6, 6, 3 + len(extra))).astype(f"{byte_order}u2")
+    values[0, 0, 0], values[..., 3:] = white, 65535
+    (tmp_path / "image.tif").write_bytes(tiff(values, 2, deflate=deflate, planar=True, extra=extra))
+    assert np.array_equal(read(tmp_path / "image.tif", 6), levels(values[..., :3], white))
 
 
 @pytest.mark.parametrize("magic", ["P3", "P6"])
@@ -85,6 +91,16 @@ def test_a_grey_tiff_is_inverted_if_its_zero_is_white(
     for photometric, expected in ((1, [0, 62, 128, 255]), (0, [255, 193, 127, 0])):
         (tmp_path / "image.tif").write_bytes(tiff(values, photometric, deflate=deflate))
         assert read(tmp_path / "image.tif", 4)[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("byte_order", ["<", ">"])
+def test_unsigned_greys_of_32_bits_are_bright_above_half_of_their_range(
+    byte_order: str, deflate: bool, tmp_path: Path
+) -> None:
+    values = np.array([[0, 2**30, 3 * 2**30, 2**32 - 1]] * 4, f"{byte_order}u4")[..., None]
+    (tmp_path / "image.tif").write_bytes(tiff(values, 1, deflate=deflate))
+    assert read(tmp_path / "image.tif", 4)[0, :, 0].tolist() == [0, 64, 191, 255]
 
 
 def test_8_bit_grey_is_inverted_if_its_zero_is_white(tmp_path: Path) -> None:

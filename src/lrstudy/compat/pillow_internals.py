@@ -30,6 +30,8 @@ _PLANAR = 2
 _HIGH_BYTES = re.compile(r"RGB[AX]?;16[BLN]")
 # libtiff returns samples in this machine's byte order, which Pillow overlooks for these raw modes.
 _NATIVE = {"I;16BS": "I;16S", "I;32B": "I;32", "I;32BS": "I;32S", "F;32BF": "F;32F", "F;64BF": "F;64F"}
+# The raw modes of unsigned samples of 32 bits.
+_UNSIGNED_32 = ("I;32", "I;32B", "I;32N")
 
 
 def allow_long_png_texts() -> None:
@@ -87,11 +89,29 @@ def correct_raw_mode(image: Image.Image) -> None:
     if image.tile[0].codec_name == "libtiff":
         if sys.byteorder == "little" and (native := _NATIVE.get(raw_mode(image))):
             _set_raw_mode(image, native)
-    elif image.mode in ("RGB", "RGBA") and _is_planar(image) and _bits(image) == 16:
+    elif has_wide_planes(image):
         whole = (0, 0, image.tag_v2[TiffImagePlugin.IMAGEWIDTH], image.tag_v2[TiffImagePlugin.IMAGELENGTH])
         arguments = (f"{image.mode};16N", False, image.tag_v2.offset)
         image.tile = [image.tile[0]._replace(codec_name="libtiff", extents=whole, offset=0, args=arguments)]
         image.use_load_libtiff = True
+
+
+def has_wide_planes(image: Image.Image) -> bool:
+    """Return whether an image is a TIFF of 16-bit colours with each channel stored apart.
+
+    Reason: Pillow decodes no more than the high bytes of these. Seen with Pillow 13.
+    """
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return False
+    return image.mode in ("RGB", "RGBA") and _is_planar(image) and _bits(image) == 16
+
+
+def wraps_high_values(image: Image.Image) -> bool:
+    """Return whether an image that is not loaded yet will have its values from 2³¹ on below 0.
+
+    Reason: Pillow has no mode for unsigned samples of 32 bits. Seen with Pillow 13. Without it, bright becomes dark.
+    """
+    return raw_mode(image) in _UNSIGNED_32
 
 
 def keeps_high_bytes(image: Image.Image) -> bool:

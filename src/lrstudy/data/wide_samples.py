@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from lrstudy.compat import pillow_internals as pillow
+from lrstudy.data.tiff_planes import grey_planes
 from lrstudy.data.value_ranges import Extent, measure, to_8_bit
 
 VALUES_PER_LEVEL = 257  # 65535 / 255
@@ -88,11 +92,15 @@ def _read(
     rotate: Callable[[Image.Image], Image.Image],
 ) -> np.ndarray | None:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return np.asarray(rotate(image))[..., None]
+        is_unsigned = pillow.wraps_high_values(image)
+        samples = np.asarray(rotate(image))[..., None]
+        return samples.view(np.uint32) if is_unsigned else samples
     if pillow.select_wide_greys(image):
         return np.asarray(image).reshape(image.height, -1, 3)
     if pillow.select_all_bytes(image):
         return np.asarray(rotate(image)).view(">u2")
+    if pillow.has_wide_planes(image) and (planes := _planes(reopen)):
+        return np.stack([_decoded(plane, rotate) for plane in planes], axis=2)
     if not pillow.keeps_high_bytes(image):
         return None
     samples = np.asarray(rotate(image)).astype(np.uint16)
@@ -101,3 +109,20 @@ def _read(
         pillow.select_low_bytes(same)
         samples |= np.asarray(rotate(same))
     return samples
+
+
+def _planes(reopen: Callable[[], AbstractContextManager[Image.Image]]) -> list[bytes]:
+    """Return the channels of a TIFF as files of their own; none of a kind of TIFF that cannot be divided."""
+    with reopen() as same:
+        file = cast(ImageFile, same).fp
+        if file is None:
+            return []
+        file.seek(0)
+        return list(grey_planes(file.read()))
+
+
+def _decoded(content: bytes, rotate: Callable[[Image.Image], Image.Image]) -> np.ndarray:
+    """Return the samples `(height, width)` of a grey image in memory."""
+    with Image.open(io.BytesIO(content)) as image:
+        pillow.correct_raw_mode(image)
+        return np.asarray(rotate(image))
