@@ -61,7 +61,7 @@ def test_pixels_of_another_version_are_read_again(pets: Path, monkeypatch: pytes
     monkeypatch.setattr(loading, "PREPROCESSING_VERSION", 99)
     second = load(pets)
     assert cache_files() != [old]
-    assert (first.preprocessing, second.preprocessing) == (3, 99)
+    assert (first.preprocessing, second.preprocessing) == (4, 99)
     assert first.digest == second.digest
 
 

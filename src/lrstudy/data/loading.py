@@ -22,7 +22,7 @@ from lrstudy.errors import DataError
 from lrstudy.formatting import pluralize, printable, quote, setting_error
 
 # Part of a cached image's key, and logged with a training: raise it whenever the pixels of an image change.
-PREPROCESSING_VERSION = 3
+PREPROCESSING_VERSION = 4
 # In the digest of the data, the number of the split of images that `duplicates=drop` leaves out.
 DROPPED = len(SPLITS)
 # The side, in pixels, of a folder's images by default.

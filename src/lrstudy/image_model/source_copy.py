@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[1]
 MODULES = (
     *("compat/mlflow_serving", "compat/pillow_internals"),
     *("data/colour_profiles", "data/file_formats", "data/image_format", "data/image_preprocessing", "data/png_gamma"),
-    *("data/scaling", "data/transparency", "data/value_ranges", "data/wide_samples"),
+    *("data/scaling", "data/tiff_planes", "data/transparency", "data/value_ranges", "data/wide_samples"),
     *("image_model/prediction_table", "image_model/classifier", "image_model/image_inputs"),
 )
 INIT = "__init__.py"
