@@ -158,6 +158,17 @@ def test_code_that_fails_in_training_alone_is_found_before_the_training(
         run_preflight([settings], time_epochs=time_epochs)
 
 
+@pytest.mark.parametrize(
+    ("last", "warned"), [("nn.Softmax(1)", True), ("nn.LogSoftmax(1)", False), ("nn.ReLU()", False)]
+)
+def test_a_network_that_makes_probabilities_is_warned_of(tmp_path: Path, last: str, warned: bool) -> None:
+    build = f"def build(*_): return nn.Sequential(nn.Flatten(), nn.Linear(64, 10), {last})"
+    (tmp_path / "mine.py").write_text(f"from torch import nn\n{build}\n")
+    settings = TrainSettings(model=f"{tmp_path}/mine.py:build", threads=1)
+    warnings = run_preflight([settings], time_epochs=False).context.data.warnings
+    assert ["as after a softmax; the loss takes logits" in warning for warning in warnings] == [True] * warned
+
+
 def test_a_syntax_error_is_shown_at_its_line(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("\ndef build(channels, side, classes)\n    return 1\n")
     with pytest.raises(SettingsError, match=r"broken.py\", line 2\n(?s:.*)SyntaxError"):

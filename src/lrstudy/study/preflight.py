@@ -11,6 +11,7 @@ from statistics import fmean
 
 import torch
 
+from lrstudy.formatting import setting_error
 from lrstudy.optimizers import OPTIMIZERS
 from lrstudy.settings import TrainSettings
 from lrstudy.study.cpu_speed import cpu_seconds
@@ -147,10 +148,18 @@ def _try_code(plan: TrainingPlan) -> list[str]:
     training.recipe.set_training_mode(training.network)
     with errors_of_files(settings.code):
         with user_errors("model", settings.model, "fails while it trains", unless=GpuError), gpu_errors():
-            training.passes.backward(*training.train.batch(few))
+            logits, _ = training.passes.backward(*training.train.batch(few))
         with user_errors("optimizer", settings.optimizer, "fails while it trains", unless=GpuError), gpu_errors():
             training.optimizer.step()
-        return describe_hidden_state(plan)
+        return [*_describe_probabilities(settings, logits), *describe_hidden_state(plan)]
+
+
+def _describe_probabilities(settings: TrainSettings, logits: torch.Tensor) -> list[str]:
+    """Return a sentence if the outputs of a network, `(n, classes)`, are probabilities and not logits."""
+    if not (logits.min() >= 0 and torch.allclose(logits.sum(1), torch.ones_like(logits[:, 0]), atol=1e-5)):
+        return []
+    problem = ": the outputs of each image sum to 1, as after a softmax; the loss takes logits, so leave it out."
+    return [setting_error("model", settings.model, problem)]
 
 
 def _epoch_seconds(training: TrainingSetup) -> tuple[float, float]:
