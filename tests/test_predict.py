@@ -207,7 +207,7 @@ def test_bad_input_is_one_sentence(server: tuple[MlflowClient, Run], tmp_path: P
     for model, images, more, sentence in (
         ("resnet", folder, [], "is not the address of a model; it must be models:/NAME@champion, .*"),
         ("0" * 32, folder, [], ": the tracking server .* has no run 0{32}[.]"),
-        ("models:/nobody@champion", folder, [], ": the tracking server .* has no such version of a registered model[.]"),
+        ("models:/nobody@champion", folder, [], ": the tracking server .* has no such registered version[.]"),
         ("models:/m-" + "0" * 32, folder, [], ": the tracking server .* has no such model[.]"),
         (foreign, folder, [], "was not trained by this project, .*"),
         (run_id, tmp_path / "nowhere", [], "does not exist: there is no '.*nowhere'[.]"),

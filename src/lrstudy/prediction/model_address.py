@@ -61,7 +61,7 @@ def _of_model(client: MlflowClient, address: str, model_id: str) -> ModelRun:
 
 
 def _of_version(client: MlflowClient, address: str, name: str, alias: str | None, number: str | None) -> ModelRun:
-    with _missing(client, address, "no such version of a registered model"):
+    with _missing(client, address, "no such registered version"):
         if alias:
             found = [client.get_model_version_by_alias(name, alias)]
         elif number and number != "latest":
