@@ -78,7 +78,7 @@ def test_a_decision_stops_a_training_that_collapses_reuses_it_and_counts_it_as_f
         assert max(curve(stopped, "val_loss")) == 4
         assert len(trainings()) == 8
     (group,) = build_report(load_runs(study=studies()[-1].info.run_id)).group_reports
-    assert "Not recommended, since a training diverged or collapsed: sgd 0.316." in group.answer.details
+    assert "Not recommended, since a training diverged or collapsed: sgd momentum=0.97 0.316." in group.answer.details
 
 
 def test_no_stored_training_that_learned_nothing_in_its_first_half_ended_near_the_best() -> None:

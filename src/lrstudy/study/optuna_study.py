@@ -75,7 +75,7 @@ def study_file(setting: str, identity: str) -> Iterator[StudyFile]:
 
 def _emptied(setting: str, path: Path, identity: str) -> StudyFile:
     """Return the file at `path` without the trials of an earlier start of the same study."""
-    _check(path, identity)
+    _check(setting, path, identity)
     try:
         for stale in (path, path.with_name(f"{path.name}.lock")):
             stale.unlink(missing_ok=True)
@@ -88,7 +88,7 @@ def _new(path: Path, identity: str) -> StudyFile:
     return StudyFile(path, JournalStorage(JournalFileBackend(str(path))), identity)
 
 
-def _check(path: Path, identity: str) -> None:
+def _check(setting: str, path: Path, identity: str) -> None:
     """Raise an error unless the file is missing or belongs to the same study."""
     try:
         if not path.exists():
@@ -100,14 +100,13 @@ def _check(path: Path, identity: str) -> None:
         if not studies:
             raise ValueError
     except OSError as error:
-        raise SettingsError(f"study_file={str(path)!r} cannot be read ({error.strerror or error}).") from error
+        raise SettingsError(f"study_file={setting!r} cannot be read ({error.strerror or error}).") from error
     except Exception as error:  # A file that is not a journal fails in many ways.
-        raise SettingsError(f"study_file={str(path)!r} is not an Optuna study file; use another file.") from error
+        raise SettingsError(f"study_file={setting!r} is not an Optuna study file; use another file.") from error
     if any(study.user_attrs.get(IDENTITY) != identity for study in studies):
         names = ", ".join(study.study_name for study in studies)
         raise SettingsError(
-            f"study_file={str(path)!r} belongs to another study ({names}), "
-            "with other data or settings; use another file."
+            f"study_file={setting!r} belongs to another study ({names}), with other data or settings; use another file."
         )
 
 
