@@ -21,7 +21,7 @@ from page_commands import PAGES, ROOT, TABLE, Block, as_script, blocks, commands
 
 README, SCREEN = ROOT / "README.md", "1200,760"
 PROGRESS = re.compile(
-    r"^(?:\[\d+/\d+\]|epoch +\d|(?:experiment|data|study|training|report|model|images|registered): "
+    r"^(?:\[\d+/\d+\]|epoch +\d|(?:experiment|data|study|steps|training|report|model|images|registered): "
     r"|(?:predict|serve|continue): |drawing |run [0-9a-f]{32}; ).*\n",
     re.M,
 )
