@@ -26,6 +26,8 @@ FILE_DIGESTS, MODEL_DIGEST = "lrstudy.file_digests", "lrstudy.model_digest"
 STUDY, BEST_RUN, USED_BY = "lrstudy.study", "lrstudy.best_run", "lrstudy.used_by"
 # Of a decision whose budget was spent: the setting with which the same command continues.
 LARGER_BUDGET = "lrstudy.larger_budget"
+# Of a study with a report: the lines with the next command, which end its output.
+NEXT_STEP = "lrstudy.next_step"
 # Of a stopped trial: the study that stopped it.
 SEARCH = "lrstudy.search"
 # Of a reproduction: the run that it repeats, and its outcome.

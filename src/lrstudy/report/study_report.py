@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 from lrstudy.answer.state import AnswerState
 from lrstudy.cli.interruption import report_interruption
 from lrstudy.errors import ReportError
-from lrstudy.server_names import REPORT_SECONDS
+from lrstudy.server_names import NEXT_STEP, REPORT_SECONDS
 
 if TYPE_CHECKING:
     from lrstudy.report.group_report import Report
+
+# All versions of MLflow accept a tag of this length.
+MAX_TAG_LENGTH = 5000
 
 
 def log_report(study: str, earlier: str | None) -> None:
@@ -29,33 +32,56 @@ def log_report(study: str, earlier: str | None) -> None:
         study: the run of a study that has ended.
         earlier: the run of a study with the same trainings that has their report; it is not logged again.
     """
-    began = time.monotonic()
     again = f"`python analysis/report.py --study {study} --log true`"
     with report_interruption(lambda: f"the study is complete; {again} makes its report."):
         try:
-            report = _build(study)
-            if earlier is None:
-                _attach(study, report)
-                _log_seconds(study, time.monotonic() - began)
+            next_step = _next_step_of(earlier) if earlier else _log(study)
         except (ReportError, OSError) as error:
             print(f"warning: the report on the study could not be made: {error} {again} makes it.", file=sys.stderr)
             return
-    print(
-        f"report: artifact report/index.html of run {earlier or study}; python analysis/report.py writes it to a folder"
-    )
+    run = earlier or study
+    print(f"report: artifact report/index.html of run {run}; python analysis/report.py writes it to a folder")
+    if next_step:
+        print(next_step)
+
+
+def _log(study: str) -> str:
+    """Log the report on a study to its run; return the lines with the next command."""
+    began = time.monotonic()
+    report = _build(study)
+    _attach(study, report)
+    next_step = _next_step(report)
+    _log_to_run(study, time.monotonic() - began, next_step)
+    return next_step
+
+
+def _next_step(report: Report) -> str:
     first = report.group_reports[0] if report.group_reports else None
-    if first and first.answer.command:
-        advice = [] if first.state is AnswerState.RECOMMENDED else first.answer.sentences[:1]
-        print(*advice, first.answer.command_purpose, first.answer.command, sep="\n")
+    if first is None or not first.answer.command:
+        return ""
+    advice = [] if first.state is AnswerState.RECOMMENDED else first.answer.sentences[:1]
+    return "\n".join([*advice, first.answer.command_purpose, first.answer.command])
 
 
-def _log_seconds(study: str, seconds: float) -> None:
+def _log_to_run(study: str, seconds: float, next_step: str) -> None:
     from mlflow import MlflowClient
 
     from lrstudy.report.server import server_errors
 
     with server_errors("of the study"):
-        MlflowClient().log_metric(study, REPORT_SECONDS, seconds, step=0)
+        client = MlflowClient()
+        if len(next_step) <= MAX_TAG_LENGTH:
+            client.set_tag(study, NEXT_STEP, next_step)
+        client.log_metric(study, REPORT_SECONDS, seconds, step=0)
+
+
+def _next_step_of(study: str) -> str:
+    from mlflow import MlflowClient
+
+    from lrstudy.report.server import server_errors
+
+    with server_errors("of the study"):
+        return str(MlflowClient().get_run(study).data.tags.get(NEXT_STEP, ""))
 
 
 def _build(study: str) -> Report:
