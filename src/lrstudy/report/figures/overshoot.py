@@ -23,6 +23,7 @@ from lrstudy.report.figures.style import (
     optimizer_styles,
     use_plain_numbers,
 )
+from lrstudy.verdicts.causes import EARLY_EPOCHS
 
 # A mark per verdict: round ones for trainings that went well, pointed ones for those that did not.
 VERDICT_MARKERS = {"good": "o", "overfits": "s", "too slow": "v", "unstable": "^", "collapsed": "P", "diverged": "X"}
@@ -56,7 +57,7 @@ def overshoot(causes: pd.DataFrame, subject: str) -> Figure:
             draw_crosses(axes, uphill.lr, styles[name][0])
         axes.set_ylabel("learning rate / critical learning rate")
         axes.set_xlabel("learning rate")
-        add_title(figure, "How far the longest step went", subject)
+        add_title(figure, f"The longest step of the first {EARLY_EPOCHS} epochs", subject)
         add_legend(figure, _handles(axes, set(known.verdict)))
     return figure
 

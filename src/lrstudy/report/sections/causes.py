@@ -20,7 +20,8 @@ MAX_SENTENCES = 24
 CAPTION = (
     "The learning rate over the critical one, at which the loss of the very batch no longer falls: that of the longest "
     f"step that was measured in the first {EARLY_EPOCHS} epochs. Above 1 a step overshoots, far below it, steps are "
-    "short. Marks are the verdicts at the end; crosses at the top are cells whose steps led uphill at once."
+    "short; a training may overshoot later as well, as some sentences say. Marks are the verdicts at the end; crosses "
+    "at the top are cells whose steps led uphill at once."
 )
 
 
