@@ -13,7 +13,7 @@ from lrstudy.training.specification import PreflightResult
 # Multiples of the seconds of this process's imports, which measure the machine's speed: the tracking of a training; the
 # figures, the model and the summary after the trainings; the report; and the earliest end before the report, since the
 # exporter of models is imported while the trainings run. Measured by `benchmarks/estimates.py`.
-TRACKING, END, REPORT, EARLIEST_END = 0.025, 0.6, 1.2, 2.0
+TRACKING, END, REPORT, EARLIEST_END = 0.025, 0.6, 1.2, 1.6
 # Trainings on all cores slow each other and the process that logs them down by this factor.
 CROWDED = 1.3
 
