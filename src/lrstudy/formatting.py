@@ -8,6 +8,8 @@ from difflib import get_close_matches
 
 NOTHING = "–"
 MAX_NAME = 24
+# All versions of MLflow accept a tag of this length.
+MAX_TAG_LENGTH = 5000
 MAX_QUOTED = 200
 # More digits of a mean than these say nothing, however small its deviation.
 MAX_DIGITS = 5

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 from lrstudy.answer.state import AnswerState
 from lrstudy.cli.interruption import report_interruption
 from lrstudy.errors import ReportError
+from lrstudy.formatting import MAX_TAG_LENGTH
 from lrstudy.server_names import NEXT_STEP, REPORT_SECONDS
 
 if TYPE_CHECKING:
     from lrstudy.report.group_report import Report
-
-# All versions of MLflow accept a tag of this length.
-MAX_TAG_LENGTH = 5000
 
 
 def log_report(study: str, earlier: str | None) -> None:

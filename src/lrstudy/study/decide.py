@@ -132,11 +132,13 @@ class Decide:
         """
         history = self._epochs.setdefault(number, [])
         history.append(epoch)
-        earlier = (self._results[place] for place in range(number - self._window + 1))
-        if not any(result.completed and not outcome_of(result).failed for result in earlier):
+        if number < self._window:  # nothing was known then
             return None
         data = self._results[0].specification.context.data
-        return failure_at_half(history, self._proposed[number][0].epochs, data)
+        verdict = failure_at_half(history, self._proposed[number][0].epochs, data)
+        earlier = (self._results[place] for place in range(number - self._window + 1))
+        learned = verdict and any(result.completed and not outcome_of(result).failed for result in earlier)
+        return verdict if learned else None
 
     def tell(self, result: TrialResult) -> None:
         """Take the result of a trial."""

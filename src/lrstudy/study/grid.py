@@ -14,6 +14,7 @@ from statistics import fmean
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from lrstudy.answer.advice import LR_STEP
 from lrstudy.compat.optuna_internals import AskedGridSampler
 from lrstudy.formatting import format_setting
 from lrstudy.settings import GridSettings, TrainSettings
@@ -25,9 +26,7 @@ from lrstudy.study.optuna_study import ProposedTrial, StudyFile
 from lrstudy.study.proposer import UnstoppedTrials
 from lrstudy.study.trial_result import TrialResult, best_of
 
-# An extension adds a learning rate at half a decade's distance, …
-EXTENSION_FACTOR = math.sqrt(10)
-# … and at most six beyond either edge: three decades.
+# An extension adds learning rates at the distance that advice has, and at most six beyond either edge: three decades.
 MAX_EXTENSIONS = 6
 # The significant digits of an added learning rate: 0.316, not 0.31622776601683794.
 DIGITS = 3
@@ -140,7 +139,7 @@ def _extended_lrs(axis: Sequence[float], tried: Sequence[float], best: float) ->
 def _beside(axis: Sequence[float], tried: Sequence[float], best: float) -> list[float]:
     """Return the learning rates half a decade from `best`, on each side where the nearest one `tried` is further."""
     typed = min(axis, key=lambda lr: abs(math.log(lr / best)))
-    steps = round(math.log(best / typed, EXTENSION_FACTOR))
+    steps = round(math.log(best / typed, LR_STEP))
     lower, higher = [lr for lr in tried if lr < best], [lr for lr in tried if lr > best]
     nearest = [*((lr, -1) for lr in lower[-1:]), *((lr, 1) for lr in higher[:1])]
     return [_lr_at(typed, steps + side) for lr, side in nearest if not is_near(lr, best)]
@@ -152,7 +151,7 @@ def _score(results: Sequence[TrialResult]) -> tuple[bool, float]:
 
 
 def _lr_at(end: float, step: int) -> float:
-    return float(f"{end * EXTENSION_FACTOR**step:.{DIGITS}g}")
+    return float(f"{end * LR_STEP**step:.{DIGITS}g}")
 
 
 def _parameters(cell: TrainSettings) -> dict[str, str | float | int]:

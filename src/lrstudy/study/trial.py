@@ -101,7 +101,7 @@ def data_settings(settings: TrainSettings) -> TrainSettings:
 
 
 def expect_data(settings: TrainSettings, digest: str) -> None:
-    """Where these data cannot be read, use those with this digest that another machine has sent; download none."""
+    """Use the data with this digest that another machine has sent, if these cannot be read; download none."""
     _expected[data_settings(settings)] = digest
     loaded_data.cache_clear()
 

@@ -15,11 +15,10 @@ from mlflow.exceptions import MlflowException
 
 from lrstudy.compat.mlflow_internals import limit_retries
 from lrstudy.errors import TrackingError
+from lrstudy.formatting import MAX_TAG_LENGTH
 from lrstudy.redaction import describe_ambiguity, first_line, redact_credentials
 from lrstudy.tracking.database import is_new_database, prepared_database, warm_up
 from lrstudy.tracking.failures import failure_reason, is_transient
-
-MAX_TAG_LENGTH = 5000
 
 
 def connect() -> None:

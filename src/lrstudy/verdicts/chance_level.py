@@ -10,7 +10,7 @@ from dataclasses import dataclass
 STANDARD_ERRORS = 3
 # A large class leaves little or no room for that: a loss of at most this share of chance shows learning too, …
 LOSS_SHARE = 0.5
-# … and one of at most this share, if it is no luck: by Markov's inequality, predictions that ignore the labels
+# … and one of at most this share, if chance seldom gives it: by Markov's inequality, predictions that ignore the labels
 # are 10,000 times as likely as chance in at most one of 10,000 cases.
 LARGER_LOSS_SHARE, LUCK = 0.75, math.log(10_000)
 
